@@ -8,6 +8,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/progress.sh"
+. "$here/lib/debian_source.sh"
 
 BUILD_PACKAGES=(
   build-essential g++ cmake ninja-build ccache mold pkg-config git ca-certificates
@@ -46,40 +47,10 @@ engine_is_good() {
   docker buildx version >/dev/null 2>&1
 }
 
-# Prints "<URIs>|<Signed-By>" of the machine's own source of Debian packages.
-debian_source() {
-  local file found
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -e "$file" ] && [ "$file" != "$TRIXIE_SOURCE" ] || continue
-    found=$(awk 'BEGIN { RS = ""; FS = "\n" }
-      /(^|\n)Types:[^\n]*deb/ && /(^|\n)Suites:[^\n]*bookworm([ \n]|$)/ {
-        uris = ""; key = ""
-        for (i = 1; i <= NF; ++i) {
-          if ($i ~ /^URIs:/) { uris = $i; sub(/^URIs:[ \t]*/, "", uris) }
-          if ($i ~ /^Signed-By:/) { key = $i; sub(/^Signed-By:[ \t]*/, "", key) }
-        }
-        print uris "|" key; exit
-      }' "$file")
-    [ -z "$found" ] || { printf '%s\n' "$found"; return; }
-  done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -e "$file" ] || continue
-    found=$(awk '$1 == "deb" {
-        i = 2; key = ""
-        if ($2 ~ /^\[/) {
-          while (i <= NF) { if ($i ~ /signed-by=/) { key = $i; gsub(/.*signed-by=|\].*/, "", key) }
-                            if ($i ~ /\]$/) { ++i; break } ++i } }
-        if ($(i + 1) == "bookworm") { print $i "|" key; exit }
-      }' "$file")
-    [ -z "$found" ] || { printf '%s\n' "$found"; return; }
-  done
-  return 1
-}
-
 # Makes trixie known for the engine's packages alone: everything else of it stays below Debian 12's.
 add_trixie() {
   local found uris key
-  found=$(debian_source) || fail "no source of Debian 12 packages was found under /etc/apt" \
+  found=$(debian_source "$TRIXIE_SOURCE") || fail "no source of Debian 12 packages was found under /etc/apt" \
     "add Debian's bookworm source there, then run this again"
   uris=${found%%|*} key=${found#*|}
   key=${key:-/usr/share/keyrings/debian-archive-keyring.gpg}
