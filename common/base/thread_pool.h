@@ -1,0 +1,39 @@
+// The production Executor: a fixed number of threads and a timer.
+#pragma once
+
+#include <absl/synchronization/mutex.h>
+
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "common/base/executor.h"
+
+namespace mtp {
+
+class ThreadPool final : public Executor {
+ public:
+  // `threads` workers, at least 1, begun by Start().
+  explicit ThreadPool(int threads);
+  // Stops.
+  ~ThreadPool() override;
+
+  void Start();
+  // Waits for running tasks, drops the rest. Twice changes nothing.
+  void Stop();
+
+  void Post(std::function<void()> task) override;
+  void PostAfter(absl::Duration delay, std::function<void()> task) override;
+
+ private:
+  void Work();
+
+  const int thread_count_;
+  absl::Mutex mutex_;
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  // By due time; equal times keep their order.
+  std::multimap<absl::Time, std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace mtp

@@ -1,0 +1,160 @@
+// The durable operations engine. An operation kind is a list of named steps; the engine carries them out one after
+// another, persisting before and after each, so that after a crash at any point the operation continues by itself.
+// See docs/decisions/0003-operations.md.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "common/base/random.h"
+#include "common/kv/store.h"
+#include "mtp/state/v1/state.pb.h"
+
+namespace mtp::operations {
+
+// What a step function sees. Valid only during the call.
+class StepContext {
+ public:
+  StepContext(const state::v1::OperationRecord& record, std::string key) : record_(record), key_(std::move(key)) {}
+
+  const state::v1::OperationRecord& record() const { return record_; }
+  // Unique for ever: `<ULID>/<step>`, with `/undo` after it for a compensation. Key of the agent's actions.
+  const std::string& key() const { return key_; }
+  // A fact of an earlier step; empty when there is none.
+  std::string Fact(const std::string& name) const;
+  // Hands a fact to later steps, persisted with this step's end (or wait). Never a secret.
+  void SetFact(const std::string& name, std::string value) { new_facts_[name] = std::move(value); }
+  // Adds a fact to the operation's result, shown to the caller.
+  void SetResult(const std::string& name, std::string value) { new_results_[name] = std::move(value); }
+  // Changes of the store that become true in the very transaction that persists the end of this step. Dropped
+  // when the step does not end as done.
+  kv::Txn& txn() { return txn_; }
+
+  const std::map<std::string, std::string>& new_facts() const { return new_facts_; }
+  const std::map<std::string, std::string>& new_results() const { return new_results_; }
+
+ private:
+  const state::v1::OperationRecord& record_;
+  std::string key_;
+  std::map<std::string, std::string> new_facts_;
+  std::map<std::string, std::string> new_results_;
+  kv::Txn txn_;
+};
+
+// How a step call ended.
+struct StepResult {
+  enum class Kind {
+    kDone,   // go on with the next step
+    kWait,   // nothing to do until Wake(this operation) or until `delay` has passed, whichever is first
+    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter
+    kFail,   // for good: undo what was done
+  };
+  Kind kind = Kind::kDone;
+  absl::Duration delay;
+  absl::Status status;  // for kRetry and kFail
+  std::string message;  // progress for people
+
+  static StepResult Done(std::string message = "");
+  static StepResult Wait(absl::Duration recheck, std::string message = "");
+  static StepResult Retry(absl::Status status);
+  static StepResult Fail(absl::Status status);
+};
+
+// One named step. Both functions are short, idempotent, may run on any thread of the executor, and see all outside
+// things through clients given at construction.
+struct Step {
+  std::string name;
+  std::function<StepResult(StepContext&)> run;
+  // Undoes the step, also when it is not known whether it took effect. Null when there is nothing to undo. Retried
+  // until done: it must not fail for good (kFail counts as done, and is noted in the operation's error).
+  std::function<StepResult(StepContext&)> compensate;
+  // Whether a cancel request is honoured before this step or while it waits. False for steps after the point of
+  // no return.
+  bool cancellable = true;
+};
+
+struct Kind {
+  std::string name;
+  std::vector<Step> steps;
+  // Added to the transaction that ends the operation, whatever its end. May be null.
+  std::function<void(const state::v1::OperationRecord&, kv::Txn&)> on_end;
+};
+
+// What Create needs.
+struct NewOperation {
+  std::string kind;
+  std::string target;      // `tenants/acme`
+  std::string host;        // may be empty
+  std::string input;       // serialized for the kind
+  std::string created_by;  // `operator/alice`
+  std::string request_id;  // may be empty
+  std::string request_hash;
+  std::map<std::string, std::string> facts;
+  // Locks to hold until the end, `/locks/tenants/acme`.
+  std::vector<std::string> locks;
+};
+
+// Thread-safe. Call Register for every kind, then Start once.
+class Engine {
+ public:
+  struct Options {
+    // Finished operations kept (default 10,000) and for how long (default 30 days).
+    int max_finished = 10'000;
+    absl::Duration keep_finished = absl::Hours(24 * 30);
+    absl::Duration min_backoff = absl::Milliseconds(500);
+    absl::Duration max_backoff = absl::Seconds(30);
+    // Called at named points (`before-persist`, `after-persist`, `before-step`, `after-step` with
+    // the step's key); a test crashes there. Null in production unless MTP_FAILPOINT is set.
+    std::function<void(const std::string& point, const std::string& key)> failpoint;
+  };
+
+  Engine(kv::Store* store, const Clock* clock, Random* random, Executor* executor, Options options);
+  ~Engine();
+
+  void Register(Kind kind);
+  // Takes up every operation that has not ended. DATA_LOSS when the state cannot be read; FAILED_PRECONDITION
+  // when an operation is of a kind that this build does not know (it is left untouched and shown).
+  absl::Status Start();
+  // No step begins after this returns; running steps have ended.
+  void Stop();
+
+  // The operation that this caller created before with this request id, or NOT_FOUND. ALREADY_EXISTS when the
+  // request differs. Check before validating: a retry must get its operation even if the world has changed.
+  absl::StatusOr<v1::Operation> FindRequest(const std::string& caller, const std::string& request_id,
+                                            const std::string& request_hash) const;
+  // Creates the operation in one transaction with `txn` (reservations). ABORTED when a compare of `txn` fails (read
+  // again and decide anew) or FAILED_PRECONDITION naming the running operation when a lock is held. A request id
+  // seen before returns its operation and does not carry out `txn`.
+  absl::StatusOr<v1::Operation> Create(const NewOperation& request, kv::Txn txn);
+  // Marks it; it ends CANCELLED once undone. Ended operations are returned as they are. NOT_FOUND.
+  absl::StatusOr<v1::Operation> Cancel(const std::string& id);
+
+  absl::StatusOr<v1::Operation> Get(const std::string& id) const;
+  // Looks at a waiting operation again, now. Unknown or ended ids are ignored.
+  void Wake(const std::string& id);
+  // Operations that have not ended.
+  int Active() const;
+
+ private:
+  struct Live;
+  void Run(const std::string& id);
+
+  kv::Store* const store_;
+  const Clock* const clock_;
+  Random* const random_;
+  Executor* const executor_;
+  const Options options_;
+  std::map<std::string, Kind> kinds_;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mtp::operations
