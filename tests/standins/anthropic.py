@@ -3,7 +3,8 @@
 
   anthropic.py [--listen ADDR:PORT]     prints one JSON line with its address
 
-POST /v1/messages, streaming or not. What the last message of the user says decides the answer:
+POST /v1/messages, streaming or not. What the user's last message says decides the answer, which
+max_tokens bounds as with the real one (4 characters a token):
   … repeat N …   exactly N characters (at most 100,000): numbered words, so that order can be checked
   … wait S …     the answer begins after S seconds (at most 600)
   else           "You said: <the text>"
@@ -38,10 +39,14 @@ def text_of(content):
     return "\n".join(parts)
 
 
-def last_user_text(messages):
+def said_by_the_user(messages):
+    """What the person typed: OpenClaw adds messages of its own after it, and a block before it."""
     for message in reversed(messages or []):
-        if isinstance(message, dict) and message.get("role") == "user":
-            return text_of(message.get("content"))
+        if not isinstance(message, dict) or message.get("role") != "user":
+            break
+        text = text_of(message.get("content"))
+        if text and not text.startswith("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>"):
+            return text.rpartition("```\n\n")[2] if "Conversation info:" in text else text
     return ""
 
 
@@ -50,11 +55,11 @@ def numbered_words(count):
     return (words + " .......")[:count].rstrip().ljust(count, ".")
 
 
-def answer_to(text):
+def answer_to(text, max_tokens):
     repeats = re.findall(r"\brepeat (\d{1,6})\b", text)
-    if repeats:
-        return numbered_words(min(int(repeats[-1]), MAX_ANSWER))
-    return "You said: " + text.strip()[-500:]
+    most = min(MAX_ANSWER, 4 * max_tokens)
+    answer = numbered_words(min(int(repeats[-1]), most)) if repeats else "You said: " + text.strip()[-500:]
+    return answer[:most]
 
 
 def wait_before(text):
@@ -82,7 +87,7 @@ class StandIn:
         if request.method != "POST" or request.path not in ("/v1/messages", "/v1/messages/count_tokens"):
             return self._error(404, "not_found_error", "no such page")
         body = request.json()
-        text = last_user_text(body.get("messages"))
+        text = said_by_the_user(body.get("messages"))
         size = tokens(request.body.decode("utf-8", "replace"))
         if request.path.endswith("count_tokens"):
             return json_response(200, {"input_tokens": size})
@@ -90,7 +95,7 @@ class StandIn:
 
     async def _messages(self, request, body, text, input_tokens):
         key = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
-        answer = answer_to(text)
+        answer = answer_to(text, int(body.get("max_tokens") or MAX_ANSWER))
         self._record(key, body, text, answer)
         mode = self._modes.get(key, "ok")
         if mode == "hang":
