@@ -82,6 +82,7 @@ struct ContainerDetails {
   std::string error;                      // The engine's own words about a failed start.
   std::optional<absl::Time> started_at;   // Of the last start; unset when never started.
   std::optional<absl::Time> finished_at;  // Of the last end; unset when never ended.
+  bool tty = false;                       // Its output is one raw stream, not two.
   int restart_count = 0;                  // By the engine's restart policy, since created.
   std::string restart_policy;             // `unless-stopped`, `no` …
   int64_t memory_limit_bytes = 0;         // 0 means none.
