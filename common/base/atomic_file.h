@@ -5,13 +5,13 @@
 #include <sys/types.h>
 
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 namespace mtp {
 
 // Writes a temporary file beside `path` with exactly `mode`, syncs it, renames it over `path` and syncs the folder.
 // After a crash `path` holds the old or the new content. RESOURCE_EXHAUSTED when the disk is full.
-absl::Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode);
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode);
 
 // The whole file, at most `max_bytes` (RESOURCE_EXHAUSTED beyond). NOT_FOUND when absent.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
@@ -21,6 +21,6 @@ absl::Status MakeFolders(const std::string& path, mode_t mode);
 
 // errno as a status with a sentence: `context: strerror`. ENOENT is NOT_FOUND, ENOSPC and EDQUOT are
 // RESOURCE_EXHAUSTED, EACCES and EPERM PERMISSION_DENIED, EEXIST ALREADY_EXISTS, all else INTERNAL.
-absl::Status ErrnoStatus(int error, std::string_view context);
+absl::Status ErrnoStatus(int error, absl::string_view context);
 
 }  // namespace mtp

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kMaxLength = 40;
 
 // Bad input may be long or hold control characters: the sentence shows only what is safe to print.
-std::string Quoted(std::string_view text) {
+std::string Quoted(absl::string_view text) {
   std::string shown;
   for (char c : text.substr(0, 60)) {
     shown += absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
@@ -21,8 +21,8 @@ std::string Quoted(std::string_view text) {
   return absl::StrCat("\"", shown, "\"");
 }
 
-absl::Status CheckName(std::string_view kind, std::string_view text) {
-  auto refuse = [&](std::string_view why) {
+absl::Status CheckName(absl::string_view kind, absl::string_view text) {
+  auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(
         Quoted(text), " is not a valid ", kind, " name: ", why,
         ". Use lowercase letters, digits and inner hyphens, at most ", kMaxLength, " characters"));
@@ -39,8 +39,9 @@ absl::Status CheckName(std::string_view kind, std::string_view text) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string_view> ShortName(std::string_view resource, std::string_view collection) {
-  std::string_view rest = resource;
+absl::StatusOr<absl::string_view> ShortName(absl::string_view resource,
+                                            absl::string_view collection) {
+  absl::string_view rest = resource;
   if (!absl::ConsumePrefix(&rest, collection)) {
     return absl::InvalidArgumentError(
         absl::StrCat(Quoted(resource), " is not a resource name of the form ", collection, "NAME"));
@@ -50,7 +51,7 @@ absl::StatusOr<std::string_view> ShortName(std::string_view resource, std::strin
 
 }  // namespace
 
-absl::StatusOr<TenantName> TenantName::Parse(std::string_view text) {
+absl::StatusOr<TenantName> TenantName::Parse(absl::string_view text) {
   if (absl::Status status = CheckName("tenant", text); !status.ok()) return status;
   if (text == "admin") {
     return absl::InvalidArgumentError(
@@ -59,7 +60,7 @@ absl::StatusOr<TenantName> TenantName::Parse(std::string_view text) {
   return TenantName(std::string(text));
 }
 
-absl::StatusOr<TenantName> TenantName::ParseResource(std::string_view resource) {
+absl::StatusOr<TenantName> TenantName::ParseResource(absl::string_view resource) {
   auto name = ShortName(resource, "tenants/");
   if (!name.ok()) return name.status();
   return Parse(*name);
@@ -74,23 +75,24 @@ std::string TenantName::EnvPrefix() const {
 
 std::string TenantName::EnvPrefixKey() const {
   std::string key = EnvPrefix();
-  key.erase(std::unique(key.begin(), key.end(), [](char a, char b) { return a == '_' && b == '_'; }),
-            key.end());
+  key.erase(
+      std::unique(key.begin(), key.end(), [](char a, char b) { return a == '_' && b == '_'; }),
+      key.end());
   return key;
 }
 
-absl::StatusOr<HostName> HostName::Parse(std::string_view text) {
+absl::StatusOr<HostName> HostName::Parse(absl::string_view text) {
   if (absl::Status status = CheckName("host", text); !status.ok()) return status;
   return HostName(std::string(text));
 }
 
-absl::StatusOr<HostName> HostName::ParseResource(std::string_view resource) {
+absl::StatusOr<HostName> HostName::ParseResource(absl::string_view resource) {
   auto name = ShortName(resource, "hosts/");
   if (!name.ok()) return name.status();
   return Parse(*name);
 }
 
-absl::StatusOr<OperatorName> OperatorName::Parse(std::string_view text) {
+absl::StatusOr<OperatorName> OperatorName::Parse(absl::string_view text) {
   if (absl::Status status = CheckName("operator", text); !status.ok()) return status;
   return OperatorName(std::string(text));
 }

@@ -6,16 +6,16 @@
 
 #include <compare>
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 namespace mtp {
 
 class TenantName {
  public:
   // INVALID_ARGUMENT with a sentence for bad names and for the reserved name `admin`.
-  static absl::StatusOr<TenantName> Parse(std::string_view text);
+  static absl::StatusOr<TenantName> Parse(absl::string_view text);
   // From a resource name, `tenants/acme`.
-  static absl::StatusOr<TenantName> ParseResource(std::string_view resource);
+  static absl::StatusOr<TenantName> ParseResource(absl::string_view resource);
 
   const std::string& value() const { return value_; }
   std::string Resource() const { return "tenants/" + value_; }
@@ -37,9 +37,9 @@ class TenantName {
 
 class HostName {
  public:
-  static absl::StatusOr<HostName> Parse(std::string_view text);
+  static absl::StatusOr<HostName> Parse(absl::string_view text);
   // From a resource name, `hosts/h1`.
-  static absl::StatusOr<HostName> ParseResource(std::string_view resource);
+  static absl::StatusOr<HostName> ParseResource(absl::string_view resource);
 
   const std::string& value() const { return value_; }
   std::string Resource() const { return "hosts/" + value_; }
@@ -53,7 +53,7 @@ class HostName {
 
 class OperatorName {
  public:
-  static absl::StatusOr<OperatorName> Parse(std::string_view text);
+  static absl::StatusOr<OperatorName> Parse(absl::string_view text);
   const std::string& value() const { return value_; }
   auto operator<=>(const OperatorName&) const = default;
 

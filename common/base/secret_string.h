@@ -2,7 +2,7 @@
 #pragma once
 
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 namespace mtp {
 
@@ -21,9 +21,9 @@ class SecretString {
   bool empty() const { return value_.empty(); }
   size_t size() const { return value_.size(); }
   // The secret itself: for writing it to its place, and nothing else.
-  std::string_view Reveal() const { return value_; }
+  absl::string_view Reveal() const { return value_; }
   // Compares in constant time.
-  bool Equals(std::string_view other) const;
+  bool Equals(absl::string_view other) const;
 
  private:
   void Wipe();

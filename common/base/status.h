@@ -5,14 +5,14 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/support/status.h>
 
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 #include "mtp/v1/operation.pb.h"
 
 namespace mtp {
 
 // `context: message`, same code. OK stays OK.
-absl::Status Annotate(const absl::Status& status, std::string_view context);
+absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);

@@ -19,7 +19,8 @@ class ThreadPool final : public Executor {
   ~ThreadPool() override;
 
   void Start();
-  // Waits for running tasks, drops the rest. Twice changes nothing.
+  // Waits for running tasks, drops the rest and all that is posted later. Twice changes nothing.
+  // Not from a task.
   void Stop();
 
   void Post(std::function<void()> task) override;
@@ -30,8 +31,10 @@ class ThreadPool final : public Executor {
 
   const int thread_count_;
   absl::Mutex mutex_;
+  absl::CondVar wake_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
-  // By due time; equal times keep their order.
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  // By due time, in monotonic time; equal times keep their order.
   std::multimap<absl::Time, std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -10,6 +10,6 @@
 namespace mtp {
 
 std::string NewUlid(const Clock& clock, Random& random);
-bool IsUlid(std::string_view text);
+bool IsUlid(absl::string_view text);
 
 }  // namespace mtp

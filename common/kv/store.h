@@ -9,7 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 #include <vector>
 
 namespace mtp::kv {
@@ -60,10 +60,10 @@ class Store {
   virtual ~Store() = default;
 
   // NOT_FOUND when the key is absent.
-  virtual absl::StatusOr<Entry> Get(std::string_view key) const = 0;
+  virtual absl::StatusOr<Entry> Get(absl::string_view key) const = 0;
   // All keys that begin with `prefix`, sorted by key, as of one moment. `revision`, when not null, is set to the
   // store's revision of that moment.
-  virtual std::vector<Entry> List(std::string_view prefix, int64_t* revision = nullptr) const = 0;
+  virtual std::vector<Entry> List(absl::string_view prefix, int64_t* revision = nullptr) const = 0;
   // Carries the transaction out; returns its revision. ABORTED when a compare fails: nothing was changed, read
   // again and decide anew. RESOURCE_EXHAUSTED when the disk is full and INTERNAL for other faults of it: nothing
   // was changed, the store goes on. A key named twice among puts and deletes is INVALID_ARGUMENT.

@@ -25,11 +25,11 @@ class Table {
  public:
   Table(const Store* store, std::string prefix) : store_(store), prefix_(std::move(prefix)) {}
 
-  std::string Key(std::string_view id) const { return absl::StrCat(prefix_, id); }
+  std::string Key(absl::string_view id) const { return absl::StrCat(prefix_, id); }
   const std::string& prefix() const { return prefix_; }
 
   // NOT_FOUND when absent, DATA_LOSS when the bytes are not such a message.
-  absl::StatusOr<Row<Message>> Get(std::string_view id) const {
+  absl::StatusOr<Row<Message>> Get(absl::string_view id) const {
     auto entry = store_->Get(Key(id));
     if (!entry.ok()) return entry.status();
     return Parse(*entry);
@@ -45,7 +45,7 @@ class Table {
     return rows;
   }
   // Adds a put of the message to the transaction.
-  void Put(Txn& txn, std::string_view id, const Message& message) const {
+  void Put(Txn& txn, absl::string_view id, const Message& message) const {
     txn.Put(Key(id), message.SerializeAsString());
   }
   absl::StatusOr<Row<Message>> Parse(const Entry& entry) const {

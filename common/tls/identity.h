@@ -4,7 +4,7 @@
 #include <absl/status/statusor.h>
 
 #include <string>
-#include <string_view>
+#include <absl/strings/string_view.h>
 
 namespace mtp::tls {
 
@@ -15,7 +15,7 @@ struct Identity {
   std::string name;  // host or operator; empty for the controller
 
   // `spiffe://<fleet>/agent/<name>` and so on; INVALID_ARGUMENT for anything else.
-  static absl::StatusOr<Identity> ParseUri(std::string_view uri);
+  static absl::StatusOr<Identity> ParseUri(absl::string_view uri);
   std::string Uri() const;
   // For people and the audit log: `operator/alice`, `agent/h1`, `controller`, `anonymous`.
   std::string ToString() const;
