@@ -171,6 +171,10 @@ class SocketEngine final : public Engine {
     request.stop = stop;
     if (absl::Status status = Stream(&request, /*raw=*/false, sink); !status.ok()) {
       KillExec(exec_id);
+      if (absl::IsDeadlineExceeded(status)) {
+        return absl::DeadlineExceededError(absl::StrCat(
+            call, ": the command did not end within ", absl::FormatDuration(timeout)));
+      }
       return status;
     }
     return ExecExitCode(call, exec_id);
