@@ -1,0 +1,132 @@
+#include "agent/compose/compose.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "agent/compose/project_folder.h"
+#include "common/base/atomic_file.h"
+
+namespace mtp {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string NewFolder() {
+  std::string path = testing::TempDir() + "mtp-compose-XXXXXX";
+  return mkdtemp(path.data());
+}
+
+// A program in the place of docker that writes down how it was called.
+std::string FakeDocker(const std::string& folder, const std::string& script) {
+  const std::string path = folder + "/docker";
+  EXPECT_TRUE(WriteFileAtomically(path, "#!/bin/sh\n" + script, 0755).ok());
+  return path;
+}
+
+TEST(ComposeErrors, ShowsTheEnginesOwnSentence) {
+  EXPECT_EQ(DistillComposeError(" Network mtp_acme  Creating\n Network mtp_acme  Error\n"
+                                "time=\"x\" level=warning msg=\"y\"\n"
+                                "Error response from daemon: no space left on device\n"),
+            "no space left on device");
+}
+
+TEST(ComposeErrors, SaysWhatToDoAboutAPortThatIsTaken) {
+  const absl::Status status = ComposeError(
+      "Error response from daemon: driver failed programming external connectivity on endpoint "
+      "mtp-acme: Bind for 127.0.0.1:18801 failed: port is already allocated");
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("taken by another program"));
+}
+
+TEST(ComposeErrors, SaysWhatToDoAboutASubnetThatIsTaken) {
+  EXPECT_THAT(std::string(ComposeError("failed to create network mtp_acme: Error response from "
+                                       "daemon: Pool overlaps with other one on this address space")
+                              .message()),
+              HasSubstr("--subnet-pool"));
+}
+
+TEST(ComposeErrors, TellsAnEngineThatIsAwayFromAFailure) {
+  EXPECT_EQ(ComposeError("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon "
+                         "running?")
+                .code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST(ComposeErrors, TellsAMissingImage) {
+  EXPECT_EQ(ComposeError("Error response from daemon: No such image: openclaw:9").code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST(Compose, GivesTheChildNothingOfTheAgentsEnvironment) {
+  const std::string folder = NewFolder();
+  setenv("MTP_TEST_LEAK", "leak", 1);
+  auto compose = NewCompose({folder, "unix:///engine.sock",
+                             FakeDocker(folder,
+                                        "env > env.txt; cat > stdin.txt; echo \"$@\" > "
+                                        "argv.txt\n")});
+  ASSERT_TRUE(compose->UpOne({"acme", "name: mtp\n"}, nullptr).ok());
+  unsetenv("MTP_TEST_LEAK");
+  const std::string env = *ReadFile(folder + "/env.txt", 1 << 20);
+  EXPECT_THAT(env, Not(HasSubstr("leak")));
+  EXPECT_THAT(env, HasSubstr("DOCKER_HOST=unix:///engine.sock"));
+  EXPECT_EQ(*ReadFile(folder + "/stdin.txt", 1 << 20), "name: mtp\n");
+  EXPECT_THAT(*ReadFile(folder + "/argv.txt", 1 << 20), HasSubstr("up -d --no-deps"));
+}
+
+TEST(Compose, NeverAsksTheEngineToKillAtOnce) {
+  const std::string folder = NewFolder();
+  auto compose =
+      NewCompose({folder, "unix:///e", FakeDocker(folder, "cat >/dev/null; echo \"$@\" > argv\n")});
+  ASSERT_TRUE(compose->StopOne({"acme", ""}, absl::ZeroDuration(), nullptr).ok());
+  EXPECT_THAT(*ReadFile(folder + "/argv", 1 << 20), HasSubstr("stop --timeout 1 acme"));
+}
+
+TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
+  const ProjectFolder folder(NewFolder());
+  ASSERT_TRUE(folder.Prepare().ok());
+  const std::string path = folder.path() + "/config/tenant-template.json5";
+  ASSERT_TRUE(WriteFileAtomically(path, "{ /* mine */ }", 0644).ok());
+  ASSERT_TRUE(folder.Prepare().ok());
+  EXPECT_EQ(*folder.ConfigTemplate(), "{ /* mine */ }");
+}
+
+TEST(ProjectFolder, LeavesAFileAloneThatIsRightAlready) {
+  const ProjectFolder folder(NewFolder());
+  const std::vector<RenderedFile> files = {{".env", "A=1\n", 0600}};
+  ASSERT_TRUE(folder.Write(files).ok());
+  struct stat before, after;
+  ASSERT_EQ(stat((folder.path() + "/.env").c_str(), &before), 0);
+  ASSERT_TRUE(folder.Write(files).ok());
+  ASSERT_EQ(stat((folder.path() + "/.env").c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+}
+
+TEST(ProjectFolder, MendsTheModeOfAnEnvFileThatOthersCanRead) {
+  const ProjectFolder folder(NewFolder());
+  const std::vector<RenderedFile> files = {{".env", "A=1\n", 0600}};
+  ASSERT_TRUE(folder.Write(files).ok());
+  const std::string path = folder.path() + "/.env";
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  ASSERT_TRUE(folder.Write(files).ok());
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, mode_t{0600});
+}
+
+TEST(ProjectFolder, ReadsTheAdminInstancesOptionalSecrets) {
+  const ProjectFolder folder(NewFolder());
+  ASSERT_TRUE(folder.Prepare().ok());
+  EXPECT_EQ(folder.AdminSecrets()->telegram_token(), "");
+  ASSERT_TRUE(
+      WriteFileAtomically(folder.path() + "/admin.env", "ADMIN_TELEGRAM_TOKEN=\"1:a\\\"b\"\n", 0600)
+          .ok());
+  EXPECT_EQ(folder.AdminSecrets()->telegram_token(), "1:a\"b");
+}
+
+}  // namespace
+}  // namespace mtp
