@@ -15,12 +15,6 @@
 namespace mtp {
 namespace {
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
   while (!content.empty()) {
     const ssize_t written = write(fd, content.data(), content.size());
@@ -41,14 +35,20 @@ absl::Status WriteTemporary(const std::string& path, absl::string_view content, 
   return absl::OkStatus();
 }
 
+}  // namespace
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 absl::Status SyncFolder(const std::string& path) {
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) return ErrnoStatus(errno, absl::StrCat("open ", path));
   if (fsync(fd.get()) != 0) return ErrnoStatus(errno, absl::StrCat("sync ", path));
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode) {
   // The number keeps two threads apart; a leftover of a crashed process with this id is

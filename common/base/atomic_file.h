@@ -19,6 +19,12 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 // Makes the folder and its parents with `mode`; an existing folder is left as it is.
 absl::Status MakeFolders(const std::string& path, mode_t mode);
 
+// `a/b` for `a/b/c`, `.` for `c`.
+std::string FolderOf(const std::string& path);
+
+// Makes what was created, renamed or removed in the folder durable.
+absl::Status SyncFolder(const std::string& path);
+
 // errno as a status with a sentence: `context: strerror`. ENOENT is NOT_FOUND, ENOSPC and EDQUOT are
 // RESOURCE_EXHAUSTED, EACCES and EPERM PERMISSION_DENIED, EEXIST ALREADY_EXISTS, all else INTERNAL.
 absl::Status ErrnoStatus(int error, absl::string_view context);

@@ -70,7 +70,9 @@ class Store {
   virtual absl::StatusOr<int64_t> Commit(const Txn& txn) = 0;
   // Calls `on_events` for each later transaction that touches `prefix`, beginning after `after_revision`, in order,
   // each revision once, one at a time, on a thread of the store or of the committer. The callback must be short and
-  // must not commit. OUT_OF_RANGE when `after_revision` is older than the kept history (10,000 events): List again.
+  // must neither commit nor take a lock that a committer holds while it commits: events are handed out before
+  // Commit returns, on its thread, unless another thread is already at it. OUT_OF_RANGE when `after_revision` is
+  // older than the kept history (10,000 events, 64 MiB) or of the future: List again.
   virtual absl::StatusOr<std::unique_ptr<Watch>> WatchPrefix(
       std::string prefix, int64_t after_revision,
       std::function<void(const std::vector<Event>&)> on_events) = 0;
