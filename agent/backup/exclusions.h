@@ -9,7 +9,9 @@ namespace mtp {
 // For ArchiveRequest::exclude. Left out:
 //   .openclaw/cache, .openclaw/tmp    compiled assets and scratch, rebuilt at start
 //   .openclaw/logs                    log files; another operator's backup held 13 GB of one
-//   .openclaw/**/*.lock, *.lock       locks name processes that no longer exist
+//   *.lock under .openclaw            locks name processes that no longer exist; not those under
+//                                     .openclaw/extensions and .openclaw/skills, which pin
+//                                     dependencies
 //   node_modules under .openclaw/extensions/*, .openclaw/skills/*, workspace/skills/* and workspace
 //   itself:
 //                                     reinstalled from their package.json

@@ -1,0 +1,148 @@
+#include <absl/strings/str_cat.h>
+#include <archive.h>
+#include <archive_entry.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "agent/backup/sha256.h"
+#include "agent/backup/tar_stream.h"
+#include "common/base/atomic_file.h"
+
+namespace mtp {
+namespace {
+
+// The tenant is stopped while this runs: 1 takes a third of the time of 6 and makes some 10 % more
+// bytes.
+constexpr char kGzipLevel[] = "1";
+
+struct EntryDeleter {
+  void operator()(archive_entry* entry) const { archive_entry_free(entry); }
+};
+
+mode_t FileType(EntryType type) {
+  switch (type) {
+    case EntryType::kFolder:
+      return AE_IFDIR;
+    case EntryType::kSymlink:
+      return AE_IFLNK;
+    case EntryType::kFile:
+    case EntryType::kHardlink:
+    case EntryType::kSkipped:
+      return AE_IFREG;
+  }
+  return AE_IFREG;
+}
+
+}  // namespace
+
+struct TarWriter::State {
+  int fd = -1;
+  archive* out = nullptr;
+  Sha256 hash;
+  int64_t bytes = 0;
+  absl::Status status;
+
+  ~State() {
+    if (out == nullptr) return;
+    // An archive that is given up must not write its end.
+    archive_write_fail(out);
+    archive_write_free(out);
+  }
+
+  static la_ssize_t OnWrite(archive* out, void* user, const void* data, size_t size) {
+    auto* state = static_cast<State*>(user);
+    const char* bytes = static_cast<const char*>(data);
+    size_t left = size;
+    while (left > 0) {
+      const ssize_t written = write(state->fd, bytes, left);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        state->status = ErrnoStatus(errno, "write the archive");
+        archive_set_error(out, errno, "write");
+        return -1;
+      }
+      bytes += written;
+      left -= static_cast<size_t>(written);
+    }
+    state->hash.Update(data, size);
+    state->bytes += static_cast<int64_t>(size);
+    return static_cast<la_ssize_t>(size);
+  }
+
+  absl::Status Check(la_ssize_t result) {
+    // A warning leaves the entry whole.
+    if (result >= ARCHIVE_WARN) return absl::OkStatus();
+    if (status.ok()) {
+      const char* reason = archive_error_string(out);
+      status = absl::InternalError(
+          absl::StrCat("write the archive: ", reason == nullptr ? "unknown error" : reason));
+    }
+    return status;
+  }
+};
+
+TarWriter::TarWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TarWriter::~TarWriter() = default;
+
+absl::StatusOr<std::unique_ptr<TarWriter>> TarWriter::Open(int fd) {
+  auto state = std::make_unique<State>();
+  state->fd = fd;
+  state->out = archive_write_new();
+  if (state->out == nullptr) return absl::ResourceExhaustedError("out of memory");
+  archive* out = state->out;
+  // Names are bytes: without this libarchive converts them from the locale's character set.
+  if (archive_write_set_format_pax_restricted(out) != ARCHIVE_OK ||
+      archive_write_set_format_option(out, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
+      archive_write_add_filter_gzip(out) != ARCHIVE_OK ||
+      archive_write_set_filter_option(out, "gzip", "compression-level", kGzipLevel) != ARCHIVE_OK ||
+      archive_write_open(out, state.get(), nullptr, State::OnWrite, nullptr) != ARCHIVE_OK) {
+    return absl::InternalError(absl::StrCat("begin the archive: ", archive_error_string(out)));
+  }
+  return std::unique_ptr<TarWriter>(new TarWriter(std::move(state)));
+}
+
+absl::Status TarWriter::Begin(const ManifestEntry& entry, long mtime_ns) {
+  if (!state_->status.ok()) return state_->status;
+  const std::unique_ptr<archive_entry, EntryDeleter> header(archive_entry_new());
+  if (header == nullptr) return absl::ResourceExhaustedError("out of memory");
+  archive_entry_set_pathname(header.get(), entry.path.c_str());
+  archive_entry_set_filetype(header.get(), FileType(entry.type));
+  archive_entry_set_perm(header.get(), entry.mode);
+  archive_entry_set_uid(header.get(), entry.uid);
+  archive_entry_set_gid(header.get(), entry.gid);
+  archive_entry_set_mtime(header.get(), entry.mtime_s, mtime_ns);
+  archive_entry_set_size(header.get(), entry.type == EntryType::kFile ? entry.size : 0);
+  if (entry.type == EntryType::kSymlink) {
+    archive_entry_set_symlink(header.get(), entry.target.c_str());
+  } else if (entry.type == EntryType::kHardlink) {
+    archive_entry_set_hardlink(header.get(), entry.target.c_str());
+  }
+  return state_->Check(archive_write_header(state_->out, header.get()));
+}
+
+absl::Status TarWriter::Write(std::string_view bytes) {
+  if (!state_->status.ok()) return state_->status;
+  while (!bytes.empty()) {
+    const la_ssize_t written = archive_write_data(state_->out, bytes.data(), bytes.size());
+    if (absl::Status status = state_->Check(written); !status.ok()) return status;
+    if (written == 0) {
+      return state_->status = absl::InternalError("a file is longer than its entry says");
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TarWriter::Close(std::string* sha256, int64_t* bytes) {
+  if (!state_->status.ok()) return state_->status;
+  if (absl::Status status = state_->Check(archive_write_close(state_->out)); !status.ok()) {
+    return status;
+  }
+  *sha256 = state_->hash.Finish();
+  *bytes = state_->bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace mtp
