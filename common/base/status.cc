@@ -2,8 +2,12 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "common/base/utf8.h"
+
 namespace mtp {
 namespace {
+
+constexpr size_t kMaxMessageBytes = 8192;
 
 absl::Status Make(int code, absl::string_view message) {
   // A code from a newer build becomes UNKNOWN instead of a value that no switch expects.
@@ -31,7 +35,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 v1::Error ToError(const absl::Status& status) {
   v1::Error error;
   error.set_code(static_cast<int>(status.code()));
-  error.set_message(std::string(status.message()));
+  error.set_message(ValidUtf8(status.message(), kMaxMessageBytes));
   return error;
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <absl/status/statusor.h>
-#include <absl/synchronization/mutex.h>
 
 #include <functional>
 #include <map>
@@ -35,7 +34,8 @@ class StepContext {
   // Adds a fact to the operation's result, shown to the caller.
   void SetResult(const std::string& name, std::string value) { new_results_[name] = std::move(value); }
   // Changes of the store that become true in the very transaction that persists the end of this step. Dropped
-  // when the step does not end as done.
+  // when the step does not end as done. When one of its compares fails, the step is run again at once. A compensation
+  // may use it too.
   kv::Txn& txn() { return txn_; }
 
   const std::map<std::string, std::string>& new_facts() const { return new_facts_; }
@@ -53,8 +53,10 @@ class StepContext {
 struct StepResult {
   enum class Kind {
     kDone,   // go on with the next step
-    kWait,   // nothing to do until Wake(this operation) or until `delay` has passed, whichever is first
-    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter
+    kWait,   // nothing to do until Wake(this operation) or until `delay` has passed, whichever is first; `delay` is
+             // held within 10 ms and 10 minutes
+    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter. Wakes do not cut
+             // it short
     kFail,   // for good: undo what was done
   };
   Kind kind = Kind::kDone;
@@ -84,7 +86,8 @@ struct Step {
 struct Kind {
   std::string name;
   std::vector<Step> steps;
-  // Added to the transaction that ends the operation, whatever its end. May be null.
+  // Added to the transaction that ends the operation, whatever its end. Called again when one of its compares fails,
+  // so it must read the store afresh each time. May be null.
   std::function<void(const state::v1::OperationRecord&, kv::Txn&)> on_end;
 };
 
@@ -102,6 +105,8 @@ struct NewOperation {
   std::vector<std::string> locks;
 };
 
+class Core;
+
 // Thread-safe. Call Register for every kind, then Start once.
 class Engine {
  public:
@@ -111,6 +116,10 @@ class Engine {
     absl::Duration keep_finished = absl::Hours(24 * 30);
     absl::Duration min_backoff = absl::Milliseconds(500);
     absl::Duration max_backoff = absl::Seconds(30);
+    // Operations that have not ended; Create refuses beyond (RESOURCE_EXHAUSTED).
+    int max_active = 10'000;
+    // Called when a change could not be persisted (it is tried again with backoff), for the log. May be null.
+    std::function<void(const std::string& id, const absl::Status& status)> on_persist_failure;
     // Called at named points (`before-persist`, `after-persist`, `before-step`, `after-step` with
     // the step's key); a test crashes there. Null in production unless MTP_FAILPOINT is set.
     std::function<void(const std::string& point, const std::string& key)> failpoint;
@@ -120,10 +129,12 @@ class Engine {
   ~Engine();
 
   void Register(Kind kind);
-  // Takes up every operation that has not ended. DATA_LOSS when the state cannot be read; FAILED_PRECONDITION
-  // when an operation is of a kind that this build does not know (it is left untouched and shown).
+  // Takes up every operation that has not ended. DATA_LOSS when the state cannot be read: nothing is begun.
+  // FAILED_PRECONDITION when an operation is of a kind, or has steps, that this build does not know: it is left
+  // untouched, is named in the sentence and stays in the store; all others are taken up.
   absl::Status Start();
-  // No step begins after this returns; running steps have ended.
+  // No step begins after this returns; running steps have ended. Nothing is written: a later Start goes on from the
+  // store. Twice changes nothing; not from inside a step.
   void Stop();
 
   // The operation that this caller created before with this request id, or NOT_FOUND. ALREADY_EXISTS when the
@@ -132,9 +143,10 @@ class Engine {
                                             const std::string& request_hash) const;
   // Creates the operation in one transaction with `txn` (reservations). ABORTED when a compare of `txn` fails (read
   // again and decide anew) or FAILED_PRECONDITION naming the running operation when a lock is held. A request id
-  // seen before returns its operation and does not carry out `txn`.
+  // seen before returns its operation and does not carry out `txn`. UNAVAILABLE before Start and after Stop.
   absl::StatusOr<v1::Operation> Create(const NewOperation& request, kv::Txn txn);
-  // Marks it; it ends CANCELLED once undone. Ended operations are returned as they are. NOT_FOUND.
+  // Marks it; it ends CANCELLED once undone. Ended operations, and those being undone already, are returned as they
+  // are. NOT_FOUND. FAILED_PRECONDITION for an operation of an unknown kind.
   absl::StatusOr<v1::Operation> Cancel(const std::string& id);
 
   absl::StatusOr<v1::Operation> Get(const std::string& id) const;
@@ -144,17 +156,8 @@ class Engine {
   int Active() const;
 
  private:
-  struct Live;
-  void Run(const std::string& id);
-
-  kv::Store* const store_;
-  const Clock* const clock_;
-  Random* const random_;
-  Executor* const executor_;
-  const Options options_;
-  std::map<std::string, Kind> kinds_;
-  struct State;
-  std::shared_ptr<State> state_;
+  // Shared with the tasks on the executor, which may outlive the engine.
+  const std::shared_ptr<Core> core_;
 };
 
 }  // namespace mtp::operations
