@@ -8,6 +8,7 @@
 
 #include "agent/backup/sha256.h"
 #include "agent/backup/tar_stream.h"
+#include "agent/backup/utf8_names.h"
 
 namespace mtp {
 
@@ -67,6 +68,7 @@ absl::StatusOr<std::unique_ptr<TarReader>> TarReader::Open(int fd) {
 
 absl::StatusOr<bool> TarReader::Next(ManifestEntry* entry,
                                      const std::function<bool()>& keep_going) {
+  const Utf8Names names;
   archive_entry* header = nullptr;
   const int result = archive_read_next_header(state_->in, &header);
   if (result == ARCHIVE_EOF) {

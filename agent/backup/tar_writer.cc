@@ -8,6 +8,7 @@
 
 #include "agent/backup/sha256.h"
 #include "agent/backup/tar_stream.h"
+#include "agent/backup/utf8_names.h"
 #include "common/base/atomic_file.h"
 
 namespace mtp {
@@ -92,9 +93,9 @@ absl::StatusOr<std::unique_ptr<TarWriter>> TarWriter::Open(int fd) {
   state->out = archive_write_new();
   if (state->out == nullptr) return absl::ResourceExhaustedError("out of memory");
   archive* out = state->out;
-  // Names are bytes: without this libarchive converts them from the locale's character set.
   if (archive_write_set_format_pax_restricted(out) != ARCHIVE_OK ||
-      archive_write_set_format_option(out, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
+      // Without this the compressed bytes are filled up to a tape's block.
+      archive_write_set_bytes_in_last_block(out, 1) != ARCHIVE_OK ||
       archive_write_add_filter_gzip(out) != ARCHIVE_OK ||
       archive_write_set_filter_option(out, "gzip", "compression-level", kGzipLevel) != ARCHIVE_OK ||
       archive_write_open(out, state.get(), nullptr, State::OnWrite, nullptr) != ARCHIVE_OK) {
@@ -105,6 +106,7 @@ absl::StatusOr<std::unique_ptr<TarWriter>> TarWriter::Open(int fd) {
 
 absl::Status TarWriter::Begin(const ManifestEntry& entry, long mtime_ns) {
   if (!state_->status.ok()) return state_->status;
+  const Utf8Names names;
   const std::unique_ptr<archive_entry, EntryDeleter> header(archive_entry_new());
   if (header == nullptr) return absl::ResourceExhaustedError("out of memory");
   archive_entry_set_pathname(header.get(), entry.path.c_str());
