@@ -5,6 +5,7 @@
 #include <absl/strings/str_split.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -106,6 +107,9 @@ struct ChildFiles {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (dup2(files.stdin_fd, 0) < 0 || dup2(files.stdout_fd, 1) < 0 || dup2(files.stderr_fd, 2) < 0) {
+    error = errno;
+  } else if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
+    // Whatever this process has inherited or opened carelessly stays here.
     error = errno;
   } else if (*folder != '\0' && chdir(folder) != 0) {
     error = errno;
