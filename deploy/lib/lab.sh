@@ -100,6 +100,9 @@ lab_reachable_url() {
   [ "$host" != localhost ] || host=127.0.0.1
   _rule nat PREROUTING -i "$LAB_BRIDGE" -d "$LAB_BRIDGE_ADDRESS" -p tcp --dport "$port" \
     -j DNAT --to-destination "$host:$port"
+  # So that the same URL also works on the machine itself.
+  _rule nat OUTPUT -d "$LAB_BRIDGE_ADDRESS" -p tcp --dport "$port" \
+    -j DNAT --to-destination "$host:$port"
   lab_accept_port "$port"
   printf '%s://%s:%s%s\n' "$scheme" "$LAB_BRIDGE_ADDRESS" "$port" "$path"
 }
