@@ -119,6 +119,12 @@ absl::StatusOr<std::string> RenderAdminService(const Project& project) {
   return AdminFileText(project);
 }
 
+std::string RenderServiceStub(absl::string_view service) {
+  return absl::StrCat("name: ", kProjectName, "\nservices:\n  \"", service,
+                      "\": {image: none, networks: [\"", service, "\"]}\nnetworks:\n  \"", service,
+                      "\": {}\n");
+}
+
 absl::Status CheckImageReference(absl::string_view image) {
   const bool valid = !image.empty() && image.size() <= 512 && image.front() != '-' &&
                      std::all_of(image.begin(), image.end(), [](char c) {

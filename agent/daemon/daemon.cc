@@ -1,0 +1,256 @@
+#include "agent/daemon/daemon.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "agent/api/agent_service.h"
+#include "agent/compose/compose.h"
+#include "agent/compose/project_folder.h"
+#include "agent/memory/cgroup.h"
+#include "agent/memory/host.h"
+#include "agent/tenants/actions.h"
+#include "agent/tenants/admin.h"
+#include "agent/tenants/board.h"
+#include "agent/tenants/host_observer.h"
+#include "agent/tenants/observer.h"
+#include "agent/tenants/reconcile.h"
+#include "agent/tenants/scripts.h"
+#include "common/base/atomic_file.h"
+#include "common/base/status.h"
+#include "common/base/thread_pool.h"
+#include "common/kv/sqlite_store.h"
+
+namespace mtp {
+namespace {
+
+// Actions, looks and timers: some block for minutes (a stop that drains, a backup).
+constexpr int kWorkThreads = 12;
+// Short calls, so that they never wait behind a backup.
+constexpr int kCallThreads = 2;
+// Log streams, commands, gateway calls.
+constexpr int kBlockingThreads = 16;
+constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+
+class DaemonImpl final : public Daemon {
+ public:
+  DaemonImpl(const AgentSettings& settings, const Log& log)
+      : settings_(settings),
+        log_(log),
+        folder_(settings.project_dir),
+        data_(folder_.DataPath(), kContainerUid, kContainerUid),
+        starts_(MaxStarts()),
+        work_(kWorkThreads),
+        calls_(kCallThreads),
+        blocking_(kBlockingThreads) {}
+  ~DaemonImpl() override { Stop(); }
+
+  absl::Status Start(DaemonAccess access) {
+    MTP_ASSIGN_OR_RETURN(const std::string socket, EngineSocketPath(settings_.docker_host));
+    MTP_ASSIGN_OR_RETURN(const SubnetPool subnets, SubnetPool::Parse(settings_.subnet_pool));
+    const ComposeOptions compose{settings_.project_dir, settings_.docker_host};
+    MTP_RETURN_IF_ERROR(CheckDockerProgram(compose));
+    MTP_RETURN_IF_ERROR(MakeFolders(settings_.data_dir, 0700));
+    MTP_ASSIGN_OR_RETURN(store_, kv::OpenSqliteStore(settings_.data_dir + "/journal.sqlite"));
+    MTP_ASSIGN_OR_RETURN(SecretBox box, SecretBox::Open(settings_.data_dir + "/master.key"));
+    box_.emplace(std::move(box));
+    journal_.emplace(store_.get(), &*box_);
+    engine_ = NewEngine(socket);
+    openclaw_ = NewOpenClaw();
+    compose_ = NewCompose(compose);
+    writer_.emplace(ProjectSettings{settings_.image, subnets, settings_.admin}, &*journal_,
+                    &folder_, &random_);
+    MakeTools();
+    MakeActions();
+    MakeObservers(socket);
+    return Begin(std::move(access));
+  }
+
+  int port() const override { return port_; }
+
+  void Stop() override {
+    if (std::exchange(stopped_, true)) return;
+    if (server_)
+      server_->Shutdown(std::chrono::system_clock::now() +
+                        absl::ToChronoMilliseconds(kShutdownGrace));
+    if (actions_) actions_->Stop();
+    if (reconciler_) reconciler_->Stop();
+    if (admin_) admin_->Stop();
+    if (observer_) observer_->Stop();
+    if (host_) host_->Stop();
+    blocking_.Stop();
+    calls_.Stop();
+    work_.Stop();
+  }
+
+ private:
+  int MaxStarts() const {
+    return settings_.max_starts > 0 ? settings_.max_starts : std::max(1, host_reader_.Cpus() / 2);
+  }
+
+  void MakeTools() {
+    tools_.journal = &*journal_;
+    tools_.folder = &folder_;
+    tools_.data = &data_;
+    tools_.writer = &*writer_;
+    tools_.compose = compose_.get();
+    tools_.engine = engine_.get();
+    tools_.openclaw = openclaw_.get();
+    tools_.starts = &starts_;
+    tools_.clock = &clock_;
+    tools_.log = log_.For("tenants");
+    tools_.refresh = [this](const std::string& name) { observer_->Refresh(name); };
+    tools_.forget = [this](const std::string& name) { observer_->Forget(name); };
+    tools_.kept_data_changed = [this] { reconciler_->PublishKeptData(); };
+  }
+
+  void MakeActions() {
+    ActionsDeps deps;
+    deps.journal = &*journal_;
+    deps.executor = &work_;
+    deps.clock = &clock_;
+    deps.log = log_.For("actions");
+    deps.new_script = [this](const v1::EnsureActionRequest& request) {
+      return NewScript(&tools_, request);
+    };
+    deps.check_request = CheckActionRequest;
+    deps.on_change = [this](const v1::Action& action) {
+      if (!absl::StartsWith(action.key(), kRecoveryKeyPrefix)) board_.SetAction(action);
+      // What a tenant is called depends on whether an action is starting it.
+      if (action.state() != v1::ACTION_STATE_RUNNING) observer_->Refresh(action.tenant());
+    };
+    actions_.emplace(std::move(deps));
+    reconciler_.emplace(&tools_, &*actions_, &board_, &work_, &random_);
+  }
+
+  void MakeObservers(const std::string& socket) {
+    HostObserverOptions options;
+    options.data_path = settings_.project_dir;
+    options.memory_total_mib = settings_.memory_total_mib;
+    options.memory_reserve_mib = settings_.memory_reserve_mib;
+    options.admin_enabled = settings_.admin;
+    options.admin_image = settings_.image;
+    host_.emplace(options, engine_.get(), &host_reader_, &*journal_, &board_, &work_, &clock_);
+    ObserverDeps deps;
+    deps.engine = engine_.get();
+    deps.openclaw = openclaw_.get();
+    deps.cgroups = &cgroups_;
+    deps.journal = &*journal_;
+    deps.board = &board_;
+    deps.executor = &work_;
+    deps.clock = &clock_;
+    deps.random = &random_;
+    deps.log = log_.For("observer");
+    deps.is_being_started = [this](const std::string& name) { return actions_->IsStarting(name); };
+    deps.on_engine = [this](bool up) { OnEngine(up); };
+    deps.on_admin = [this](const v1::TenantStatus& admin) { host_->SetAdmin(admin); };
+    observer_.emplace(std::move(deps));
+    if (settings_.admin) admin_.emplace(&tools_, &work_, socket);
+  }
+
+  void OnEngine(bool up) {
+    host_->SetEngineUp(up);
+    if (!up) return;
+    log_.Info("the engine answers");
+    reconciler_->OnEngineUp();
+    if (admin_) admin_->Ensure();
+  }
+
+  absl::Status Begin(DaemonAccess access) {
+    work_.Start();
+    calls_.Start();
+    blocking_.Start();
+    MTP_RETURN_IF_ERROR(reconciler_->Begin());
+    host_->Start();
+    if (admin_) {
+      absl::Status served = admin_->StartSocket();
+      if (!served.ok())
+        log_.Warning(absl::StrCat("the admin instance's Docker socket: ", served.message()));
+      observer_->Refresh(kAdminService);
+    }
+    observer_->Start();
+    return Listen(std::move(access));
+  }
+
+  absl::Status Listen(DaemonAccess access) {
+    targets_.emplace(settings_.host, &*journal_, &*writer_);
+    AgentServiceDeps deps;
+    deps.actions = &*actions_;
+    deps.board = &board_;
+    deps.targets = &*targets_;
+    deps.engine = engine_.get();
+    deps.openclaw = openclaw_.get();
+    deps.clock = &clock_;
+    deps.calls = &calls_;
+    deps.blocking = &blocking_;
+    deps.max_blocking = kBlockingThreads;
+    deps.log = log_.For("api");
+    deps.authorize = std::move(access.authorize);
+    service_ = NewAgentService(std::move(deps));
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(settings_.listen, access.credentials, &port_);
+    builder.SetMaxReceiveMessageSize(8 << 20);
+    // Another process on the same address is an error, not a sharer.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on ", settings_.listen, "; is another agent running there?"));
+    }
+    log_.Info(absl::StrCat("host ", settings_.host, " listens on ", settings_.listen, ", project ",
+                           settings_.project_dir));
+    return absl::OkStatus();
+  }
+
+  const AgentSettings settings_;
+  const Log log_;
+  SystemClock clock_;
+  SystemRandom random_;
+  HostReader host_reader_;
+  CgroupReader cgroups_;
+  ProjectFolder folder_;
+  DataFolders data_;
+  StartSlots starts_;
+  std::unique_ptr<kv::Store> store_;
+  std::optional<SecretBox> box_;
+  std::optional<Journal> journal_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<OpenClaw> openclaw_;
+  std::unique_ptr<Compose> compose_;
+  std::optional<ProjectWriter> writer_;
+  Board board_;
+  TenantTools tools_;
+  std::optional<Actions> actions_;
+  std::optional<Reconciler> reconciler_;
+  std::optional<HostObserver> host_;
+  std::optional<Observer> observer_;
+  std::optional<AdminKeeper> admin_;
+  std::optional<Targets> targets_;
+  std::unique_ptr<grpc::Service> service_;
+  ThreadPool work_;
+  ThreadPool calls_;
+  ThreadPool blocking_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> StartDaemon(const AgentSettings& settings,
+                                                    DaemonAccess access, const Log& log) {
+  MTP_RETURN_IF_ERROR(CheckSettings(settings));
+  auto daemon = std::make_unique<DaemonImpl>(settings, log);
+  absl::Status started = daemon->Start(std::move(access));
+  if (!started.ok()) return started;
+  return std::unique_ptr<Daemon>(std::move(daemon));
+}
+
+}  // namespace mtp

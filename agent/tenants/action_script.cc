@@ -1,0 +1,27 @@
+#include "agent/tenants/action_script.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kRetryDelay = absl::Seconds(3);
+constexpr int kMaxRetries = 100;
+
+}  // namespace
+
+PhaseResult ActionScript::Step(PhaseContext& context) {
+  if (next_ >= phases_.size()) return PhaseResult::Done();
+  PhaseResult result = phases_[next_](context);
+  if (result.kind == PhaseResult::Kind::kFailed && absl::IsUnavailable(result.status) &&
+      retries_ < kMaxRetries) {
+    ++retries_;
+    context.progress(absl::StrCat(result.status.message(), "; trying again"));
+    return PhaseResult::Again(kRetryDelay);
+  }
+  if (result.kind != PhaseResult::Kind::kDone) return result;
+  ++next_;
+  return next_ < phases_.size() ? PhaseResult::Again(absl::ZeroDuration()) : PhaseResult::Done();
+}
+
+}  // namespace mtp

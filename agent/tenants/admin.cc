@@ -1,0 +1,155 @@
+#include "agent/tenants/admin.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <optional>
+
+#include "agent/compose/config_template.h"
+#include "agent/compose/render.h"
+#include "common/base/status.h"
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kRetry = absl::Minutes(1);
+constexpr absl::Duration kSlotInterval = absl::Milliseconds(500);
+
+class AdminScript final : public ActionScript {
+ public:
+  explicit AdminScript(TenantTools* tools) : tools_(tools), ticket_(tools->starts, kAdminService) {
+    Add([this](PhaseContext&) { return PhaseResult::Of(CheckImage()); });
+    Add([this](PhaseContext&) { return PhaseResult::Of(MakeData()); });
+    Add([this](PhaseContext&) {
+      return ticket_.Ask() == 0 ? PhaseResult::Done() : PhaseResult::Again(kSlotInterval);
+    });
+    Add([this](PhaseContext& context) { return PhaseResult::Of(BringUp(context)); });
+    Add([this](PhaseContext&) { return WaitUntilReady(); });
+  }
+  std::string DoneMessage() const override { return "ready"; }
+
+ private:
+  absl::Status CheckImage() {
+    const std::string& image = tools_->writer->settings().default_image;
+    auto details = tools_->engine->InspectImage(image);
+    if (!absl::IsNotFound(details.status())) return details.status();
+    return absl::NotFoundError(
+        absl::StrCat("image ", image, " is not on this host yet; looking again every minute"));
+  }
+
+  absl::Status MakeData() {
+    MTP_RETURN_IF_ERROR(tools_->data->Make(kAdminService));
+    MTP_ASSIGN_OR_RETURN(const v1::TenantSecrets secrets, tools_->writer->AdminSecrets());
+    MTP_ASSIGN_OR_RETURN(const std::string text, tools_->folder->ConfigTemplate());
+    MTP_ASSIGN_OR_RETURN(const std::string config,
+                         RenderConfig(text, TemplateConditions(v1::TenantSpec(), secrets)));
+    return tools_->data->InstallConfig(kAdminService, config).status();
+  }
+
+  absl::Status BringUp(PhaseContext& context) {
+    MTP_RETURN_IF_ERROR(tools_->writer->WriteAll());
+    MTP_ASSIGN_OR_RETURN(const ComposeService service, tools_->writer->Admin());
+    MTP_RETURN_IF_ERROR(tools_->compose->UpOne(service, context.cancel));
+    if (tools_->refresh) tools_->refresh(kAdminService);
+    return absl::OkStatus();
+  }
+
+  PhaseResult WaitUntilReady() {
+    if (!wait_) {
+      auto secrets = tools_->writer->AdminSecrets();
+      if (!secrets.ok()) return PhaseResult::Failed(secrets.status());
+      wait_.emplace(kAdminContainer, *std::move(secrets), tools_->ready_limits, tools_->engine,
+                    tools_->openclaw, tools_->clock);
+    }
+    const ReadyWait::Look look = wait_->LookOnce();
+    if (look.status.ok() && !look.ready) return PhaseResult::Again(look.delay);
+    return PhaseResult::Of(look.status);
+  }
+
+  TenantTools* const tools_;
+  StartTicket ticket_;
+  std::optional<ReadyWait> wait_;
+};
+
+FilteredSocketOptions SocketOptions(const TenantTools& tools, std::string engine_socket) {
+  FilteredSocketOptions options;
+  options.engine_socket = std::move(engine_socket);
+  options.path = tools.folder->AdminSocketPath();
+  options.project = kProjectName;
+  options.owner_uid = kContainerUid;
+  options.owner_gid = kContainerUid;
+  return options;
+}
+
+}  // namespace
+
+AdminKeeper::AdminKeeper(TenantTools* tools, Executor* executor, std::string engine_socket)
+    : tools_(tools),
+      executor_(executor),
+      socket_(SocketOptions(*tools, std::move(engine_socket))) {}
+
+AdminKeeper::~AdminKeeper() { Stop(); }
+
+absl::Status AdminKeeper::StartSocket() { return socket_.Start(); }
+
+void AdminKeeper::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+  }
+  cancel_.Cancel();
+  socket_.Stop();
+}
+
+void AdminKeeper::Ensure() {
+  absl::MutexLock lock(&mutex_);
+  if (stopped_ || script_) return;
+  script_ = std::make_shared<AdminScript>(tools_);
+  executor_->Post([this] { Advance(); });
+}
+
+void AdminKeeper::Again(absl::Duration delay) {
+  executor_->PostAfter(delay, [this] {
+    {
+      absl::MutexLock lock(&mutex_);
+      waiting_ = false;
+    }
+    Ensure();
+  });
+}
+
+void AdminKeeper::Advance() {
+  std::shared_ptr<ActionScript> script;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_) return;
+    script = script_;
+  }
+  google::protobuf::Map<std::string, std::string> result;
+  PhaseContext context;
+  context.cancel = &cancel_;
+  context.result = &result;
+  context.progress = [](std::string) {};
+  context.save_result = [] { return absl::OkStatus(); };
+  const PhaseResult step = script->Step(context);
+  if (step.kind == PhaseResult::Kind::kAgain) {
+    executor_->PostAfter(step.delay, [this] { Advance(); });
+    return;
+  }
+  bool again = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    script_.reset();
+    if (stopped_) return;
+    again = step.kind == PhaseResult::Kind::kFailed && !std::exchange(waiting_, true);
+  }
+  script.reset();
+  if (step.kind == PhaseResult::Kind::kFailed) {
+    tools_->log.Warning(absl::StrCat("admin instance: ", step.status.message()));
+  } else {
+    tools_->log.Info("admin instance: ready");
+  }
+  if (tools_->refresh) tools_->refresh(kAdminService);
+  if (again) Again(kRetry);
+}
+
+}  // namespace mtp

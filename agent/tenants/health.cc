@@ -1,0 +1,131 @@
+#include "agent/tenants/health.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "common/base/timestamps.h"
+
+namespace mtp {
+namespace {
+
+struct Verdict {
+  v1::TenantState state;
+  v1::TenantHealth health;
+  std::string message;
+};
+
+std::string HowItEnded(const ContainerDetails& container) {
+  if (container.oom_killed) {
+    return absl::StrCat("the kernel killed it for want of memory (limit ",
+                        container.memory_limit_bytes >> 20, " MiB)");
+  }
+  if (!container.error.empty()) return absl::StrCat("it could not start: ", container.error);
+  return absl::StrCat("it ended with exit code ", container.exit_code);
+}
+
+Verdict NotRunning(const TenantFacts& facts, std::string why) {
+  if (facts.being_started) {
+    return {v1::TENANT_STATE_STARTING, v1::TENANT_HEALTH_STARTING, "being started"};
+  }
+  if (facts.record.run_policy() == v1::RUN_POLICY_STOP) {
+    return {v1::TENANT_STATE_STOPPED, v1::TENANT_HEALTH_DOWN, "stopped"};
+  }
+  return {v1::TENANT_STATE_FAILED, v1::TENANT_HEALTH_DOWN, std::move(why)};
+}
+
+Verdict Running(const TenantFacts& facts, const ContainerDetails& container) {
+  const absl::Duration age = facts.now - container.started_at.value_or(facts.now);
+  const std::string words = facts.probe ? facts.probe->message : "not asked yet";
+  if (facts.probe && facts.probe->ready) {
+    return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY, ""};
+  }
+  if (!facts.was_ready && age < kStartLimit) {
+    return {v1::TENANT_STATE_STARTING, v1::TENANT_HEALTH_STARTING, words};
+  }
+  if (!facts.probe) return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_UNSPECIFIED, words};
+  if (facts.probe->live) return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DEGRADED, words};
+  return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DOWN, words};
+}
+
+Verdict Judge(const TenantFacts& facts) {
+  if (!facts.engine_up) {
+    return {v1::TENANT_STATE_UNSPECIFIED, v1::TENANT_HEALTH_UNSPECIFIED,
+            "the host's Docker Engine does not answer"};
+  }
+  if (!facts.container) return NotRunning(facts, "its container is missing");
+  const ContainerDetails& container = *facts.container;
+  switch (container.state) {
+    case ContainerState::kRunning:
+      return Running(facts, container);
+    case ContainerState::kPaused:
+      return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DOWN, "its container is paused"};
+    case ContainerState::kRestarting:
+      return {facts.being_started ? v1::TENANT_STATE_STARTING : v1::TENANT_STATE_FAILED,
+              v1::TENANT_HEALTH_DOWN,
+              absl::StrCat("its container keeps ending: ", HowItEnded(container), ", restarted ",
+                           container.restart_count, " times")};
+    case ContainerState::kCreated:
+    case ContainerState::kExited:
+    case ContainerState::kDead:
+    case ContainerState::kRemoving:
+      return NotRunning(facts, HowItEnded(container));
+    case ContainerState::kUnknown:
+      return {v1::TENANT_STATE_UNSPECIFIED, v1::TENANT_HEALTH_UNSPECIFIED,
+              "the engine reports a state that this agent does not know"};
+  }
+  return {v1::TENANT_STATE_UNSPECIFIED, v1::TENANT_HEALTH_UNSPECIFIED, ""};
+}
+
+}  // namespace
+
+v1::TenantStatus ObserveTenant(const TenantFacts& facts) {
+  const state::v1::AgentTenantRecord& record = facts.record;
+  v1::TenantStatus status;
+  status.set_epoch(record.epoch());
+  status.set_container(absl::StrCat("mtp-", record.name()));
+  status.set_port(record.port());
+  status.set_image(record.spec().image());
+  status.set_memory_reservation_mib(record.spec().memory_reservation_mib());
+  status.set_memory_limit_mib(record.spec().memory_limit_mib());
+  if (record.has_last_backup_time()) {
+    *status.mutable_last_backup_time() = record.last_backup_time();
+  }
+  *status.mutable_observe_time() = ToTimestamp(facts.now);
+
+  Verdict verdict = Judge(facts);
+  status.set_state(verdict.state);
+  status.set_health(verdict.health);
+  status.set_message(std::move(verdict.message));
+
+  if (!facts.container) return status;
+  const ContainerDetails& container = *facts.container;
+  status.set_image_id(container.image_id);
+  status.set_restart_count(container.restart_count);
+  if (container.memory_limit_bytes > 0) {
+    status.set_memory_limit_mib(container.memory_limit_bytes >> 20);
+  }
+  if (container.HasProcesses()) {
+    if (container.started_at) *status.mutable_start_time() = ToTimestamp(*container.started_at);
+    if (facts.memory) status.set_memory_mib(facts.memory->used_bytes >> 20);
+  }
+  return status;
+}
+
+std::string HealthWord(v1::TenantHealth health) {
+  switch (health) {
+    case v1::TENANT_HEALTH_READY:
+      return "ready";
+    case v1::TENANT_HEALTH_STARTING:
+      return "starting";
+    case v1::TENANT_HEALTH_DEGRADED:
+      return "degraded";
+    case v1::TENANT_HEALTH_DOWN:
+      return "down";
+    case v1::TENANT_HEALTH_UNSPECIFIED:
+    case v1::TenantHealth_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::TenantHealth_INT_MAX_SENTINEL_DO_NOT_USE_:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+}  // namespace mtp

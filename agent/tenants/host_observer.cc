@@ -1,0 +1,127 @@
+#include "agent/tenants/host_observer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "agent/compose/render.h"
+#include "agent/tenants/health.h"
+#include "common/base/timestamps.h"
+#include "common/base/version.h"
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kInterval = absl::Seconds(15);
+
+// The published figure, unless the new one differs by more than 2 % of it or 16 MiB.
+int64_t Steady(int64_t published_mib, int64_t now_mib) {
+  const int64_t threshold = std::max<int64_t>(16, published_mib / 50);
+  return std::abs(now_mib - published_mib) < threshold ? published_mib : now_mib;
+}
+
+}  // namespace
+
+int64_t DefaultReserveMib(int64_t total_mib, bool admin_enabled) {
+  return 512 + (admin_enabled ? 1024 : 0) + total_mib / 20;
+}
+
+HostObserver::HostObserver(HostObserverOptions options, Engine* engine, const HostReader* reader,
+                           const Journal* journal, Board* board, Executor* executor,
+                           const Clock* clock)
+    : options_(std::move(options)),
+      engine_(engine),
+      reader_(reader),
+      journal_(journal),
+      board_(board),
+      executor_(executor),
+      clock_(clock) {
+  absl::MutexLock lock(&mutex_);
+  admin_.set_enabled(options_.admin_enabled);
+  if (options_.admin_enabled) {
+    admin_.set_container(kAdminContainer);
+    admin_.set_port(kAdminPort);
+    admin_.set_health("unknown");
+    admin_.set_image(options_.admin_image);
+  }
+}
+
+void HostObserver::Start() { Look(); }
+
+void HostObserver::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+}
+
+void HostObserver::SetEngineUp(bool up) {
+  {
+    absl::MutexLock lock(&mutex_);
+    engine_up_ = up;
+  }
+  executor_->Post([this, up] {
+    if (up) ReadEngineVersion();
+    Look();
+  });
+}
+
+void HostObserver::ReadEngineVersion() {
+  auto info = engine_->Info();
+  if (!info.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  engine_version_ = info->engine_version;
+}
+
+void HostObserver::SetAdmin(const v1::TenantStatus& admin) {
+  {
+    absl::MutexLock lock(&mutex_);
+    admin_.set_running(admin.has_start_time());
+    admin_.set_health(HealthWord(admin.health()));
+    if (admin.has_start_time()) {
+      *admin_.mutable_start_time() = admin.start_time();
+    } else {
+      admin_.clear_start_time();
+    }
+    admin_.set_memory_mib(admin.memory_mib());
+    admin_.set_memory_limit_mib(admin.memory_limit_mib());
+  }
+  executor_->Post([this] { Look(); });
+}
+
+void HostObserver::Look() {
+  const auto memory = reader_->Memory();
+  const auto disk = reader_->DiskFreeBytes(options_.data_path);
+  const auto tenants = journal_->Tenants();
+  const absl::Time now = clock_->Now();
+
+  absl::MutexLock lock(&mutex_);
+  if (stopped_) return;
+  v1::HostStatus host;
+  host.set_state(engine_up_ ? v1::HOST_STATE_READY : v1::HOST_STATE_ENGINE_DOWN);
+  if (!engine_up_) host.set_message("the Docker Engine does not answer; its tenants may run on");
+  host.set_agent_version(kVersion);
+  host.set_engine_version(engine_version_);
+  host.set_cpus(reader_->Cpus());
+  *host.mutable_admin() = admin_;
+  if (memory.ok()) {
+    const int64_t machine_mib = memory->total_bytes >> 20;
+    const int64_t total = options_.memory_total_mib > 0 ? options_.memory_total_mib : machine_mib;
+    const int64_t reserve = options_.memory_reserve_mib >= 0
+                                ? options_.memory_reserve_mib
+                                : DefaultReserveMib(total, options_.admin_enabled);
+    host.set_memory_total_mib(total);
+    host.set_allocatable_mib(std::max<int64_t>(0, total - reserve));
+    host.set_used_mib(
+        Steady(published_.used_mib(), (memory->total_bytes - memory->available_bytes) >> 20));
+    host.set_memory_pressure_percent(std::round(memory->pressure_percent * 10) / 10);
+  }
+  if (tenants.ok()) host.set_tenants(static_cast<int32_t>(tenants->size()));
+  if (disk.ok()) host.set_disk_free_mib(Steady(published_.disk_free_mib(), *disk >> 20));
+  // The time alone is no news; the watch stream's heartbeat says that the agent lives.
+  *host.mutable_last_seen_time() = published_.last_seen_time();
+  if (host.SerializeAsString() != published_.SerializeAsString()) {
+    *host.mutable_last_seen_time() = ToTimestamp(now);
+    published_ = host;
+    board_->SetHost(host);
+  }
+}
+
+}  // namespace mtp

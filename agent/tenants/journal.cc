@@ -1,0 +1,306 @@
+#include "agent/tenants/journal.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/base/status.h"
+#include "common/base/timestamps.h"
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kActionLifetime = absl::Hours(24 * 7);
+constexpr size_t kMaxActions = 10'000;
+// Beyond so many all are forgotten: each is then checked once more.
+constexpr size_t kMaxAcceptedConfigs = 100;
+constexpr char kAdminTokenKey[] = "/admin/gateway-token";
+constexpr char kAcceptedConfigPrefix[] = "/accepted-configs/";
+
+std::string SecretsKey(const TenantName& name) { return absl::StrCat("/secrets/", name.value()); }
+std::string ActionSecretsKey(const std::string& key) {
+  return absl::StrCat("/action-secrets/", key);
+}
+
+absl::Status CheckConflicts(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows,
+                            const TenantName& name, int port) {
+  for (const auto& row : rows) {
+    if (row.id == name.value()) continue;
+    if (row.value.port() == port) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("port ", port, " is tenant ", row.id, "'s on this host"));
+    }
+    auto other = TenantName::Parse(row.id);
+    if (other.ok() && other->EnvPrefix() == name.EnvPrefix()) {
+      return absl::FailedPreconditionError(absl::StrCat("tenant ", row.id, " has the prefix ",
+                                                        name.EnvPrefix(), " in .env already"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// 0 when none is free.
+int FreeSubnet(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows, int subnets) {
+  std::set<int> taken;
+  for (const auto& row : rows) taken.insert(row.value.subnet_index());
+  for (int index = 1; index < subnets; ++index) {
+    if (taken.count(index) == 0) return index;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Journal::Journal(kv::Store* store, const SecretBox* box)
+    : store_(store),
+      box_(box),
+      tenants_(store, "/tenants/"),
+      actions_(store, "/actions/"),
+      epochs_(store, "/epochs/") {}
+
+absl::Status Journal::Commit(const kv::Txn& txn) { return store_->Commit(txn).status(); }
+
+absl::StatusOr<std::string> Journal::SealSecrets(const std::string& key,
+                                                 const v1::TenantSecrets& secrets) const {
+  std::string plain = secrets.SerializeAsString();
+  state::v1::SecretsRecord record;
+  record.set_sealed(box_->Seal(plain, key));
+  WipeString(&plain);
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<v1::TenantSecrets> Journal::OpenSecrets(const std::string& key) const {
+  auto entry = store_->Get(key);
+  if (!entry.ok()) return entry.status();
+  state::v1::SecretsRecord record;
+  v1::TenantSecrets secrets;
+  if (!record.ParseFromString(entry->value)) {
+    return absl::DataLossError(absl::StrCat("the state of ", key, " cannot be read"));
+  }
+  auto plain = box_->Open(record.sealed(), key);
+  if (!plain.ok()) return Annotate(plain.status(), key);
+  if (!secrets.ParseFromArray(plain->Reveal().data(), static_cast<int>(plain->size()))) {
+    return absl::DataLossError(absl::StrCat("the state of ", key, " cannot be read"));
+  }
+  return secrets;
+}
+
+absl::StatusOr<state::v1::AgentTenantRecord> Journal::Tenant(const TenantName& name) const {
+  auto row = tenants_.Get(name.value());
+  if (absl::IsNotFound(row.status())) {
+    return absl::NotFoundError(absl::StrCat("tenant ", name.value(), " is not on this host"));
+  }
+  if (!row.ok()) return row.status();
+  return row->value;
+}
+
+absl::StatusOr<std::vector<state::v1::AgentTenantRecord>> Journal::Tenants() const {
+  MTP_ASSIGN_OR_RETURN(auto rows, tenants_.List());
+  std::vector<state::v1::AgentTenantRecord> records;
+  for (auto& row : rows) records.push_back(std::move(row.value));
+  return records;
+}
+
+absl::StatusOr<v1::TenantSecrets> Journal::Secrets(const TenantName& name) const {
+  return OpenSecrets(SecretsKey(name));
+}
+
+absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName& name,
+                                                                const TenantChange& change) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(const auto rows, tenants_.List());
+  MTP_RETURN_IF_ERROR(CheckConflicts(rows, name, change.port));
+
+  state::v1::AgentTenantRecord record;
+  auto found = std::find_if(rows.begin(), rows.end(),
+                            [&](const auto& row) { return row.id == name.value(); });
+  if (found != rows.end()) {
+    record = found->value;
+  } else {
+    record.set_name(name.value());
+    record.set_subnet_index(FreeSubnet(rows, change.subnets));
+    if (record.subnet_index() == 0) {
+      return absl::ResourceExhaustedError(
+          "no network is left in this host's subnet pool. Start the agent with a larger "
+          "--subnet-pool");
+    }
+  }
+  record.set_epoch(change.epoch);
+  *record.mutable_spec() = change.spec;
+  record.set_port(change.port);
+  record.set_run_policy(v1::RUN_POLICY_RUN);
+
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(SecretsKey(name), change.secrets));
+  txn.Put(SecretsKey(name), std::move(sealed));
+  MTP_RETURN_IF_ERROR(Commit(txn));
+  return record;
+}
+
+absl::Status Journal::SetRunPolicy(const TenantName& name, v1::RunPolicy policy) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  if (record.run_policy() == policy) return absl::OkStatus();
+  record.set_run_policy(policy);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::SetLastBackup(const TenantName& name, absl::Time time) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  *record.mutable_last_backup_time() = ToTimestamp(time);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::RemoveTenant(const TenantName& name) {
+  absl::MutexLock lock(&mutex_);
+  kv::Txn txn;
+  txn.Delete(tenants_.Key(name.value()));
+  txn.Delete(SecretsKey(name));
+  return Commit(txn);
+}
+
+int64_t Journal::HighestEpoch(const TenantName& name) const {
+  auto row = epochs_.Get(name.value());
+  return row.ok() ? row->value.epoch() : 0;
+}
+
+absl::StatusOr<state::v1::AgentActionRecord> Journal::Action(const std::string& key) const {
+  MTP_ASSIGN_OR_RETURN(auto row, actions_.Get(key));
+  return row.value;
+}
+
+absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Journal::Actions() const {
+  MTP_ASSIGN_OR_RETURN(auto rows, actions_.List());
+  std::vector<state::v1::AgentActionRecord> records;
+  for (auto& row : rows) records.push_back(std::move(row.value));
+  return records;
+}
+
+absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
+                                  const v1::TenantSecrets& secrets) {
+  absl::MutexLock lock(&mutex_);
+  const std::string& key = record.action().key();
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(record.request().tenant()));
+  const int64_t highest = HighestEpoch(name);
+  if (record.request().epoch() < highest) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this command belongs to epoch ", record.request().epoch(), " of tenant ",
+                     name.value(), "; epoch ", highest, " was seen already"));
+  }
+  kv::Txn txn;
+  txn.RequireAbsent(actions_.Key(key));
+  actions_.Put(txn, key, record);
+  state::v1::EpochRecord epoch;
+  epoch.set_epoch(record.request().epoch());
+  epochs_.Put(txn, name.value(), epoch);
+  if (record.request().has_apply()) {
+    MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(ActionSecretsKey(key), secrets));
+    txn.Put(ActionSecretsKey(key), std::move(sealed));
+  }
+  absl::Status status = Commit(txn);
+  if (absl::IsAborted(status)) {
+    return absl::AlreadyExistsError(absl::StrCat("action ", key, " exists already"));
+  }
+  return status;
+}
+
+absl::Status Journal::SaveAction(const state::v1::AgentActionRecord& record) {
+  absl::MutexLock lock(&mutex_);
+  kv::Txn txn;
+  actions_.Put(txn, record.action().key(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::EndAction(const state::v1::AgentActionRecord& record) {
+  absl::MutexLock lock(&mutex_);
+  kv::Txn txn;
+  actions_.Put(txn, record.action().key(), record);
+  txn.Delete(ActionSecretsKey(record.action().key()));
+  return Commit(txn);
+}
+
+absl::StatusOr<v1::TenantSecrets> Journal::ActionSecrets(const std::string& key) const {
+  return OpenSecrets(ActionSecretsKey(key));
+}
+
+absl::Status Journal::TrimActions(absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto rows, actions_.List());
+  std::vector<std::pair<absl::Time, std::string>> ended;
+  for (const auto& row : rows) {
+    if (row.value.action().state() == v1::ACTION_STATE_RUNNING) continue;
+    ended.emplace_back(FromTimestamp(row.value.action().end_time()), row.id);
+  }
+  std::sort(ended.begin(), ended.end());
+  const size_t too_many = ended.size() > kMaxActions ? ended.size() - kMaxActions : 0;
+  kv::Txn txn;
+  for (size_t i = 0; i < ended.size() && txn.deletes.size() < kv::kMaxChanges; ++i) {
+    if (i >= too_many && ended[i].first + kActionLifetime > now) break;
+    txn.Delete(actions_.Key(ended[i].second));
+  }
+  return txn.deletes.empty() ? absl::OkStatus() : Commit(txn);
+}
+
+absl::StatusOr<SecretString> Journal::AdminGatewayToken(Random& random) {
+  absl::MutexLock lock(&mutex_);
+  auto secrets = OpenSecrets(kAdminTokenKey);
+  if (secrets.ok()) return SecretString(secrets->gateway_token());
+  if (!absl::IsNotFound(secrets.status())) return secrets.status();
+  v1::TenantSecrets made;
+  made.set_gateway_token(absl::BytesToHexString(random.Bytes(32)));
+  kv::Txn txn;
+  MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(kAdminTokenKey, made));
+  txn.Put(kAdminTokenKey, std::move(sealed));
+  MTP_RETURN_IF_ERROR(Commit(txn));
+  return SecretString(made.gateway_token());
+}
+
+bool Journal::IsConfigAccepted(const std::string& hash) const {
+  return store_->Get(kAcceptedConfigPrefix + hash).ok();
+}
+
+absl::Status Journal::SetConfigAccepted(const std::string& hash) {
+  absl::MutexLock lock(&mutex_);
+  kv::Txn txn;
+  const auto known = store_->List(kAcceptedConfigPrefix);
+  if (known.size() >= kMaxAcceptedConfigs) {
+    for (const kv::Entry& entry : known) txn.Delete(entry.key);
+  }
+  txn.Put(kAcceptedConfigPrefix + hash, "1");
+  return Commit(txn);
+}
+
+v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
+  v1::EnsureActionRequest bare = request;
+  if (bare.has_apply()) bare.mutable_apply()->clear_secrets();
+  return bare;
+}
+
+std::string RequestHash(const v1::EnsureActionRequest& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    // Maps have no order of their own.
+    coded.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&coded);
+  }
+  std::string hash(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+         reinterpret_cast<unsigned char*>(hash.data()));
+  WipeString(&bytes);
+  return hash;
+}
+
+}  // namespace mtp

@@ -1,0 +1,104 @@
+// What the agent must remember across its own death: tenants, their secrets (sealed), actions and
+// the highest epoch ever seen of each name. Everything in the project folder is rendered from it.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/names.h"
+#include "common/base/random.h"
+#include "common/base/secret_box.h"
+#include "common/base/secret_string.h"
+#include "common/kv/store.h"
+#include "common/kv/table.h"
+#include "mtp/state/v1/state.pb.h"
+
+namespace mtp {
+
+// Thread-safe. Errors of the store (RESOURCE_EXHAUSTED for a full disk, INTERNAL) pass through;
+// nothing was changed then.
+class Journal {
+ public:
+  // Both must outlive it. Only this object may write to the store.
+  Journal(kv::Store* store, const SecretBox* box);
+
+  // NOT_FOUND when the tenant is not on this host.
+  absl::StatusOr<state::v1::AgentTenantRecord> Tenant(const TenantName& name) const;
+  // By name.
+  absl::StatusOr<std::vector<state::v1::AgentTenantRecord>> Tenants() const;
+  // NOT_FOUND when there is none; DATA_LOSS when they cannot be opened.
+  absl::StatusOr<v1::TenantSecrets> Secrets(const TenantName& name) const;
+
+  struct TenantChange {
+    int64_t epoch = 0;
+    v1::TenantSpec spec;
+    int port = 0;
+    v1::TenantSecrets secrets;
+    // How many networks the pool has; the first free one from 1 goes to a new tenant.
+    int subnets = 0;
+  };
+  // Puts a tenant, meant to run; keeps the network and the last backup of one that is there.
+  // FAILED_PRECONDITION when another tenant here has the port or the prefix of `.env`,
+  // RESOURCE_EXHAUSTED when no network is free.
+  absl::StatusOr<state::v1::AgentTenantRecord> PutTenant(const TenantName& name,
+                                                         const TenantChange& change);
+  // NOT_FOUND when the tenant is not on this host.
+  absl::Status SetRunPolicy(const TenantName& name, v1::RunPolicy policy);
+  absl::Status SetLastBackup(const TenantName& name, absl::Time time);
+  // Forgets the tenant and its secrets; its epoch stays. Absent is OK.
+  absl::Status RemoveTenant(const TenantName& name);
+
+  // 0 for a name that was never seen.
+  int64_t HighestEpoch(const TenantName& name) const;
+
+  // NOT_FOUND when the key was never used or is no longer kept.
+  absl::StatusOr<state::v1::AgentActionRecord> Action(const std::string& key) const;
+  absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Actions() const;
+  // Records a new action, raises the tenant's epoch to the request's, and keeps the request's
+  // secrets sealed until the action ends. The record's request must hold none.
+  // FAILED_PRECONDITION when the epoch is below the highest seen; ALREADY_EXISTS for a known key.
+  absl::Status BeginAction(const state::v1::AgentActionRecord& record,
+                           const v1::TenantSecrets& secrets);
+  // Replaces the record of a running action.
+  absl::Status SaveAction(const state::v1::AgentActionRecord& record);
+  // Records the end and forgets the action's own secrets.
+  absl::Status EndAction(const state::v1::AgentActionRecord& record);
+  // Secrets that the action came with. NOT_FOUND when it had none.
+  absl::StatusOr<v1::TenantSecrets> ActionSecrets(const std::string& key) const;
+  // Forgets actions that ended more than 7 days before `now`, and the oldest ended ones beyond
+  // 10,000.
+  absl::Status TrimActions(absl::Time now);
+
+  // The admin instance's gateway token: 64 hexadecimal digits, made at the first call.
+  absl::StatusOr<SecretString> AdminGatewayToken(Random& random);
+
+  // SHA-256 of the configuration template and image that a tenant's OpenClaw has accepted.
+  bool IsConfigAccepted(const std::string& hash) const;
+  absl::Status SetConfigAccepted(const std::string& hash);
+
+ private:
+  absl::StatusOr<v1::TenantSecrets> OpenSecrets(const std::string& key) const;
+  absl::StatusOr<std::string> SealSecrets(const std::string& key,
+                                          const v1::TenantSecrets& secrets) const;
+  absl::Status Commit(const kv::Txn& txn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  kv::Store* const store_;
+  const SecretBox* const box_;
+  const kv::Table<state::v1::AgentTenantRecord> tenants_;
+  const kv::Table<state::v1::AgentActionRecord> actions_;
+  const kv::Table<state::v1::EpochRecord> epochs_;
+  // Held while something is read in order to be changed.
+  mutable absl::Mutex mutex_;
+};
+
+// The request without its secrets, as it is journaled.
+v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request);
+// SHA-256 of the whole request, its secrets included.
+std::string RequestHash(const v1::EnsureActionRequest& request);
+
+}  // namespace mtp

@@ -1,0 +1,95 @@
+// Keeps the board true: engine events say which container changed, and only that one is inspected;
+// each running instance is probed and its memory read every 15 s (every 2 s while it starts).
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "agent/docker/engine.h"
+#include "agent/memory/cgroup.h"
+#include "agent/openclaw/openclaw.h"
+#include "agent/tenants/board.h"
+#include "agent/tenants/health.h"
+#include "agent/tenants/journal.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "common/base/log.h"
+#include "common/base/random.h"
+
+namespace mtp {
+
+struct ObserverDeps {
+  Engine* engine = nullptr;
+  OpenClaw* openclaw = nullptr;
+  const CgroupReader* cgroups = nullptr;
+  Journal* journal = nullptr;
+  Board* board = nullptr;
+  Executor* executor = nullptr;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  Log log = NullLog();
+  // Whether an action is starting the tenant right now. Thread-safe.
+  std::function<bool(const std::string& tenant)> is_being_started;
+  // Called when the engine answers (again) and when it no longer does. Short.
+  std::function<void(bool up)> on_engine;
+  // Called with the admin instance as observed. Short.
+  std::function<void(const v1::TenantStatus& admin)> on_admin;
+};
+
+// Thread-safe. All deps outlive it, and the executor is stopped before it is destroyed.
+class Observer {
+ public:
+  explicit Observer(ObserverDeps deps);
+  // Stops.
+  ~Observer();
+
+  // Begins to follow the engine's events on a thread of its own.
+  void Start();
+  void Stop();
+
+  // Begins to watch a tenant, or `admin`, or looks at it again soon.
+  void Refresh(const std::string& name);
+  // Looks at everything that the journal has, and at `admin` when it is watched.
+  void RefreshAll();
+  // The tenant is no longer on this host.
+  void Forget(const std::string& name);
+
+ private:
+  struct Entry {
+    // What is known since the last inspection; `facts.record` is read anew each time.
+    TenantFacts facts;
+    // The container changed, or may have: inspect before the next judgement.
+    bool touched = true;
+    bool looking = false;
+    bool look_again = false;
+    // Only the newest timer counts.
+    uint64_t timer = 0;
+    v1::TenantStatus published;
+  };
+
+  void FollowEvents(std::stop_token stop);
+  void OnEvent(const EngineEvent& event);
+  void SetEngineUp(bool up);
+  // One look at one instance; runs on the executor.
+  void Look(const std::string& name);
+  TenantFacts Gather(const std::string& name, TenantFacts facts, bool touched);
+  void Publish(const std::string& name, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ScheduleNext(const std::string& name, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const ObserverDeps deps_;
+  absl::Mutex mutex_;
+  std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  bool engine_up_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t timers_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::jthread events_;
+};
+
+}  // namespace mtp

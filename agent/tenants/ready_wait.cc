@@ -1,0 +1,177 @@
+#include "agent/tenants/ready_wait.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "agent/tenants/redaction.h"
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
+constexpr absl::Duration kSampleInterval = absl::Seconds(5);
+// Less CPU than this between two samples is a container that sits still.
+constexpr int64_t kBusyNs = 150'000'000;
+// A container that ended is started again by the engine within this time, or not at all.
+constexpr absl::Duration kRestartPatience = absl::Seconds(3);
+constexpr int kShownLines = 8;
+constexpr size_t kShownBytes = 900;
+
+// A light container is ready at once, a real one after 20 s: ask often first, then less so.
+absl::Duration NextDelay(int looks) {
+  if (looks < 20) return absl::Milliseconds(50);
+  if (looks < 60) return absl::Milliseconds(250);
+  return absl::Seconds(1);
+}
+
+std::string Ended(const ContainerDetails& details) {
+  if (details.oom_killed) {
+    return absl::StrCat("the kernel killed it for want of memory (limit ",
+                        details.memory_limit_bytes >> 20, " MiB)");
+  }
+  if (!details.error.empty()) return details.error;
+  return absl::StrCat("exit code ", details.exit_code);
+}
+
+}  // namespace
+
+ReadyWait::ReadyWait(std::string container, v1::TenantSecrets secrets, ReadyLimits limits,
+                     Engine* engine, OpenClaw* openclaw, const Clock* clock)
+    : name_(std::move(container)),
+      secrets_(std::move(secrets)),
+      limits_(limits),
+      engine_(engine),
+      openclaw_(openclaw),
+      clock_(clock),
+      begin_(clock->Monotonic()),
+      last_progress_(begin_),
+      last_sample_(begin_),
+      logs_seen_(clock->Now()) {}
+
+std::string ReadyWait::LastLogLines() {
+  std::string output;
+  LogsOptions options;
+  options.tail = kShownLines * 2;
+  engine_
+      ->Logs(
+          name_, options,
+          [&output](OutputStream, std::string_view bytes) {
+            output.append(bytes.data(), bytes.size());
+            return output.size() < (64u << 10);
+          },
+          std::stop_token())
+      .IgnoreError();
+  return LastLines(output, secrets_, kShownLines, kShownBytes);
+}
+
+ReadyWait::Look ReadyWait::Failed(absl::StatusCode code, std::string why) {
+  const std::string lines = LastLogLines();
+  if (!lines.empty()) absl::StrAppend(&why, ". Its last words: ", lines);
+  Look look;
+  look.status = absl::Status(code, why);
+  return look;
+}
+
+std::optional<ReadyWait::Look> ReadyWait::CheckAlive() {
+  const absl::Duration now = clock_->Monotonic();
+  if (!restarts_before_) restarts_before_ = details_->restart_count;
+  if (details_->restart_count - *restarts_before_ >= limits_.restarts) {
+    return Failed(absl::StatusCode::kFailedPrecondition,
+                  absl::StrCat("the container ended ", limits_.restarts,
+                               " times while it started (", Ended(*details_), ")"));
+  }
+  if (details_->HasProcesses()) {
+    ended_since_.reset();
+    return std::nullopt;
+  }
+  if (!ended_since_) ended_since_ = now;
+  const bool comes_back = details_->state == ContainerState::kRestarting;
+  if (!comes_back && now - *ended_since_ > kRestartPatience) {
+    return Failed(absl::StatusCode::kFailedPrecondition,
+                  absl::StrCat("the container ended while it started (", Ended(*details_), ")"));
+  }
+  return std::nullopt;
+}
+
+void ReadyWait::NoteProgress() {
+  const absl::Duration now = clock_->Monotonic();
+  if (now - last_sample_ < kSampleInterval) return;
+  last_sample_ = now;
+  auto stats = engine_->Stats(name_);
+  if (stats.ok()) {
+    // A smaller figure is a new container's.
+    if (stats->cpu_total_ns < cpu_ns_ || stats->cpu_total_ns - cpu_ns_ > kBusyNs) {
+      last_progress_ = now;
+    }
+    cpu_ns_ = stats->cpu_total_ns;
+  }
+  size_t log_bytes = 0;
+  LogsOptions options;
+  options.since = logs_seen_;
+  options.tail = 20;
+  logs_seen_ = clock_->Now();
+  engine_
+      ->Logs(
+          name_, options,
+          [&log_bytes](OutputStream, std::string_view bytes) {
+            log_bytes += bytes.size();
+            return false;
+          },
+          std::stop_token())
+      .IgnoreError();
+  if (log_bytes > 0) last_progress_ = now;
+}
+
+std::optional<ReadyWait::Look> ReadyWait::CheckTime() {
+  const absl::Duration now = clock_->Monotonic();
+  const std::string words = last_words_.empty() ? "" : absl::StrCat(" (", last_words_, ")");
+  if (now - begin_ > limits_.total) {
+    return Failed(absl::StatusCode::kDeadlineExceeded,
+                  absl::StrCat("not ready after ", absl::FormatDuration(limits_.total), words));
+  }
+  if (now - last_progress_ > limits_.no_progress) {
+    return Failed(absl::StatusCode::kDeadlineExceeded,
+                  absl::StrCat("not ready, and without any activity for ",
+                               absl::FormatDuration(limits_.no_progress), words));
+  }
+  return std::nullopt;
+}
+
+ReadyWait::Look ReadyWait::LookOnce() {
+  Look look;
+  look.delay = NextDelay(looks_++);
+  auto details = engine_->InspectContainer(name_);
+  if (absl::IsNotFound(details.status())) {
+    look.status = absl::FailedPreconditionError(
+        absl::StrCat("the container ", name_, " was removed while it started"));
+    return look;
+  }
+  if (!details.ok()) {
+    // The engine is away for a moment, or for good: time tells.
+    last_words_ = std::string(details.status().message());
+    if (auto late = CheckTime()) return *late;
+    look.message = last_words_;
+    look.delay = absl::Seconds(1);
+    return look;
+  }
+  details_ = *std::move(details);
+  if (auto dead = CheckAlive()) return *dead;
+  if (details_->HasProcesses()) {
+    auto probe = openclaw_->Probe({details_->id, details_->pid}, kProbeTimeout);
+    if (probe.ok() && probe->ready) {
+      look.ready = true;
+      look.message = "ready";
+      return look;
+    }
+    last_words_ = probe.ok() ? probe->message : std::string(probe.status().message());
+  }
+  NoteProgress();
+  if (auto late = CheckTime()) return *late;
+  look.message =
+      absl::StrCat("waiting until ready, ", absl::ToInt64Seconds(clock_->Monotonic() - begin_),
+                   " s", last_words_.empty() ? "" : absl::StrCat(": ", last_words_));
+  return look;
+}
+
+}  // namespace mtp

@@ -1,0 +1,135 @@
+#include "agent/tenants/reconcile.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "agent/backup/archive.h"
+#include "common/base/status.h"
+#include "common/base/ulid.h"
+
+namespace mtp {
+namespace {
+
+// The engine brings its containers back by itself; only what is left then is ours to start.
+constexpr absl::Duration kAfterEngineUp = absl::Seconds(3);
+constexpr absl::Duration kInterval = absl::Minutes(1);
+constexpr absl::Duration kFirstBackoff = absl::Minutes(1);
+constexpr absl::Duration kMaxBackoff = absl::Minutes(30);
+
+}  // namespace
+
+Reconciler::Reconciler(TenantTools* tools, Actions* actions, Board* board, Executor* executor,
+                       Random* random)
+    : tools_(tools), actions_(actions), board_(board), executor_(executor), random_(random) {}
+
+absl::Status Reconciler::Begin() {
+  MTP_RETURN_IF_ERROR(tools_->folder->Prepare());
+  MTP_RETURN_IF_ERROR(SweepUnfinishedArchives(tools_->folder->BackupsPath()));
+  MTP_RETURN_IF_ERROR(tools_->writer->WriteAll());
+  PublishKeptData();
+  return actions_->Resume();
+}
+
+void Reconciler::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+}
+
+void Reconciler::OnEngineUp() { ScheduleLook(kAfterEngineUp); }
+
+void Reconciler::ScheduleLook(absl::Duration delay) {
+  uint64_t timer = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_) return;
+    // Only the newest timer counts: an engine that flaps does not add up looks.
+    timer = ++timer_;
+  }
+  executor_->PostAfter(delay, [this, timer] {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_ || timer != timer_) return;
+    }
+    LookOnce();
+    ScheduleLook(kInterval);
+  });
+}
+
+bool Reconciler::HasFallenOut(const TenantName& name) {
+  auto details = tools_->engine->InspectContainer(name.Container());
+  if (absl::IsNotFound(details.status())) return true;
+  if (!details.ok()) return false;
+  switch (details->state) {
+    case ContainerState::kCreated:
+    case ContainerState::kExited:
+    case ContainerState::kDead:
+      return true;
+    case ContainerState::kRunning:
+    case ContainerState::kPaused:
+    case ContainerState::kRestarting:
+    case ContainerState::kRemoving:
+    case ContainerState::kUnknown:
+      return false;
+  }
+  return false;
+}
+
+void Reconciler::LookOnce() {
+  auto tenants = tools_->journal->Tenants();
+  if (!tenants.ok()) {
+    tools_->log.Error(absl::StrCat("the journal cannot be read: ", tenants.status().message()));
+    return;
+  }
+  // Once a minute at least: an operator's hand in the folder is put right.
+  absl::Status written = tools_->writer->WriteAll();
+  if (!written.ok()) tools_->log.Error(std::string(written.message()));
+  PublishKeptData();
+  for (const auto& record : *tenants) {
+    if (record.run_policy() == v1::RUN_POLICY_STOP || actions_->IsBusy(record.name())) continue;
+    auto name = TenantName::Parse(record.name());
+    if (!name.ok()) continue;
+    if (HasFallenOut(*name)) {
+      Recover(record);
+    } else {
+      absl::MutexLock lock(&mutex_);
+      attempts_.erase(record.name());
+    }
+  }
+}
+
+void Reconciler::Recover(const state::v1::AgentTenantRecord& record) {
+  const absl::Duration now = tools_->clock->Monotonic();
+  {
+    absl::MutexLock lock(&mutex_);
+    Attempts& attempts = attempts_[record.name()];
+    if (attempts.count > 0 && now < attempts.not_before) return;
+    const absl::Duration backoff =
+        std::min(kMaxBackoff, kFirstBackoff * (int64_t{1} << std::min(attempts.count, 8)));
+    ++attempts.count;
+    attempts.not_before = now + backoff;
+  }
+  tools_->log.Warning(absl::StrCat("tenant ", record.name(), " should run and does not; starting"));
+  v1::EnsureActionRequest request;
+  request.set_key(absl::StrCat(kRecoveryKeyPrefix, NewUlid(*tools_->clock, *random_)));
+  request.set_tenant(record.name());
+  request.set_epoch(record.epoch());
+  request.mutable_start();
+  auto begun = actions_->Ensure(request);
+  if (!begun.ok()) {
+    tools_->log.Warning(absl::StrCat("starting ", record.name(), ": ", begun.status().message()));
+  }
+}
+
+void Reconciler::PublishKeptData() {
+  v1::KeptDataList kept;
+  for (const std::string& name : tools_->data->List()) {
+    auto parsed = TenantName::Parse(name);
+    if (parsed.ok() && absl::IsNotFound(tools_->journal->Tenant(*parsed).status())) {
+      kept.add_tenants(name);
+    }
+  }
+  board_->SetKeptData(kept);
+}
+
+}  // namespace mtp

@@ -1,0 +1,63 @@
+#include "agent/tenants/redaction.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
+
+#include <vector>
+
+namespace mtp {
+namespace {
+
+constexpr size_t kShortestSecret = 6;
+constexpr char kRedacted[] = "[redacted]";
+
+// Without escape sequences of terminals (ESC [ … letter) and other control characters.
+std::string Plain(absl::string_view line) {
+  std::string plain;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '\x1b' && i + 1 < line.size() && line[i + 1] == '[') {
+      i += 2;
+      while (i < line.size() && !absl::ascii_isalpha(static_cast<unsigned char>(line[i]))) ++i;
+      continue;
+    }
+    if (!absl::ascii_iscntrl(static_cast<unsigned char>(line[i]))) plain.push_back(line[i]);
+  }
+  return plain;
+}
+
+}  // namespace
+
+std::string RedactSecrets(absl::string_view text, const v1::TenantSecrets& secrets) {
+  std::vector<std::string> values = {secrets.telegram_token(), secrets.anthropic_key(),
+                                     secrets.openai_key(), secrets.openrouter_key(),
+                                     secrets.gateway_token()};
+  const size_t colon = secrets.telegram_token().find(':');
+  if (colon != std::string::npos) values.push_back(secrets.telegram_token().substr(colon + 1));
+  std::string redacted(text);
+  for (const std::string& value : values) {
+    if (value.size() < kShortestSecret) continue;
+    absl::StrReplaceAll({{value, kRedacted}}, &redacted);
+  }
+  return redacted;
+}
+
+std::string LastLines(absl::string_view output, const v1::TenantSecrets& secrets, int max_lines,
+                      size_t max_bytes) {
+  std::vector<std::string> lines;
+  // Redacted before it is cut, so that no half of a secret remains; before and after control
+  // characters go, which could stand inside one.
+  for (absl::string_view line : absl::StrSplit(RedactSecrets(output, secrets), '\n')) {
+    std::string plain = RedactSecrets(Plain(line), secrets);
+    absl::StripAsciiWhitespace(&plain);
+    if (!plain.empty()) lines.push_back(std::move(plain));
+  }
+  if (lines.size() > static_cast<size_t>(max_lines))
+    lines.erase(lines.begin(), lines.end() - max_lines);
+  std::string joined = absl::StrJoin(lines, " | ");
+  if (joined.size() > max_bytes) joined = "…" + joined.substr(joined.size() - max_bytes);
+  return joined;
+}
+
+}  // namespace mtp

@@ -1,0 +1,88 @@
+#include "agent/tenants/scripts.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+
+#include <algorithm>
+
+#include "agent/compose/render.h"
+#include "common/base/status.h"
+
+namespace mtp {
+namespace {
+
+constexpr size_t kMaxKeyLength = 200;
+constexpr int kFirstTenantPort = 18801;
+
+bool IsPlainWord(absl::string_view text, absl::string_view more) {
+  return !text.empty() && text.size() <= kMaxKeyLength &&
+         std::all_of(text.begin(), text.end(), [&](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                  more.find(c) != absl::string_view::npos;
+         });
+}
+
+absl::Status CheckApply(const v1::ApplyTenant& apply) {
+  MTP_RETURN_IF_ERROR(CheckImageReference(apply.spec().image()));
+  if (apply.port() < kFirstTenantPort || apply.port() > 65535) {
+    return absl::InvalidArgumentError("the port must be from 18801 to 65535");
+  }
+  if (apply.spec().memory_limit_mib() < 16 || apply.spec().memory_limit_mib() > (1 << 20)) {
+    return absl::InvalidArgumentError("the memory limit must be from 16 to 1048576 MiB");
+  }
+  if (apply.secrets().gateway_token().empty()) {
+    return absl::InvalidArgumentError("the gateway token is missing");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
+  if (!IsPlainWord(request.key(), "/_.-") || absl::StrContains(request.key(), "..")) {
+    return absl::InvalidArgumentError("the action's key must be `<operation>/<step>`");
+  }
+  MTP_RETURN_IF_ERROR(TenantName::Parse(request.tenant()).status());
+  if (request.epoch() < 1) return absl::InvalidArgumentError("the epoch must be at least 1");
+  switch (request.action_case()) {
+    case v1::EnsureActionRequest::kApply:
+      return CheckApply(request.apply());
+    case v1::EnsureActionRequest::kBackup:
+      if (!IsPlainWord(request.backup().backup_id(), "_-")) {
+        return absl::InvalidArgumentError("the backup's id has letters, digits, _ and - only");
+      }
+      return absl::OkStatus();
+    case v1::EnsureActionRequest::kStart:
+    case v1::EnsureActionRequest::kStop:
+    case v1::EnsureActionRequest::kRestart:
+    case v1::EnsureActionRequest::kRemove:
+      return absl::OkStatus();
+    case v1::EnsureActionRequest::ACTION_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      "the action is none that this agent knows. Bring the agent to the controller's version");
+}
+
+std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
+                                        const v1::EnsureActionRequest& request) {
+  switch (request.action_case()) {
+    case v1::EnsureActionRequest::kApply:
+      return NewApplyScript(tools, request);
+    case v1::EnsureActionRequest::kStart:
+      return NewStartScript(tools, request);
+    case v1::EnsureActionRequest::kStop:
+      return NewStopScript(tools, request);
+    case v1::EnsureActionRequest::kRestart:
+      return NewRestartScript(tools, request);
+    case v1::EnsureActionRequest::kBackup:
+      return NewBackupScript(tools, request);
+    case v1::EnsureActionRequest::kRemove:
+      return NewRemoveScript(tools, request);
+    case v1::EnsureActionRequest::ACTION_NOT_SET:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace mtp

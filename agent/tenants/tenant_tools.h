@@ -1,0 +1,39 @@
+// What the actions on tenants work with. Everything outlives every action.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "agent/compose/compose.h"
+#include "agent/compose/project_folder.h"
+#include "agent/docker/engine.h"
+#include "agent/openclaw/openclaw.h"
+#include "agent/tenants/data_folders.h"
+#include "agent/tenants/journal.h"
+#include "agent/tenants/project_writer.h"
+#include "agent/tenants/ready_wait.h"
+#include "agent/tenants/start_slots.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+namespace mtp {
+
+struct TenantTools {
+  Journal* journal = nullptr;
+  const ProjectFolder* folder = nullptr;
+  const DataFolders* data = nullptr;
+  ProjectWriter* writer = nullptr;
+  Compose* compose = nullptr;
+  Engine* engine = nullptr;
+  OpenClaw* openclaw = nullptr;
+  StartSlots* starts = nullptr;
+  const Clock* clock = nullptr;
+  ReadyLimits ready_limits;
+  Log log = NullLog();
+  // Look at the tenant again soon; it is no longer on this host; kept data changed. May be null.
+  std::function<void(const std::string& tenant)> refresh;
+  std::function<void(const std::string& tenant)> forget;
+  std::function<void()> kept_data_changed;
+};
+
+}  // namespace mtp
