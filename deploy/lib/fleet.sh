@@ -283,3 +283,8 @@ fleet_down() {
   rm -rf --one-file-system "$fleet_dir"
   step "Gone. The OpenClaw image in ${MTP_CACHE:-/var/cache/mtp} and the build stay for the next time"
 }
+
+# The operator's context points at a controller that is gone.
+forget_context() {
+  rm -f "$OPERATOR_HOME/.config/mtp/contexts/quickstart.yaml"
+}

@@ -36,7 +36,8 @@ proc_start() {
   shift
   ! proc_alive "$name" || return 0
   mkdir -p "$PROC_DIR"
-  setsid "$@" >>"$PROC_DIR/$name.log" 2>&1 </dev/null &
+  # Locks of the caller (on descriptors from 8 on) must not live on in what it starts.
+  setsid "$@" >>"$PROC_DIR/$name.log" 2>&1 </dev/null 8>&- 9>&- &
   pid=$!
   printf '%s %s\n' "$pid" "$(_start_time "$pid")" >"$PROC_DIR/$name.pid.new"
   mv "$PROC_DIR/$name.pid.new" "$PROC_DIR/$name.pid"
