@@ -1,0 +1,183 @@
+#include "controller/hosts/agent_session.h"
+
+#include <absl/strings/str_cat.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+
+#include "common/base/status.h"
+
+namespace mtp {
+
+// One watch stream; owns itself until OnDone.
+class AgentSession::Stream final : public grpc::ClientReadReactor<v1::AgentEvent> {
+ public:
+  explicit Stream(std::shared_ptr<AgentSession> session) : session_(std::move(session)) {}
+
+  void Begin(const std::string& instance) {
+    request_.set_controller_instance(instance);
+    session_->stub_->async()->WatchAgent(&context_, &request_, this);
+    StartRead(&event_);
+    StartCall();
+  }
+  void Cancel() { context_.TryCancel(); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    session_->OnEvent(this, event_);
+    StartRead(&event_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    const std::shared_ptr<AgentSession> session = std::move(session_);
+    delete this;
+    session->OnEnd(status);
+  }
+
+ private:
+  std::shared_ptr<AgentSession> session_;
+  grpc::ClientContext context_;
+  v1::WatchAgentRequest request_;
+  v1::AgentEvent event_;
+};
+
+AgentSession::AgentSession(AgentSessions* owner, std::string host, std::string address,
+                           std::string serial)
+    : owner_(owner),
+      host_(std::move(host)),
+      address_(std::move(address)),
+      serial_(std::move(serial)),
+      channel_(owner->callbacks_.connect(host_, address_)),
+      stub_(v1::AgentService::NewStub(channel_)),
+      reconnect_(owner->options_.min_reconnect) {}
+
+void AgentSession::Open() {
+  Stream* stream = nullptr;
+  int64_t number = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_ || stream_ != nullptr) return;
+    stream = stream_ = new Stream(shared_from_this());
+    number = ++stream_number_;
+    snapshot_complete_ = false;
+    snapshot_ = HostObservation();
+    last_event_ = owner_->clock_->Monotonic();
+    stream->Begin(owner_->instance_);
+  }
+  owner_->executor_->PostAfter(owner_->options_.silence_timeout,
+                               [self = shared_from_this(), number] { self->CheckSilence(number); });
+}
+
+void AgentSession::Close() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+  const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stream_ == nullptr; };
+  mutex_.Await(absl::Condition(&ended));
+}
+
+void AgentSession::CheckSilence(int64_t stream_number) {
+  absl::Duration again;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_ || stream_ == nullptr || stream_number_ != stream_number) return;
+    const absl::Duration silent = owner_->clock_->Monotonic() - last_event_;
+    again = owner_->options_.silence_timeout - silent;
+    if (again <= absl::ZeroDuration()) {
+      stream_->Cancel();
+      return;
+    }
+    owner_->executor_->PostAfter(again, [self = shared_from_this(), stream_number] {
+      self->CheckSilence(stream_number);
+    });
+  }
+}
+
+void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
+  bool completes_snapshot = false;
+  bool live = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stream != stream_ || closed_) return;
+    last_event_ = owner_->clock_->Monotonic();
+    live = snapshot_complete_;
+    if (!live) {
+      if (event.has_host()) snapshot_.status = event.host();
+      if (event.has_tenant()) snapshot_.tenants[event.tenant().tenant()] = event.tenant().status();
+      if (event.event_case() == v1::AgentEvent::kTenantGone) snapshot_.tenants.erase(event.tenant_gone());
+      if (event.has_kept_data()) {
+        snapshot_.kept_data = {event.kept_data().tenants().begin(), event.kept_data().tenants().end()};
+      }
+      if (event.snapshot_complete()) completes_snapshot = snapshot_complete_ = true;
+    }
+  }
+  if (completes_snapshot) OnSnapshotComplete();
+  if (live) {
+    owner_->observations_->Update(host_, [&](HostObservation& seen) {
+      seen.last_seen = owner_->clock_->Now();
+      if (event.has_host()) seen.status = event.host();
+      if (event.has_tenant()) seen.tenants[event.tenant().tenant()] = event.tenant().status();
+      if (event.event_case() == v1::AgentEvent::kTenantGone) seen.tenants.erase(event.tenant_gone());
+      if (event.has_kept_data()) {
+        seen.kept_data = {event.kept_data().tenants().begin(), event.kept_data().tenants().end()};
+      }
+    });
+    if (event.has_host()) RememberCapacity(event.host());
+  }
+  if (event.has_action()) owner_->callbacks_.on_action(host_, event.action());
+}
+
+void AgentSession::OnSnapshotComplete() {
+  v1::HostStatus status;
+  owner_->observations_->Update(host_, [&](HostObservation& seen) {
+    absl::MutexLock lock(&mutex_);
+    seen = std::move(snapshot_);
+    seen.connected = true;
+    seen.last_seen = owner_->clock_->Now();
+    reconnect_ = owner_->options_.min_reconnect;
+    status = seen.status;
+  });
+  RememberCapacity(status);
+  owner_->callbacks_.on_connected(host_);
+}
+
+void AgentSession::OnEnd(const grpc::Status& status) {
+  absl::Duration delay;
+  bool closed = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed = closed_;
+    delay = reconnect_;
+    reconnect_ = std::min(2 * reconnect_, owner_->options_.max_reconnect);
+  }
+  if (!closed) {
+    owner_->observations_->Update(host_, [&](HostObservation& seen) {
+      seen.connected = false;
+      seen.error = status.error_code() == grpc::StatusCode::CANCELLED
+                       ? "the agent fell silent"
+                       : absl::StrCat("the agent at ", address_, " cannot be reached: ", status.error_message());
+    });
+    owner_->executor_->PostAfter(delay, [self = weak_from_this()] {
+      if (auto session = self.lock()) session->Open();
+    });
+  }
+  absl::MutexLock lock(&mutex_);
+  stream_ = nullptr;
+}
+
+void AgentSession::RememberCapacity(const v1::HostStatus& status) {
+  if (status.allocatable_mib() == 0) return;
+  auto row = owner_->tables_.hosts.Get(host_);
+  if (!row.ok() || (row->value.allocatable_mib() == status.allocatable_mib() &&
+                    row->value.memory_total_mib() == status.memory_total_mib())) {
+    return;
+  }
+  row->value.set_allocatable_mib(status.allocatable_mib());
+  row->value.set_memory_total_mib(status.memory_total_mib());
+  kv::Txn txn;
+  txn.RequireRevision(owner_->tables_.hosts.Key(host_), row->revision);
+  owner_->tables_.hosts.Put(txn, host_, row->value);
+  // A lost race or a full disk costs only freshness: the next report tries again.
+  (void)owner_->store_->Commit(txn).status();
+}
+
+}  // namespace mtp

@@ -1,0 +1,181 @@
+#include "controller/state/fleet.h"
+
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+
+#include "common/base/version.h"
+
+namespace mtp {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
+}
+
+v1::TenantState TransitionState(const std::string& kind) {
+  if (kind == "provision" || kind == "start" || kind == "restart") return v1::TENANT_STATE_STARTING;
+  if (kind == "update") return v1::TENANT_STATE_UPDATING;
+  if (kind == "move") return v1::TENANT_STATE_MOVING;
+  return v1::TENANT_STATE_UNSPECIFIED;
+}
+
+state::v1::AllocationsRecord AllocationsOf(const Tables& tables, const std::string& host) {
+  auto row = tables.allocations.Get(host);
+  return row.ok() ? row->value : state::v1::AllocationsRecord();
+}
+
+HostObservation Of(const FleetObservation& observed, const std::string& host) {
+  auto it = observed.find(host);
+  return it == observed.end() ? HostObservation() : it->second;
+}
+
+}  // namespace
+
+std::string Etag(int64_t revision) { return absl::StrCat(revision); }
+
+std::string TransitionKind(const Tables& tables, const std::string& tenant) {
+  auto lock = tables.locks.Get("tenants/" + tenant);
+  if (!lock.ok()) return "";
+  auto operation = tables.operations.Get(lock->value.operation());
+  return operation.ok() ? operation->value.operation().kind() : "";
+}
+
+absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
+                                                           const FleetObservation& observed) {
+  auto rows = tables.hosts.List();
+  if (!rows.ok()) return rows.status();
+  std::vector<scheduler::HostView> views;
+  views.reserve(rows->size());
+  for (const auto& row : *rows) {
+    const HostObservation seen = Of(observed, row.id);
+    scheduler::HostView view;
+    view.name = row.id;
+    view.cordoned = row.value.cordoned();
+    view.reachable = seen.connected;
+    view.engine_up = seen.status.state() != v1::HOST_STATE_ENGINE_DOWN;
+    view.allocatable_mib = seen.connected ? seen.status.allocatable_mib() : row.value.allocatable_mib();
+    view.memory_total_mib = seen.connected ? seen.status.memory_total_mib() : row.value.memory_total_mib();
+    view.used_mib = seen.status.used_mib();
+    view.memory_pressure_percent = seen.status.memory_pressure_percent();
+    view.disk_free_mib = seen.connected ? seen.status.disk_free_mib() : -1;
+    view.labels.insert(row.value.labels().begin(), row.value.labels().end());
+    auto allocations = tables.allocations.Get(row.id);
+    if (!allocations.ok() && !absl::IsNotFound(allocations.status())) return allocations.status();
+    if (allocations.ok()) {
+      for (const auto& allocation : allocations->value.allocations()) {
+        view.placed.push_back({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()});
+        view.ports.push_back(allocation.port());
+      }
+    }
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
+                const state::v1::AllocationsRecord& allocations, const HostObservation& observed) {
+  v1::Host host;
+  host.set_name("hosts/" + row.id);
+  host.set_agent_address(row.value.agent_address());
+  host.set_cordoned(row.value.cordoned());
+  *host.mutable_labels() = row.value.labels();
+  *host.mutable_create_time() = row.value.create_time();
+  host.set_etag(Etag(row.revision));
+  v1::HostStatus& status = *host.mutable_status();
+  status = observed.status;
+  if (status.memory_total_mib() == 0) {
+    status.set_memory_total_mib(row.value.memory_total_mib());
+    status.set_allocatable_mib(row.value.allocatable_mib());
+  }
+  if (!observed.connected) {
+    status.set_state(v1::HOST_STATE_UNREACHABLE);
+    status.set_message(observed.error.empty() ? "not heard from since the controller started"
+                                              : observed.error);
+  }
+  int64_t reserved_mib = 0;
+  for (const auto& allocation : allocations.allocations()) reserved_mib += allocation.memory_mib();
+  status.set_reserved_mib(reserved_mib);
+  status.set_tenants(allocations.allocations_size());
+  if (observed.last_seen > absl::InfinitePast()) {
+    *status.mutable_last_seen_time() = ToTimestamp(observed.last_seen);
+  }
+  return host;
+}
+
+v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::string& transition_kind,
+                    const HostObservation& observed) {
+  const state::v1::TenantRecord& record = row.value;
+  v1::Tenant tenant;
+  tenant.set_name("tenants/" + row.id);
+  *tenant.mutable_spec() = record.spec();
+  *tenant.mutable_create_time() = record.create_time();
+  tenant.set_etag(Etag(row.revision));
+  v1::TenantStatus& status = *tenant.mutable_status();
+  const auto seen = observed.tenants.find(row.id);
+  if (seen != observed.tenants.end()) status = seen->second;
+  status.set_host(record.host());
+  status.set_epoch(record.epoch());
+  status.set_port(record.port());
+  status.set_container("mtp-" + row.id);
+  status.set_memory_reservation_mib(record.resolved().memory_reservation_mib());
+  if (status.memory_limit_mib() == 0) status.set_memory_limit_mib(record.resolved().memory_limit_mib());
+  if (status.image().empty()) status.set_image(record.resolved().image());
+  if (record.has_last_backup_time()) *status.mutable_last_backup_time() = record.last_backup_time();
+
+  if (!observed.connected) {
+    // The container probably runs on; only nobody can say so now.
+    status.set_state(v1::TENANT_STATE_UNSPECIFIED);
+    status.set_health(v1::TENANT_HEALTH_UNSPECIFIED);
+    status.set_message(absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current"));
+  } else if (seen == observed.tenants.end()) {
+    status.set_health(v1::TENANT_HEALTH_DOWN);
+    status.set_state(record.spec().run_policy() == v1::RUN_POLICY_STOP ? v1::TENANT_STATE_STOPPED
+                                                                      : v1::TENANT_STATE_FAILED);
+    if (status.message().empty()) status.set_message("no container on the host");
+  }
+  const v1::TenantState transition = TransitionState(transition_kind);
+  if (transition != v1::TENANT_STATE_UNSPECIFIED && observed.connected) {
+    status.set_state(transition);
+    if (status.health() == v1::TENANT_HEALTH_DOWN) {
+      status.set_health(v1::TENANT_HEALTH_STARTING);
+      status.clear_message();
+    }
+  }
+  return tenant;
+}
+
+absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables, const FleetObservation& observed,
+                                              absl::Time now, const std::string& tenant) {
+  v1::FleetStatus fleet;
+  *fleet.mutable_time() = ToTimestamp(now);
+  fleet.set_controller_version(kVersion);
+  std::string only_host;
+  if (!tenant.empty()) {
+    auto row = tables.tenants.Get(tenant);
+    if (absl::IsNotFound(row.status())) {
+      return absl::NotFoundError(absl::StrCat("there is no tenant \"", tenant, "\""));
+    }
+    if (!row.ok()) return row.status();
+    only_host = row->value.host();
+    *fleet.add_tenants() = ToTenant(*row, TransitionKind(tables, tenant), Of(observed, only_host));
+  } else {
+    auto rows = tables.tenants.List();
+    if (!rows.ok()) return rows.status();
+    for (const auto& row : *rows) {
+      *fleet.add_tenants() = ToTenant(row, TransitionKind(tables, row.id), Of(observed, row.value.host()));
+    }
+  }
+  auto hosts = tables.hosts.List();
+  if (!hosts.ok()) return hosts.status();
+  for (const auto& row : *hosts) {
+    if (!only_host.empty() && row.id != only_host) continue;
+    *fleet.add_hosts() = ToHost(row, AllocationsOf(tables, row.id), Of(observed, row.id));
+  }
+  return fleet;
+}
+
+}  // namespace mtp

@@ -1,0 +1,37 @@
+// The controller's tables over the store. Key layout and meaning: proto/mtp/state/v1/state.proto.
+#pragma once
+
+#include "common/kv/store.h"
+#include "common/kv/table.h"
+#include "mtp/state/v1/state.pb.h"
+
+namespace mtp {
+
+// Cheap to copy, thread-safe; the store must outlive it.
+struct Tables {
+  explicit Tables(const kv::Store* store)
+      : tenants(store, "/tenants/"),
+        hosts(store, "/hosts/"),
+        allocations(store, "/allocations/"),
+        bots(store, "/bots/"),
+        env_prefixes(store, "/env-prefixes/"),
+        epochs(store, "/epochs/"),
+        secrets(store, "/secrets/"),
+        operations(store, "/operations/"),
+        locks(store, "/locks/") {}
+
+  kv::Table<state::v1::TenantRecord> tenants;
+  kv::Table<state::v1::HostRecord> hosts;
+  kv::Table<state::v1::AllocationsRecord> allocations;
+  kv::Table<state::v1::ClaimRecord> bots;
+  kv::Table<state::v1::ClaimRecord> env_prefixes;
+  kv::Table<state::v1::EpochRecord> epochs;
+  kv::Table<state::v1::SecretsRecord> secrets;
+  kv::Table<state::v1::OperationRecord> operations;
+  kv::Table<state::v1::LockRecord> locks;
+};
+
+// Name of the lock that every mutating operation on a tenant holds.
+inline std::string TenantLock(const std::string& tenant) { return "/locks/tenants/" + tenant; }
+
+}  // namespace mtp
