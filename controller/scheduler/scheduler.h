@@ -1,5 +1,5 @@
-// Placement by RAM: one pure function. The same function answers real placements, dry runs, and capacity.
-// See docs/decisions/0004-scheduling.md.
+// Placement by RAM: one pure function. The same function answers real placements, dry runs, and
+// capacity. See docs/decisions/0004-scheduling.md.
 #pragma once
 
 #include <cstdint>
@@ -88,8 +88,9 @@ struct CapacityReport {
   std::vector<std::string> stranded_tenants;
 };
 
-// How many more tenants of that size Place would place (each host counted up to 10,000), and whether every tenant of
-// the host with the largest reserved sum would find room on the others by Place, largest first.
+// How many more tenants of that size Place would place by reservation (each host counted up to
+// 10,000), and whether every tenant of the host with the largest reserved sum would find room on
+// the others by Place, largest first.
 CapacityReport Capacity(const std::vector<HostView>& hosts, int64_t memory_mib, Policy policy);
 
 }  // namespace mtp::scheduler
