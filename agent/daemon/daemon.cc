@@ -118,9 +118,9 @@ class DaemonImpl final : public Daemon {
     };
     deps.check_request = CheckActionRequest;
     deps.on_change = [this](const v1::Action& action) {
+      // The tenant as it is now is told before the end of what made it so.
+      if (action.state() != v1::ACTION_STATE_RUNNING) observer_->RefreshNow(action.tenant());
       if (!absl::StartsWith(action.key(), kRecoveryKeyPrefix)) board_.SetAction(action);
-      // What a tenant is called depends on whether an action is starting it.
-      if (action.state() != v1::ACTION_STATE_RUNNING) observer_->Refresh(action.tenant());
     };
     actions_.emplace(std::move(deps));
     reconciler_.emplace(&tools_, &*actions_, &board_, &work_, &random_);
@@ -156,7 +156,14 @@ class DaemonImpl final : public Daemon {
     if (!up) return;
     log_.Info("the engine answers");
     reconciler_->OnEngineUp();
-    if (admin_) admin_->Ensure();
+    if (admin_) {
+      admin_->Ensure();
+    } else {
+      work_.Post([this] {
+        absl::Status down = TakeAdminDown(tools_);
+        if (!down.ok()) log_.Warning(std::string(down.message()));
+      });
+    }
   }
 
   absl::Status Begin(DaemonAccess access) {

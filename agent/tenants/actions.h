@@ -31,7 +31,7 @@ struct ActionsDeps {
   std::function<std::unique_ptr<ActionScript>(const v1::EnsureActionRequest&)> new_script;
   // INVALID_ARGUMENT for requests that cannot be carried out.
   std::function<absl::Status(const v1::EnsureActionRequest&)> check_request;
-  // Called with each action's news, without locks held. Short.
+  // Called with each action's news, without locks held. Short, but for its end.
   std::function<void(const v1::Action&)> on_change;
 };
 

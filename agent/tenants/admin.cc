@@ -12,6 +12,7 @@ namespace mtp {
 namespace {
 
 constexpr absl::Duration kRetry = absl::Minutes(1);
+constexpr absl::Duration kDownGrace = absl::Seconds(30);
 constexpr absl::Duration kSlotInterval = absl::Milliseconds(500);
 
 class AdminScript final : public ActionScript {
@@ -81,6 +82,19 @@ FilteredSocketOptions SocketOptions(const TenantTools& tools, std::string engine
 }
 
 }  // namespace
+
+absl::Status TakeAdminDown(TenantTools& tools) {
+  auto details = tools.engine->InspectContainer(kAdminContainer);
+  if (absl::IsNotFound(details.status())) return absl::OkStatus();
+  if (!details.ok()) return details.status();
+  auto project = details->labels.find("com.docker.compose.project");
+  if (project == details->labels.end() || project->second != kProjectName) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(kAdminContainer, " is not of this project; it is left alone"));
+  }
+  return tools.compose->RemoveOne({kAdminService, RenderServiceStub(kAdminService)}, kDownGrace,
+                                  nullptr);
+}
 
 AdminKeeper::AdminKeeper(TenantTools* tools, Executor* executor, std::string engine_socket)
     : tools_(tools),

@@ -44,4 +44,8 @@ class AdminKeeper {
   std::shared_ptr<ActionScript> script_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Removes the container of an admin instance that this host is no longer meant to have; its data
+// stays. Absent is OK.
+absl::Status TakeAdminDown(TenantTools& tools);
+
 }  // namespace mtp

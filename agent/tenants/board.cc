@@ -12,6 +12,13 @@ namespace {
 // Ended actions beyond so many are dropped from the board; the journal has them all.
 constexpr size_t kMaxEndedActions = 200;
 
+// Keys, in the order in which a listener hears what changed: what is observed comes before the
+// action whose end tells of it.
+constexpr char kHostKey[] = "1/host";
+constexpr char kTenantKey[] = "2/tenant/";
+constexpr char kKeptDataKey[] = "3/kept-data";
+constexpr char kActionKey[] = "4/action/";
+
 bool IsEndedAction(const v1::AgentEvent& event) {
   return event.has_action() && event.action().state() != v1::ACTION_STATE_RUNNING;
 }
@@ -50,42 +57,42 @@ void Board::Publish(const std::string& key, v1::AgentEvent event) {
 void Board::SetHost(const v1::HostStatus& host) {
   v1::AgentEvent event;
   *event.mutable_host() = host;
-  Publish("host", std::move(event));
+  Publish(kHostKey, std::move(event));
 }
 
 void Board::SetTenant(const v1::TenantObservation& tenant) {
   v1::AgentEvent event;
   *event.mutable_tenant() = tenant;
-  Publish(absl::StrCat("tenant/", tenant.tenant()), std::move(event));
+  Publish(absl::StrCat(kTenantKey, tenant.tenant()), std::move(event));
 }
 
 void Board::SetTenantGone(const std::string& tenant) {
   v1::AgentEvent event;
   event.set_tenant_gone(tenant);
-  Publish(absl::StrCat("tenant/", tenant), std::move(event));
+  Publish(absl::StrCat(kTenantKey, tenant), std::move(event));
 }
 
 void Board::SetAction(const v1::Action& action) {
   v1::AgentEvent event;
   *event.mutable_action() = action;
-  Publish(absl::StrCat("action/", action.key()), std::move(event));
+  Publish(absl::StrCat(kActionKey, action.key()), std::move(event));
 }
 
 void Board::SetKeptData(const v1::KeptDataList& kept) {
   v1::AgentEvent event;
   *event.mutable_kept_data() = kept;
-  Publish("kept", std::move(event));
+  Publish(kKeptDataKey, std::move(event));
 }
 
 v1::HostStatus Board::Host() const {
   absl::MutexLock lock(&mutex_);
-  auto found = latest_.find("host");
+  auto found = latest_.find(kHostKey);
   return found == latest_.end() ? v1::HostStatus() : found->second.host();
 }
 
 std::optional<v1::TenantObservation> Board::Tenant(const std::string& tenant) const {
   absl::MutexLock lock(&mutex_);
-  auto found = latest_.find(absl::StrCat("tenant/", tenant));
+  auto found = latest_.find(absl::StrCat(kTenantKey, tenant));
   if (found == latest_.end() || !found->second.has_tenant()) return std::nullopt;
   return found->second.tenant();
 }

@@ -42,7 +42,7 @@ class Board {
   void Publish(const std::string& key, v1::AgentEvent event);
 
   mutable absl::Mutex mutex_;
-  // Latest event by key: `host`, `kept`, `tenant/acme`, `action/<key>`. Tenants that are gone stay
+  // Latest event by key. Tenants that are gone stay
   // for the listeners that have not heard it; there are few names in a host's life.
   std::map<std::string, v1::AgentEvent> latest_ ABSL_GUARDED_BY(mutex_);
   std::set<Listener*> listeners_ ABSL_GUARDED_BY(mutex_);

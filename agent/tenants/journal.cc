@@ -204,6 +204,11 @@ absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
   state::v1::EpochRecord epoch;
   epoch.set_epoch(record.request().epoch());
   epochs_.Put(txn, name.value(), epoch);
+  auto tenant = tenants_.Get(name.value());
+  if (tenant.ok() && tenant->value.epoch() < record.request().epoch()) {
+    tenant->value.set_epoch(record.request().epoch());
+    tenants_.Put(txn, name.value(), tenant->value);
+  }
   if (record.request().has_apply()) {
     MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(ActionSecretsKey(key), secrets));
     txn.Put(ActionSecretsKey(key), std::move(sealed));

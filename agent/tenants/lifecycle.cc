@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/compose/render.h"
+#include "agent/tenants/drain_watch.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/starting.h"
 #include "agent/tenants/stopping.h"

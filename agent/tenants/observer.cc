@@ -133,18 +133,28 @@ void Observer::RefreshAll() {
   for (const std::string& name : names) Refresh(name);
 }
 
-void Observer::Refresh(const std::string& name) {
+bool Observer::BeginLook(const std::string& name) {
   absl::MutexLock lock(&mutex_);
-  if (stopped_) return;
+  if (stopped_) return false;
   Entry& entry = entries_[name];
   entry.touched = true;
   entry.facts.engine_up = engine_up_;
   if (entry.looking) {
     entry.look_again = true;
-    return;
+    return false;
   }
   entry.looking = true;
-  deps_.executor->Post([this, name] { Look(name); });
+  return true;
+}
+
+void Observer::Refresh(const std::string& name) {
+  if (BeginLook(name)) {
+    deps_.executor->Post([this, name] { Look(name); });
+  }
+}
+
+void Observer::RefreshNow(const std::string& name) {
+  if (BeginLook(name)) Look(name);
 }
 
 void Observer::Forget(const std::string& name) {

@@ -56,6 +56,9 @@ class Observer {
 
   // Begins to watch a tenant, or `admin`, or looks at it again soon.
   void Refresh(const std::string& name);
+  // The same at once, on this thread, so that the board is true when it returns (at the latest
+  // after a probe's five seconds); when a look is going on already, as Refresh.
+  void RefreshNow(const std::string& name);
   // Looks at everything that the journal has, and at `admin` when it is watched.
   void RefreshAll();
   // The tenant is no longer on this host.
@@ -77,6 +80,8 @@ class Observer {
   void FollowEvents(std::stop_token stop);
   void OnEvent(const EngineEvent& event);
   void SetEngineUp(bool up);
+  // Marks the instance as being looked at; false when it is already, or there is nothing to do.
+  bool BeginLook(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
   // One look at one instance; runs on the executor.
   void Look(const std::string& name);
   TenantFacts Gather(const std::string& name, TenantFacts facts, bool touched);

@@ -9,6 +9,10 @@
 namespace mtp {
 namespace {
 
+// A tenant that is to be kept whole is stopped by an action of its own before; what still runs here
+// is a start that failed.
+constexpr absl::Duration kRemoveGrace = absl::Seconds(30);
+
 class RemoveScript final : public ActionScript {
  public:
   RemoveScript(TenantTools* tools, const v1::EnsureActionRequest& request)
@@ -31,9 +35,8 @@ class RemoveScript final : public ActionScript {
       if (!policy.ok()) return PhaseResult::Failed(policy);
     }
     context.progress("removing the container");
-    absl::Status removed =
-        tools_->compose->RemoveOne({name_.value(), RenderServiceStub(name_.value())},
-                                   absl::Seconds(kStopGraceSeconds), context.cancel);
+    absl::Status removed = tools_->compose->RemoveOne(
+        {name_.value(), RenderServiceStub(name_.value())}, kRemoveGrace, context.cancel);
     if (!removed.ok()) return PhaseResult::Failed(Annotate(removed, "removing the container"));
     return PhaseResult::Of(ProveStopped(*tools_, name_));
   }

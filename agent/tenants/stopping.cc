@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/compose/render.h"
+#include "agent/tenants/drain_watch.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -12,6 +13,8 @@ PhaseResult StopContainer(TenantTools& tools, const TenantName& name, PhaseConte
   if (absl::IsNotFound(details.status())) return PhaseResult::Done();
   if (!details.ok()) return PhaseResult::Failed(details.status());
   context.progress("stopping the container; a running turn may take up to 330 s");
+  DrainWatch watch(name.Container(), kAfterDrain, tools.engine, tools.clock);
+  watch.Start();
   return PhaseResult::Of(
       Annotate(tools.compose->StopOne({name.value(), RenderServiceStub(name.value())},
                                       absl::Seconds(kStopGraceSeconds), context.cancel),

@@ -7,7 +7,11 @@
 
 namespace mtp {
 
-// SIGTERM, and SIGKILL only after OpenClaw's whole drain of running turns. Absent is done.
+// How long OpenClaw may go on after it has said that no work is left.
+inline constexpr absl::Duration kAfterDrain = absl::Seconds(20);
+
+// SIGTERM, and SIGKILL only after OpenClaw's whole drain of running turns, or kAfterDrain after it
+// has said that the drain is settled. Absent is done.
 PhaseResult StopContainer(TenantTools& tools, const TenantName& name, PhaseContext& context);
 
 // OK when the engine says that the container has no process, or that there is none of it;
