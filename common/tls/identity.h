@@ -2,9 +2,9 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
 
 #include <string>
-#include <absl/strings/string_view.h>
 
 namespace mtp::tls {
 
@@ -19,8 +19,8 @@ struct Identity {
   std::string Uri() const;
   // For people and the audit log: `operator/alice`, `agent/h1`, `controller`, `anonymous`.
   std::string ToString() const;
-  // DNS name that servers of this identity carry: `controller.mtp.internal`, `h1.agent.mtp.internal`; empty for
-  // identities that serve nothing.
+  // DNS name that servers of this identity carry: `controller.mtp.internal`,
+  // `h1.agent.mtp.internal`; empty for identities that serve nothing.
   std::string DnsName() const;
 
   bool operator==(const Identity&) const = default;

@@ -1,0 +1,108 @@
+#include "controller/pki/operators.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "common/base/status.h"
+#include "common/base/timestamps.h"
+#include "common/kv/table.h"
+#include "common/tls/identity.h"
+#include "mtp/state/v1/state.pb.h"
+
+namespace mtp {
+namespace {
+
+constexpr int kMaxSerials = 8;
+
+using OperatorTable = kv::Table<state::v1::OperatorRecord>;
+
+OperatorTable Table(const kv::Store* store) { return {store, "/operators/"}; }
+
+v1::Operator ToOperator(const state::v1::OperatorRecord& record) {
+  v1::Operator shown;
+  shown.set_name(record.name());
+  shown.set_role(record.role());
+  *shown.mutable_create_time() = record.create_time();
+  *shown.mutable_certificate_expire_time() = record.certificate_expire_time();
+  return shown;
+}
+
+}  // namespace
+
+Operators::Operators(kv::Store* store, const Authority* authority, const Clock* clock)
+    : store_(store), authority_(authority), clock_(clock) {}
+
+// Two removals at the same moment could each see the other's admin: they are compared in the
+// transaction, since every change of the set also puts this key.
+constexpr char kSetKey[] = "/meta/operators";
+
+absl::Status Operators::KeepAnAdmin(const std::string& changed) const {
+  MTP_ASSIGN_OR_RETURN(const auto rows, Table(store_).List());
+  for (const auto& row : rows) {
+    if (row.id != changed && row.value.role() == v1::ROLE_ADMIN) return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("operator ", changed, " is the last admin; make another one first"));
+}
+
+absl::StatusOr<v1::AddOperatorResponse> Operators::Add(const OperatorName& name, v1::Role role,
+                                                       const std::string& csr_pem) {
+  if (role != v1::ROLE_VIEWER && role != v1::ROLE_OPERATOR && role != v1::ROLE_ADMIN) {
+    return absl::InvalidArgumentError("the role must be viewer, operator or admin");
+  }
+  const OperatorTable table = Table(store_);
+  auto set = store_->Get(kSetKey);
+  auto known = table.Get(name.value());
+  if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
+  state::v1::OperatorRecord record = known.ok() ? known->value : state::v1::OperatorRecord();
+  if (record.role() == v1::ROLE_ADMIN && role != v1::ROLE_ADMIN)
+    MTP_RETURN_IF_ERROR(KeepAnAdmin(name.value()));
+  const tls::Identity identity{tls::Identity::Kind::kOperator, authority_->fleet(), name.value()};
+  MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
+                       authority_->Issue(csr_pem, identity, clock_->Now()));
+  record.set_name(name.value());
+  record.set_role(role);
+  if (!record.has_create_time()) *record.mutable_create_time() = ToTimestamp(clock_->Now());
+  record.add_certificate_serials(issued.serial);
+  while (record.certificate_serials_size() > kMaxSerials) {
+    record.mutable_certificate_serials()->erase(record.certificate_serials().begin());
+  }
+  *record.mutable_certificate_expire_time() = ToTimestamp(clock_->Now() + kCertificateLifetime);
+  kv::Txn txn;
+  txn.RequireRevision(table.Key(name.value()), known.ok() ? known->revision : 0);
+  txn.RequireRevision(kSetKey, set.ok() ? set->mod_revision : 0);
+  txn.Put(kSetKey, "");
+  table.Put(txn, name.value(), record);
+  MTP_RETURN_IF_ERROR(store_->Commit(txn).status());
+  v1::AddOperatorResponse response;
+  *response.mutable_operator_() = ToOperator(record);
+  response.set_certificate_pem(issued.pem);
+  response.set_ca_pem(authority_->pem());
+  return response;
+}
+
+absl::Status Operators::Remove(const OperatorName& name) {
+  const OperatorTable table = Table(store_);
+  auto set = store_->Get(kSetKey);
+  auto known = table.Get(name.value());
+  if (absl::IsNotFound(known.status())) {
+    return absl::NotFoundError(absl::StrCat("there is no operator ", name.value()));
+  }
+  if (!known.ok()) return known.status();
+  if (known->value.role() == v1::ROLE_ADMIN) MTP_RETURN_IF_ERROR(KeepAnAdmin(name.value()));
+  kv::Txn txn;
+  txn.RequireRevision(table.Key(name.value()), known->revision);
+  txn.RequireRevision(kSetKey, set.ok() ? set->mod_revision : 0);
+  txn.Put(kSetKey, "");
+  txn.Delete(table.Key(name.value()));
+  return store_->Commit(txn).status();
+}
+
+absl::StatusOr<std::vector<v1::Operator>> Operators::List() const {
+  MTP_ASSIGN_OR_RETURN(const auto rows, Table(store_).List());
+  std::vector<v1::Operator> operators;
+  operators.reserve(rows.size());
+  for (const auto& row : rows) operators.push_back(ToOperator(row.value));
+  return operators;
+}
+
+}  // namespace mtp
