@@ -35,6 +35,8 @@ absl::StatusOr<std::string> EngineSocketPath(const std::string& docker_host) {
   return std::string(path);
 }
 
+std::string IdentityPath(const AgentSettings& settings) { return settings.data_dir + "/identity"; }
+
 absl::Status CheckSettings(const AgentSettings& settings) {
   MTP_RETURN_IF_ERROR(HostName::Parse(settings.host).status());
   MTP_RETURN_IF_ERROR(EngineSocketPath(settings.docker_host).status());

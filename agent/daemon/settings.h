@@ -44,6 +44,9 @@ absl::StatusOr<AgentSettings> LoadSettings(const std::string& data_dir);
 // Writes it atomically.
 absl::Status SaveSettings(const AgentSettings& settings);
 
+// Folder with this host's key and certificate.
+std::string IdentityPath(const AgentSettings& settings);
+
 // Path of the engine's socket: `unix:///x` is `/x`. INVALID_ARGUMENT for other schemes.
 absl::StatusOr<std::string> EngineSocketPath(const std::string& docker_host);
 
