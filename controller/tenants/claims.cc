@@ -1,0 +1,97 @@
+#include "controller/tenants/claims.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+
+#include "common/base/names.h"
+#include "common/base/status.h"
+
+namespace mtp {
+namespace {
+
+// An empty record when there is none.
+template <typename Message>
+absl::StatusOr<kv::Row<Message>> GetOrEmpty(const kv::Table<Message>& table,
+                                            const std::string& id) {
+  auto row = table.Get(id);
+  if (absl::IsNotFound(row.status())) return kv::Row<Message>{id, Message(), 0};
+  return row;
+}
+
+}  // namespace
+
+absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& tenant,
+                        const kv::Row<state::v1::HostRecord>& host,
+                        const std::string& env_prefix_key, const std::string& sealed_secrets,
+                        kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, tenant.host()));
+  MTP_ASSIGN_OR_RETURN(const auto epoch, GetOrEmpty(tables.epochs, tenant.name()));
+  auto* allocation = allocations.value.add_allocations();
+  allocation->set_tenant(tenant.name());
+  allocation->set_memory_mib(tenant.resolved().memory_reservation_mib());
+  allocation->set_port(tenant.port());
+  allocation->set_anti_affinity(AntiAffinityOf(tenant.spec()));
+  state::v1::ClaimRecord claim;
+  claim.set_tenant(tenant.name());
+  state::v1::EpochRecord next_epoch;
+  next_epoch.set_epoch(tenant.epoch());
+  state::v1::SecretsRecord secrets;
+  secrets.set_sealed(sealed_secrets);
+
+  txn.RequireAbsent(tables.tenants.Key(tenant.name()));
+  txn.RequireAbsent(tables.env_prefixes.Key(env_prefix_key));
+  txn.RequireAbsent(tables.bots.Key(tenant.bot_fingerprint()));
+  txn.RequireRevision(tables.allocations.Key(tenant.host()), allocations.revision);
+  txn.RequireRevision(tables.hosts.Key(host.id), host.revision);
+  txn.RequireRevision(tables.epochs.Key(tenant.name()), epoch.revision);
+  tables.tenants.Put(txn, tenant.name(), tenant);
+  tables.env_prefixes.Put(txn, env_prefix_key, claim);
+  tables.bots.Put(txn, tenant.bot_fingerprint(), claim);
+  tables.allocations.Put(txn, tenant.host(), allocations.value);
+  tables.epochs.Put(txn, tenant.name(), next_epoch);
+  tables.secrets.Put(txn, tenant.name(), secrets);
+  return absl::OkStatus();
+}
+
+absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn) {
+  auto row = tables.tenants.Get(tenant);
+  if (absl::IsNotFound(row.status())) return absl::OkStatus();
+  if (!row.ok()) return row.status();
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(tenant));
+  MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, row->value.host()));
+  auto* list = allocations.value.mutable_allocations();
+  for (int i = list->size() - 1; i >= 0; --i) {
+    if (list->Get(i).tenant() == tenant) list->DeleteSubrange(i, 1);
+  }
+  txn.RequireRevision(tables.tenants.Key(tenant), row->revision);
+  txn.RequireRevision(tables.allocations.Key(row->value.host()), allocations.revision);
+  tables.allocations.Put(txn, row->value.host(), allocations.value);
+  txn.Delete(tables.tenants.Key(tenant));
+  txn.Delete(tables.env_prefixes.Key(name.EnvPrefixKey()));
+  txn.Delete(tables.bots.Key(row->value.bot_fingerprint()));
+  txn.Delete(tables.secrets.Key(tenant));
+  return absl::OkStatus();
+}
+
+std::string BotFingerprint(const std::string& key, absl::string_view telegram_token) {
+  const absl::string_view bot_id = telegram_token.substr(0, telegram_token.find(':'));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned length = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(bot_id.data()), bot_id.size(), digest.data(),
+       &length);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), length));
+}
+
+std::string AntiAffinityOf(const v1::TenantSpec& spec) {
+  if (spec.anti_affinity_label().empty()) return "";
+  const auto it = spec.labels().find(spec.anti_affinity_label());
+  return absl::StrCat(spec.anti_affinity_label(), "=", it == spec.labels().end() ? "" : it->second);
+}
+
+}  // namespace mtp

@@ -1,0 +1,33 @@
+// What a tenant holds in the fleet besides its record: reservation, env prefix, bot, secrets. Taken
+// in one transaction and released in one.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include "common/base/secret_box.h"
+#include "controller/state/tables.h"
+#include "mtp/state/v1/state.pb.h"
+#include "mtp/v1/tenant.pb.h"
+
+namespace mtp {
+
+// Adds to `txn` all that makes the tenant exist, guarded so that the commit is ABORTED when any of
+// it was taken, or the host's reservations or record changed, since `tables` was read. `host` is
+// the host's row as the decision saw it.
+absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& tenant,
+                        const kv::Row<state::v1::HostRecord>& host,
+                        const std::string& env_prefix_key, const std::string& sealed_secrets,
+                        kv::Txn& txn);
+
+// Adds to `txn` all that makes the tenant cease to exist; nothing when there is no such tenant. Its
+// epoch stays.
+absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn);
+
+// Fingerprint of a bot, keyed so that the store does not tell which bot it is. Bots are told apart
+// by the number before the colon: a token that BotFather renewed is still the same bot.
+std::string BotFingerprint(const std::string& key, absl::string_view telegram_token);
+
+// `key=value` of the tenant's anti-affinity label; empty without.
+std::string AntiAffinityOf(const v1::TenantSpec& spec);
+
+}  // namespace mtp
