@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string NewFolder() {
-  std::string path = testing::TempDir() + "mtp-compose-XXXXXX";
+  std::string path = ::testing::TempDir() + "mtp-compose-XXXXXX";
   return mkdtemp(path.data());
 }
 
