@@ -1,41 +1,38 @@
 // mtp-agent: acts on one host for the controller.
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <iostream>
 #include <string>
 
+#include "agent/api/authorize.h"
 #include "agent/daemon/daemon.h"
+#include "agent/daemon/own_address.h"
 #include "agent/daemon/settings.h"
+#include "agent/join/join.h"
+#include "common/base/atomic_file.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
 #include "common/tls/credentials.h"
-#include "common/tls/peer.h"
+#include "common/tls/join_token.h"
 
 namespace {
 
 using mtp::AgentSettings;
 
 constexpr char kDefaultDataDir[] = "/var/lib/mtp-agent";
+constexpr int kDefaultPort = 7443;
+constexpr int kWrongUsage = 2;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "mtp-agent: %s\n", std::string(status.message()).c_str());
-  return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
-}
-
-// Only the fleet's controller may call.
-absl::Status AuthorizeController(const grpc::ServerContextBase& context, const std::string& fleet) {
-  const auto auth = context.auth_context();
-  const mtp::tls::Identity caller =
-      auth ? mtp::tls::ReadPeer(*auth).identity : mtp::tls::Identity();
-  if (caller.kind == mtp::tls::Identity::Kind::kController && caller.fleet == fleet) {
-    return absl::OkStatus();
-  }
-  return absl::PermissionDeniedError(
-      absl::StrCat(caller.ToString(), " may not call an agent; only the fleet's controller may"));
+  return status.code() == absl::StatusCode::kInvalidArgument ? kWrongUsage : 1;
 }
 
 int Run(const std::string& data_dir) {
@@ -58,7 +55,7 @@ int Run(const std::string& data_dir) {
   mtp::DaemonAccess access;
   access.credentials = mtp::tls::MutualTlsServer(mtp::IdentityPath(*settings));
   access.authorize = [fleet = settings->fleet](const grpc::ServerContextBase& context) {
-    return AuthorizeController(context, fleet);
+    return mtp::AuthorizeController(context, fleet);
   };
   auto daemon = mtp::StartDaemon(*settings, std::move(access), log);
   if (!daemon.ok()) return Fail(daemon.status());
@@ -68,6 +65,94 @@ int Run(const std::string& data_dir) {
   log.Info("ending; tenants keep running");
   (*daemon)->Stop();
   return 0;
+}
+
+struct JoinArguments {
+  std::string token;      // or `-` for standard input
+  std::string advertise;  // empty: own address towards the controller, port 7443
+  std::string listen;     // empty: all addresses, the advertised port
+  bool no_admin = false;
+  AgentSettings settings;
+};
+
+absl::StatusOr<std::string> ReadToken(const std::string& argument) {
+  if (argument != "-") {
+    std::fprintf(stderr,
+                 "mtp-agent: warning: a token on the command line can be seen by other users of "
+                 "this machine; give it on standard input with `join -`\n");
+    return argument;
+  }
+  std::string line;
+  if (!std::getline(std::cin, line)) {
+    return absl::InvalidArgumentError("there is no join token on standard input");
+  }
+  absl::StripAsciiWhitespace(&line);
+  return line;
+}
+
+absl::Status Join(JoinArguments arguments) {
+  AgentSettings& settings = arguments.settings;
+  MTP_ASSIGN_OR_RETURN(const std::string text, ReadToken(arguments.token));
+  MTP_ASSIGN_OR_RETURN(const mtp::tls::JoinToken token, mtp::tls::DecodeJoinToken(text));
+  if (arguments.advertise.empty()) {
+    MTP_ASSIGN_OR_RETURN(const std::string own, mtp::OwnAddressTowards(token.address));
+    arguments.advertise = absl::StrCat(own, ":", kDefaultPort);
+  }
+  const size_t colon = arguments.advertise.rfind(':');
+  if (colon == std::string::npos) {
+    return absl::InvalidArgumentError("--advertise must be ADDRESS:PORT");
+  }
+  settings.listen =
+      arguments.listen.empty() ? "0.0.0.0" + arguments.advertise.substr(colon) : arguments.listen;
+  settings.admin = !arguments.no_admin;
+  settings.host = token.host;
+  settings.data_dir = std::filesystem::absolute(settings.data_dir);
+  if (settings.project_dir.empty()) settings.project_dir = settings.data_dir + "/project";
+  settings.project_dir = std::filesystem::absolute(settings.project_dir);
+  // Before the token is used up.
+  MTP_RETURN_IF_ERROR(mtp::CheckSettings(settings));
+  MTP_RETURN_IF_ERROR(mtp::MakeFolders(settings.data_dir, 0700));
+  MTP_ASSIGN_OR_RETURN(const mtp::agent::JoinResult joined,
+                       mtp::agent::Join(token, mtp::IdentityPath(settings), arguments.advertise));
+  settings.host = joined.host;
+  settings.fleet = joined.fleet;
+  MTP_RETURN_IF_ERROR(mtp::SaveSettings(settings));
+  std::printf("host %s has joined fleet %s. Start it with: mtp-agent run --data-dir %s\n",
+              joined.host.c_str(), joined.fleet.c_str(), settings.data_dir.c_str());
+  return absl::OkStatus();
+}
+
+void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
+  AgentSettings* settings = &arguments->settings;
+  join->add_option("token", arguments->token, "Join token, or - to read it from standard input")
+      ->required();
+  join->add_option("--data-dir", settings->data_dir, "Folder for journal, key and certificate")
+      ->capture_default_str();
+  join->add_option("--project-dir", settings->project_dir,
+                   "Docker Compose project folder (default: project in the data folder)");
+  join->add_option("--advertise", arguments->advertise,
+                   "ADDRESS:PORT where the controller reaches this agent (default: this machine's "
+                   "address towards the controller, port 7443)");
+  join->add_option("--listen", arguments->listen,
+                   "ADDRESS:PORT to listen on (default: all addresses, the advertised port)");
+  join->add_option("--docker-host", settings->docker_host, "The engine's socket")
+      ->capture_default_str();
+  join->add_option("--image", settings->image,
+                   "Image of the admin instance, OPENCLAW_IMAGE of the project")
+      ->capture_default_str();
+  join->add_option("--memory-total-mib", settings->memory_total_mib,
+                   "Memory that this host may use (default: the machine's)");
+  join->add_option("--memory-reserve-mib", settings->memory_reserve_mib,
+                   "Memory kept from tenants (default: 512, 1024 for an admin instance, and 5 % of "
+                   "the total)");
+  join->add_option("--subnet-pool", settings->subnet_pool,
+                   "IPv4 network that is cut into one /29 for each tenant")
+      ->capture_default_str();
+  join->add_option("--max-starts", settings->max_starts,
+                   "OpenClaws that may start at the same time (default: half the processors)");
+  join->add_option("--log-level", settings->log_level, "debug, info, warning or error")
+      ->capture_default_str();
+  join->add_flag("--no-admin", arguments->no_admin, "Run no admin instance on this host");
 }
 
 }  // namespace
@@ -83,6 +168,19 @@ int main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "Serve the controller until SIGTERM.");
   run->add_option("--data-dir", data_dir, "Folder that `join` made")->capture_default_str();
 
-  CLI11_PARSE(app, argc, argv);
-  return Run(data_dir);
+  JoinArguments arguments;
+  arguments.settings.data_dir = kDefaultDataDir;
+  CLI::App* join = app.add_subcommand("join", "Join a fleet with a token of `mtp-cli host token`.");
+  AddJoinOptions(join, &arguments);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kWrongUsage;
+  }
+  if (join->parsed()) {
+    const absl::Status joined = Join(std::move(arguments));
+    return joined.ok() ? 0 : Fail(joined);
+  }
+  return Run(std::filesystem::absolute(data_dir));
 }
