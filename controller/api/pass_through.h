@@ -1,0 +1,80 @@
+// A server stream that passes an agent's stream through, one message at a time: a slow reader slows
+// the agent, and nothing piles up here.
+#pragma once
+
+#include <absl/synchronization/mutex.h>
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <utility>
+
+#include "common/base/status.h"
+
+namespace mtp {
+
+// Owns itself: gone once both sides are done.
+template <typename Request, typename Message>
+class PassThrough final : public grpc::ServerWriteReactor<Message> {
+ public:
+  using Begin =
+      std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Message>*)>;
+
+  // `channel` is kept until the end. `begin` starts the agent's call.
+  PassThrough(std::shared_ptr<grpc::Channel> channel, Request request, const Begin& begin)
+      : channel_(std::move(channel)), request_(std::move(request)), source_(this) {
+    begin(&source_.context, &request_, &source_);
+    source_.StartRead(&message_);
+    source_.StartCall();
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      source_.StartRead(&message_);
+    } else {
+      source_.context.TryCancel();
+    }
+  }
+  void OnCancel() override { source_.context.TryCancel(); }
+  void OnDone() override { Release(); }
+
+ private:
+  struct Source final : grpc::ClientReadReactor<Message> {
+    explicit Source(PassThrough* owner) : owner(owner) {}
+    void OnReadDone(bool ok) override {
+      if (ok) owner->StartWrite(&owner->message_);
+    }
+    void OnDone(const grpc::Status& status) override {
+      owner->Finish(status);
+      owner->Release();
+    }
+    PassThrough* const owner;
+    grpc::ClientContext context;
+  };
+
+  // Called once by each side.
+  void Release() {
+    bool last = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      last = --sides_ == 0;
+    }
+    if (last) delete this;
+  }
+
+  std::shared_ptr<grpc::Channel> channel_;
+  const Request request_;
+  Message message_;
+  Source source_;
+  absl::Mutex mutex_;
+  int sides_ ABSL_GUARDED_BY(mutex_) = 2;
+};
+
+// A stream that ends at once with an error.
+template <typename Message>
+class RefusedStream final : public grpc::ServerWriteReactor<Message> {
+ public:
+  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpc(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace mtp

@@ -1,0 +1,59 @@
+// Thin handlers of TenantService.
+#pragma once
+
+#include "controller/api/gate.h"
+#include "controller/hosts/agent_sessions.h"
+#include "controller/state/observations.h"
+#include "controller/state/tables.h"
+#include "controller/tenants/tenants.h"
+#include "mtp/v1/tenant.grpc.pb.h"
+
+namespace mtp {
+
+// Thread-safe. The arguments must outlive it.
+class TenantServiceImpl final : public v1::TenantService::CallbackService {
+ public:
+  TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
+                    const Observations* observations, const AgentSessions* sessions);
+
+  grpc::ServerUnaryReactor* GetTenant(grpc::CallbackServerContext* context,
+                                      const v1::GetTenantRequest* request,
+                                      v1::Tenant* response) override;
+  grpc::ServerUnaryReactor* ListTenants(grpc::CallbackServerContext* context,
+                                        const v1::ListTenantsRequest* request,
+                                        v1::ListTenantsResponse* response) override;
+  grpc::ServerUnaryReactor* ProvisionTenant(grpc::CallbackServerContext* context,
+                                            const v1::ProvisionTenantRequest* request,
+                                            v1::ProvisionTenantResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveTenant(grpc::CallbackServerContext* context,
+                                         const v1::RemoveTenantRequest* request,
+                                         v1::Operation* response) override;
+  grpc::ServerUnaryReactor* StartTenant(grpc::CallbackServerContext* context,
+                                        const v1::StartTenantRequest* request,
+                                        v1::Operation* response) override;
+  grpc::ServerUnaryReactor* StopTenant(grpc::CallbackServerContext* context,
+                                       const v1::StopTenantRequest* request,
+                                       v1::Operation* response) override;
+  grpc::ServerUnaryReactor* RestartTenant(grpc::CallbackServerContext* context,
+                                          const v1::RestartTenantRequest* request,
+                                          v1::Operation* response) override;
+  grpc::ServerWriteReactor<v1::LogChunk>* StreamTenantLogs(
+      grpc::CallbackServerContext* context, const v1::StreamTenantLogsRequest* request) override;
+  grpc::ServerWriteReactor<v1::ExecOutput>* ExecTenant(
+      grpc::CallbackServerContext* context, const v1::ExecTenantRequest* request) override;
+  grpc::ServerUnaryReactor* CallTenantGateway(grpc::CallbackServerContext* context,
+                                              const v1::CallTenantGatewayRequest* request,
+                                              v1::CallTenantGatewayResponse* response) override;
+
+ private:
+  // Channel to the host of `tenants/acme` or `admins/h1`.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& resource) const;
+
+  const Gate* const gate_;
+  Tenants* const tenants_;
+  const Tables tables_;
+  const Observations* const observations_;
+  const AgentSessions* const sessions_;
+};
+
+}  // namespace mtp

@@ -1,0 +1,104 @@
+#include "controller/tenants/agent_steps.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include "common/base/status.h"
+
+namespace mtp {
+namespace {
+
+using operations::StepContext;
+using operations::StepResult;
+
+// An event that was lost is found this late.
+constexpr absl::Duration kRecheck = absl::Seconds(20);
+constexpr absl::Duration kBusyRecheck = absl::Seconds(2);
+constexpr absl::Duration kNextRound = absl::Seconds(10);
+
+StepResult FromCallError(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+      // The host's return wakes the operation.
+      return StepResult::Wait(kRecheck, absl::StrCat("waiting: ", std::string(status.message())));
+    case absl::StatusCode::kAborted:
+      return StepResult::Wait(kBusyRecheck,
+                              absl::StrCat("waiting: ", std::string(status.message())));
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kNotFound:
+      return StepResult::Fail(status);
+    default:
+      return StepResult::Retry(status);
+  }
+}
+
+void KeepResults(StepContext& context, const v1::Action& action) {
+  for (const auto& [name, value] : action.result()) {
+    context.SetFact(name, value);
+    context.SetResult(name, value);
+  }
+}
+
+int Round(const StepContext& context, const std::string& fact) {
+  int round = 0;
+  return absl::SimpleAtoi(context.Fact(fact), &round) ? round : 0;
+}
+
+}  // namespace
+
+std::string TenantOf(const StepContext& context) {
+  return std::string(absl::StripPrefix(context.record().operation().target(), "tenants/"));
+}
+
+StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory& agents,
+                     v1::EnsureActionRequest request, OnFailure on_failure) {
+  const std::string tenant = TenantOf(context);
+  auto row = tables.tenants.Get(tenant);
+  if (absl::IsNotFound(row.status())) return StepResult::Done("nothing left to do");
+  if (!row.ok()) return StepResult::Retry(row.status());
+  const std::string round_fact = "round " + context.key();
+  const int round = Round(context, round_fact);
+  request.set_key(round == 0 ? context.key() : absl::StrCat(context.key(), "/", round + 1));
+  request.set_tenant(tenant);
+  request.set_epoch(row->value.epoch());
+  auto action = agents.EnsureAction(row->value.host(), request);
+  if (!action.ok()) return FromCallError(action.status());
+  const absl::Status failure = action->has_error() ? FromError(action->error())
+                                                   : absl::UnknownError("failed without a reason");
+  switch (action->state()) {
+    case v1::ACTION_STATE_RUNNING:
+      return StepResult::Wait(kRecheck, action->message());
+    case v1::ACTION_STATE_DONE:
+      KeepResults(context, *action);
+      return StepResult::Done(action->message());
+    case v1::ACTION_STATE_FAILED:
+    case v1::ACTION_STATE_CANCELLED:
+      if (on_failure == OnFailure::kFail)
+        return StepResult::Fail(Annotate(failure, "on host " + row->value.host()));
+      context.SetFact(round_fact, absl::StrCat(round + 1));
+      return StepResult::Wait(kNextRound,
+                              absl::StrCat("will try again: ", std::string(failure.message())));
+    default:
+      return StepResult::Retry(absl::UnknownError(
+          absl::StrCat("host ", row->value.host(),
+                       " answered with an action state that this controller does not know")));
+  }
+}
+
+void CancelRun(const StepContext& context, const Tables& tables, AgentDirectory& agents) {
+  auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return;
+  // An action that cannot be reached or has ended is waited for by the compensation itself.
+  (void)agents
+      .CancelAction(row->value.host(), std::string(absl::StripSuffix(context.key(), "/undo")))
+      .status();
+}
+
+}  // namespace mtp

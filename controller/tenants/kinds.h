@@ -1,0 +1,33 @@
+// The operation kinds of tenants. Each is a short list of steps; the names of kinds and steps are
+// part of the API and of the stored state.
+#pragma once
+
+#include "common/base/secret_box.h"
+#include "controller/hosts/agent_client.h"
+#include "controller/operations/engine.h"
+#include "controller/state/tables.h"
+
+namespace mtp {
+
+// What the steps act through. The pointed-to objects must outlive the engine.
+struct TenantClients {
+  const kv::Store* store = nullptr;
+  AgentDirectory* agents = nullptr;
+  const SecretBox* box = nullptr;
+};
+
+// Fact of a provision: what to do with kept data, the number of v1::KeptData.
+inline constexpr char kKeptDataFact[] = "kept_data";
+// Fact of a removal: `true` when the data folder stays.
+inline constexpr char kKeepDataFact[] = "keep_data";
+// Fact of a removal: `true` when the tenant was meant to run, so that an undone removal starts it
+// again.
+inline constexpr char kWasRunningFact[] = "was_running";
+
+operations::Kind ProvisionKind(TenantClients clients);
+operations::Kind RemoveKind(TenantClients clients);
+operations::Kind StartKind(TenantClients clients);
+operations::Kind StopKind(TenantClients clients);
+operations::Kind RestartKind(TenantClients clients);
+
+}  // namespace mtp

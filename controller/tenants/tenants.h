@@ -1,0 +1,80 @@
+// What can be asked of tenants: checks, decides, and creates the operation. Handlers call nothing
+// else.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/names.h"
+#include "common/base/random.h"
+#include "common/base/secret_box.h"
+#include "controller/operations/engine.h"
+#include "controller/scheduler/scheduler.h"
+#include "controller/state/observations.h"
+#include "controller/state/tables.h"
+#include "mtp/v1/fleet.pb.h"
+#include "mtp/v1/tenant.pb.h"
+
+namespace mtp {
+
+// Thread-safe. Errors are those that tenant.proto names. The arguments must outlive it.
+class Tenants {
+ public:
+  struct Options {
+    // Image of tenants that name none. Default: the public image's main tag.
+    std::string default_image = "ghcr.io/openclaw/openclaw:main";
+    // Reservation of tenants that name none; an idle OpenClaw measures 790-880 MiB. Default 1024.
+    int64_t default_reservation_mib = 1024;
+    scheduler::Policy policy = scheduler::Policy::kBinpack;
+  };
+
+  Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,
+          const SecretBox* box, const Clock* clock, Random* random, Options options);
+
+  // `caller` is the identity's name, `operator/alice`; request ids are the caller's own.
+  absl::StatusOr<v1::ProvisionTenantResponse> Provision(const std::string& caller,
+                                                        const v1::ProvisionTenantRequest& request);
+  absl::StatusOr<v1::Operation> Remove(const std::string& caller,
+                                       const v1::RemoveTenantRequest& request);
+  absl::StatusOr<v1::Operation> Start(const std::string& caller,
+                                      const v1::StartTenantRequest& request);
+  absl::StatusOr<v1::Operation> Stop(const std::string& caller,
+                                     const v1::StopTenantRequest& request);
+  absl::StatusOr<v1::Operation> Restart(const std::string& caller,
+                                        const v1::RestartTenantRequest& request);
+
+  absl::StatusOr<v1::Capacity> Capacity(int64_t reservation_mib) const;
+
+ private:
+  absl::StatusOr<v1::ProvisionTenantResponse> TryProvision(
+      const std::string& caller, const TenantName& name, const v1::ProvisionTenantRequest& request,
+      const std::string& request_hash);
+  absl::Status CheckFree(const TenantName& name, const std::string& bot_fingerprint) const;
+  // The host that keeps data of that name, when the request wants it; FAILED_PRECONDITION when the
+  // request is silent.
+  absl::StatusOr<std::string> HostOfKeptData(const TenantName& name, v1::KeptData choice) const;
+  absl::StatusOr<std::string> FleetKey();
+  absl::StatusOr<v1::Operation> CreateRunOperation(const std::string& caller,
+                                                   const std::string& kind,
+                                                   const std::string& resource,
+                                                   const std::string& request_id,
+                                                   const std::string& request_hash,
+                                                   bool validate_only, v1::RunPolicy policy);
+
+  kv::Store* const store_;
+  const Tables tables_;
+  operations::Engine* const engine_;
+  const Observations* const observations_;
+  const SecretBox* const box_;
+  const Clock* const clock_;
+  Random* const random_;
+  const Options options_;
+  // Decisions one after another: the transaction would refuse a stale one anyway, this only saves
+  // the repetition.
+  absl::Mutex placing_;
+};
+
+}  // namespace mtp

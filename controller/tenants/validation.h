@@ -1,0 +1,21 @@
+// Checks of what callers send about tenants, before anything is decided. INVALID_ARGUMENT with one
+// sentence that names the field and the rule; never the value of a secret.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include "mtp/v1/tenant.pb.h"
+
+namespace mtp {
+
+absl::Status CheckSpec(const v1::TenantSpec& spec);
+// `required`: a Telegram token must be there.
+absl::Status CheckSecrets(const v1::TenantSecrets& secrets, bool required);
+// Empty is fine; at most 128 printable characters without spaces or slashes.
+absl::Status CheckRequestId(const std::string& request_id);
+
+// The spec with every default filled in.
+v1::TenantSpec Resolve(const v1::TenantSpec& spec, int64_t default_reservation_mib,
+                       const std::string& default_image);
+
+}  // namespace mtp
