@@ -11,6 +11,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <limits>
 #include <memory>
 
 #include "agent/docker/engine_answers.h"
@@ -28,6 +29,9 @@ using boost::system::error_code;
 using Unix = net::local::stream_protocol;
 using Stream = beast::basic_stream<Unix>;
 using Response = http::response<http::string_body>;
+
+// Arguments of co_await are named values throughout: gcc 12 may destroy a temporary in such an
+// expression twice.
 
 constexpr size_t kMaxHead = 8 * 1024;
 constexpr size_t kMaxAnswer = 16 << 20;
@@ -50,6 +54,15 @@ Response ErrorResponse(http::status status, const std::string& message) {
   const json_fields::Json body = {{"message", message}};
   return JsonResponse(
       status, body.dump(-1, ' ', false, json_fields::Json::error_handler_t::replace) + "\n");
+}
+
+Response Failure(const absl::Status& status) {
+  return ErrorResponse(http::status::bad_gateway, std::string(status.message()));
+}
+
+bool IsStream(ReadOnlyCall call) {
+  return call == ReadOnlyCall::kContainerLogs || call == ReadOnlyCall::kContainerStats ||
+         call == ReadOnlyCall::kEvents;
 }
 
 // Why the head of a request can be no reading one; empty when it can. Bodies, upgrades and all that
@@ -80,20 +93,20 @@ class Session : public std::enable_shared_from_this<Session> {
                                      net::redirect_error(net::use_awaitable, error));
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return;
     if (error) {
-      co_await Send(ErrorResponse(http::status::bad_request, "the request is malformed"));
-      co_return;
-    }
-    const std::string objection = HeadObjection(parser.get(), buffer.size() > 0);
-    if (!objection.empty()) {
-      co_await Send(ErrorResponse(http::status::forbidden, objection));
+      co_await SendError(http::status::bad_request, "the request is malformed");
       co_return;
     }
     const absl::StatusOr<ReadOnlyRequest> request =
         ParseReadOnlyRequest(std::string(parser.get().method_string()),
                              std::string(parser.get().target()), options_.project);
     if (!request.ok()) {
-      co_await Send(
-          ErrorResponse(http::status::forbidden, std::string(request.status().message())));
+      const std::string refusal(request.status().message());
+      co_await SendError(http::status::forbidden, refusal);
+      co_return;
+    }
+    const std::string objection = HeadObjection(parser.get(), buffer.size() > 0);
+    if (!objection.empty()) {
+      co_await SendError(http::status::forbidden, objection);
       co_return;
     }
     co_await Answer(*request);
@@ -106,32 +119,18 @@ class Session : public std::enable_shared_from_this<Session> {
       object = co_await FindProjectObject(request);
       if (object.empty()) co_return;
     }
-    switch (request.call) {
-      case ReadOnlyCall::kContainerLogs:
-      case ReadOnlyCall::kContainerStats:
-      case ReadOnlyCall::kEvents:
-        co_await Pass(request, request.EngineTarget(object));
-        co_return;
-      case ReadOnlyCall::kPing:
-        co_await Ping(request);
-        co_return;
-      default:
-        break;
+    const std::string target = request.EngineTarget(object);
+    if (request.call == ReadOnlyCall::kPing) {
+      co_await Ping(target, request.head_only);
+      co_return;
     }
-    absl::StatusOr<Response> answer = co_await Ask(request.EngineTarget(object));
-    if (!answer.ok()) {
-      co_await SendFailure(answer.status());
-    } else if (answer->result() != http::status::ok) {
-      co_await Send(ErrorResponse(answer->result(), ParseErrorMessage(answer->body())));
-    } else {
-      absl::StatusOr<std::string> view =
-          ReadOnlyView(request.call, answer->body(), options_.project);
-      if (!view.ok()) {
-        co_await SendFailure(view.status());
-      } else {
-        co_await Send(JsonResponse(http::status::ok, std::move(*view)));
-      }
+    if (IsStream(request.call)) {
+      co_await Pass(request.call, target);
+      co_return;
     }
+    const absl::StatusOr<Response> answer = co_await Ask(target);
+    Response response = answer.ok() ? ViewOf(request.call, *answer) : Failure(answer.status());
+    co_await Send(response);
   }
 
   // The full id of what the request names, when it is the project's; otherwise it is answered as
@@ -139,58 +138,61 @@ class Session : public std::enable_shared_from_this<Session> {
   // name may change hands meanwhile.
   net::awaitable<std::string> FindProjectObject(const ReadOnlyRequest& request) {
     const bool network = request.call == ReadOnlyCall::kInspectNetwork;
-    absl::StatusOr<Response> answer =
-        co_await Ask(network ? absl::StrCat("/networks/", request.object)
-                             : absl::StrCat("/containers/", request.object, "/json"));
+    std::string target = absl::StrCat("/containers/", request.object, "/json");
+    if (network) target = absl::StrCat("/networks/", request.object);
+    const absl::StatusOr<Response> answer = co_await Ask(target);
     if (!answer.ok()) {
-      co_await SendFailure(answer.status());
+      Response failure = Failure(answer.status());
+      co_await Send(failure);
       co_return "";
     }
-    std::string id = answer->result() == http::status::ok
-                         ? ProjectObjectId(answer->body(), options_.project)
-                         : "";
+    std::string id;
+    if (answer->result() == http::status::ok) {
+      id = ProjectObjectId(answer->body(), options_.project);
+    }
     if (!IsContainerReference(id)) {
-      co_await Send(ErrorResponse(
-          http::status::not_found,
-          absl::StrCat(network ? "No such network: " : "No such container: ", request.object)));
+      const std::string absent =
+          absl::StrCat(network ? "No such network: " : "No such container: ", request.object);
+      co_await SendError(http::status::not_found, absent);
       co_return "";
     }
     co_return id;
   }
 
-  net::awaitable<void> Ping(const ReadOnlyRequest& request) {
-    absl::StatusOr<Response> answer = co_await Ask(request.EngineTarget(""));
+  net::awaitable<void> Ping(const std::string& target, bool head_only) {
+    const absl::StatusOr<Response> answer = co_await Ask(target);
+    Response response;
     if (!answer.ok()) {
-      co_await SendFailure(answer.status());
-      co_return;
+      response = Failure(answer.status());
+    } else {
+      response = Response(answer->result(), 11);
+      response.set(http::field::content_type, "text/plain; charset=utf-8");
+      // What clients choose their version by.
+      for (const char* name : {"Api-Version", "Ostype", "Docker-Experimental", "Builder-Version"}) {
+        const auto found = answer->find(name);
+        if (found != answer->end()) response.set(name, found->value());
+      }
+      if (!head_only) response.body() = "OK";
     }
-    Response response(answer->result(), 11);
-    response.set(http::field::content_type, "text/plain; charset=utf-8");
-    // What clients choose their version by.
-    for (const char* name : {"Api-Version", "Ostype", "Docker-Experimental", "Builder-Version"}) {
-      const auto found = answer->find(name);
-      if (found != answer->end()) response.set(name, found->value());
-    }
-    if (!request.head_only) response.body() = "OK";
-    co_await Send(std::move(response));
+    co_await Send(response);
   }
 
   net::awaitable<error_code> SendToEngine(const std::string& target) {
     error_code error;
     engine_.expires_after(Chrono(options_.request_timeout));
-    co_await engine_.async_connect(Unix::endpoint(options_.engine_socket),
-                                   net::redirect_error(net::use_awaitable, error));
+    const Unix::endpoint endpoint(options_.engine_socket);
+    co_await engine_.async_connect(endpoint, net::redirect_error(net::use_awaitable, error));
     if (error) co_return error;
     // Written anew: nothing of the caller's own bytes but what was parsed.
     const std::string head =
         absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n");
-    co_await net::async_write(engine_, net::buffer(head),
-                              net::redirect_error(net::use_awaitable, error));
+    const net::const_buffer bytes(head.data(), head.size());
+    co_await net::async_write(engine_, bytes, net::redirect_error(net::use_awaitable, error));
     co_return error;
   }
 
   // A whole answer of bounded size.
-  net::awaitable<absl::StatusOr<Response>> Ask(std::string target) {
+  net::awaitable<absl::StatusOr<Response>> Ask(const std::string& target) {
     engine_.close();
     error_code error = co_await SendToEngine(target);
     if (error) co_return absl::UnavailableError("the Docker Engine does not answer");
@@ -204,22 +206,23 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   // Passes an answer that may go on for ever. Ends when either side does.
-  net::awaitable<void> Pass(const ReadOnlyRequest& request, std::string target) {
+  net::awaitable<void> Pass(ReadOnlyCall call, const std::string& target) {
     engine_.close();
     error_code error = co_await SendToEngine(target);
     http::response_parser<http::buffer_body> parser;
-    parser.body_limit(boost::none);
+    // Not boost::none: Boost 1.74 takes it for less than any Content-Length.
+    parser.body_limit(std::numeric_limits<uint64_t>::max());
     beast::flat_buffer buffer(kMaxHead + kPiece);
     if (!error) {
       co_await http::async_read_header(engine_, buffer, parser,
                                        net::redirect_error(net::use_awaitable, error));
     }
     if (error) {
-      co_await SendFailure(absl::UnavailableError("the Docker Engine does not answer"));
+      co_await SendError(http::status::bad_gateway, "the Docker Engine does not answer");
       co_return;
     }
     if (parser.get().result() != http::status::ok) {
-      co_await Send(ErrorResponse(parser.get().result(), "the Docker Engine refuses this"));
+      co_await SendError(parser.get().result(), "the Docker Engine refuses this");
       co_return;
     }
     net::co_spawn(client_.get_executor(), EndWithClient(shared_from_this()), net::detached);
@@ -232,12 +235,11 @@ class Session : public std::enable_shared_from_this<Session> {
     client_.expires_after(Chrono(options_.write_timeout));
     co_await http::async_write_header(client_, serializer,
                                       net::redirect_error(net::use_awaitable, error));
-    if (!error) co_await PassBody(request, &parser, &buffer);
+    if (!error) co_await PassBody(call, &parser, &buffer);
     Close();
   }
 
-  net::awaitable<void> PassBody(const ReadOnlyRequest& request,
-                                http::response_parser<http::buffer_body>* parser,
+  net::awaitable<void> PassBody(ReadOnlyCall call, http::response_parser<http::buffer_body>* parser,
                                 beast::flat_buffer* buffer) {
     std::string piece(kPiece, '\0');
     while (!parser->is_done()) {
@@ -253,14 +255,16 @@ class Session : public std::enable_shared_from_this<Session> {
       const std::string_view bytes =
           std::string_view(piece).substr(0, piece.size() - parser->get().body().size);
       std::string events;
-      if (request.call == ReadOnlyCall::kEvents && !TakeEvents(bytes, &events)) co_return;
-      const std::string_view out = request.call == ReadOnlyCall::kEvents ? events : bytes;
-      if (!out.empty() && !co_await SendChunk(out)) co_return;
+      if (call == ReadOnlyCall::kEvents && !TakeEvents(bytes, &events)) co_return;
+      const std::string_view out = call == ReadOnlyCall::kEvents ? events : bytes;
+      if (out.empty()) continue;
+      const bool sent = co_await SendChunk(out);
+      if (!sent) co_return;
     }
     error_code ignored;
     client_.expires_after(Chrono(options_.write_timeout));
-    co_await net::async_write(client_, http::make_chunk_last(),
-                              net::redirect_error(net::use_awaitable, ignored));
+    const auto last = http::make_chunk_last();
+    co_await net::async_write(client_, last, net::redirect_error(net::use_awaitable, ignored));
   }
 
   // The project's events among the whole lines so far; false when a line is too long.
@@ -279,8 +283,8 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<bool> SendChunk(std::string_view bytes) {
     error_code error;
     client_.expires_after(Chrono(options_.write_timeout));
-    co_await net::async_write(client_, http::make_chunk(net::buffer(bytes.data(), bytes.size())),
-                              net::redirect_error(net::use_awaitable, error));
+    const auto chunk = http::make_chunk(net::const_buffer(bytes.data(), bytes.size()));
+    co_await net::async_write(client_, chunk, net::redirect_error(net::use_awaitable, error));
     co_return !error;
   }
 
@@ -290,17 +294,28 @@ class Session : public std::enable_shared_from_this<Session> {
     char byte = 0;
     error_code ignored;
     self->client_.expires_never();
-    co_await self->client_.async_read_some(net::buffer(&byte, 1),
+    const net::mutable_buffer buffer(&byte, 1);
+    co_await self->client_.async_read_some(buffer,
                                            net::redirect_error(net::use_awaitable, ignored));
     self->Close();
   }
 
-  net::awaitable<void> SendFailure(const absl::Status& status) {
-    co_await Send(ErrorResponse(http::status::bad_gateway, std::string(status.message())));
+  Response ViewOf(ReadOnlyCall call, const Response& answer) const {
+    if (answer.result() != http::status::ok) {
+      return ErrorResponse(answer.result(), ParseErrorMessage(answer.body()));
+    }
+    absl::StatusOr<std::string> view = ReadOnlyView(call, answer.body(), options_.project);
+    if (!view.ok()) return Failure(view.status());
+    return JsonResponse(http::status::ok, std::move(*view));
+  }
+
+  net::awaitable<void> SendError(http::status status, std::string_view message) {
+    Response response = ErrorResponse(status, std::string(message));
+    co_await Send(response);
   }
 
   // Sends a whole answer; the connection is over then.
-  net::awaitable<void> Send(Response response) {
+  net::awaitable<void> Send(Response& response) {
     response.set(http::field::connection, "close");
     response.keep_alive(false);
     response.prepare_payload();
