@@ -25,8 +25,9 @@ namespace net = boost::asio;
 namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
 
-constexpr char kConnectId[] = "1";
-constexpr char kCallId[] = "2";
+constexpr std::string_view kNoId = "";
+constexpr std::string_view kConnectId = "1";
+constexpr std::string_view kCallId = "2";
 // A payload and the frame around it.
 constexpr size_t kMaxFrameBytes = kMaxGatewayPayloadBytes + 64 * 1024;
 constexpr auto kRetryInterval = std::chrono::milliseconds(500);
@@ -71,14 +72,16 @@ class Connection {
   net::awaitable<Outcome> Call() {
     error_code error;
     stream_.read_message_max(kMaxFrameBytes);
-    co_await stream_.async_handshake(absl::StrCat("127.0.0.1:", port_), "/",
-                                     net::redirect_error(net::use_awaitable, error));
+    // Arguments of co_await are named values: gcc 12 may destroy a temporary in such an expression
+    // twice.
+    const std::string host = absl::StrCat("127.0.0.1:", port_);
+    co_await stream_.async_handshake(host, "/", net::redirect_error(net::use_awaitable, error));
     if (error) {
       co_return Outcome{absl::UnavailableError(absl::StrCat(
                             "the gateway does not take the connection: ", error.message())),
                         /*retry=*/true};
     }
-    Outcome hello = co_await Answer(GatewayFrame::Kind::kChallenge, "");
+    Outcome hello = co_await Answer(GatewayFrame::Kind::kChallenge, kNoId);
     if (!hello.payload.ok()) co_return hello;
     std::string connect = ConnectFrame(kConnectId, token_);
     error = co_await Send(connect);
@@ -100,7 +103,7 @@ class Connection {
   }
 
   // Reads frames until the one that is waited for.
-  net::awaitable<Outcome> Answer(GatewayFrame::Kind kind, std::string id) {
+  net::awaitable<Outcome> Answer(GatewayFrame::Kind kind, std::string_view id) {
     const bool before_call = id != kCallId;
     while (true) {
       error_code error;
