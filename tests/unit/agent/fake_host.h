@@ -6,6 +6,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,7 @@ class FakeEngine final : public Engine {
   absl::StatusOr<ContainerDetails> InspectContainer(const std::string& name) override {
     absl::MutexLock lock(&mutex);
     if (away) return Unavailable();
+    ++inspections[name];
     auto found = containers.find(name);
     if (found == containers.end()) return absl::NotFoundError("no such container");
     const FakeContainer& container = found->second;
@@ -86,9 +88,40 @@ class FakeEngine final : public Engine {
     details.id = "sha256:" + image;
     return details;
   }
-  absl::Status Events(const std::string&, std::optional<absl::Time>, const EventSink&,
-                      std::stop_token, const std::function<void()>&) override {
-    return absl::UnavailableError("no events");
+  // Connected until the engine is away; gives what Emit was given.
+  absl::Status Events(const std::string&, std::optional<absl::Time>, const EventSink& sink,
+                      std::stop_token stop, const std::function<void()>& on_connected) override {
+    std::stop_callback wake(stop, [this] { absl::MutexLock lock(&mutex); });
+    {
+      absl::MutexLock lock(&mutex);
+      if (away) return Unavailable();
+    }
+    on_connected();
+    while (true) {
+      EngineEvent event;
+      {
+        absl::MutexLock lock(&mutex);
+        auto ready = [&] { return away || stop.stop_requested() || !events.empty(); };
+        mutex.Await(absl::Condition(&ready));
+        if (stop.stop_requested()) return absl::CancelledError("stopped");
+        if (away) return Unavailable();
+        event = events.front();
+        events.pop_front();
+      }
+      sink(event);
+    }
+  }
+  void Emit(const std::string& tenant, const std::string& action) {
+    EngineEvent event;
+    event.type = "container";
+    event.action = action;
+    event.attributes = {{"name", "mtp-" + tenant}, {"mtp.tenant", tenant}};
+    absl::MutexLock lock(&mutex);
+    events.push_back(event);
+  }
+  void SetAway(bool is_away) {
+    absl::MutexLock lock(&mutex);
+    away = is_away;
   }
   absl::Status Logs(const std::string& name, const LogsOptions& options, const OutputSink& sink,
                     std::stop_token) override {
@@ -125,6 +158,8 @@ class FakeEngine final : public Engine {
 
   mutable absl::Mutex mutex;
   std::map<std::string, FakeContainer> containers;
+  std::map<std::string, int> inspections;
+  std::deque<EngineEvent> events;
   std::set<std::string> images = {"openclaw:1"};
   bool away = false;
   // What a container does when it starts; null for running on.
