@@ -31,7 +31,6 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
     {
       absl::MutexLock lock(&mutex_);
       writing_ = false;
-      wrote_since_heartbeat_ = true;
     }
     if (!ok) return End(grpc::Status::CANCELLED);
     WriteNext();
@@ -80,8 +79,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
       {
         absl::MutexLock lock(&stream->mutex_);
         if (stream->ended_) return;
-        stream->heartbeat_due_ = !stream->wrote_since_heartbeat_;
-        stream->wrote_since_heartbeat_ = false;
+        stream->heartbeat_due_ = true;
       }
       stream->WriteNext();
       stream->ScheduleHeartbeat();
@@ -104,7 +102,6 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool heartbeat_due_ ABSL_GUARDED_BY(mutex_) = false;
-  bool wrote_since_heartbeat_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<WatchStream> self_;
 };
 

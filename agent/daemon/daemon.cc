@@ -27,8 +27,10 @@
 namespace mtp {
 namespace {
 
-// Actions, looks and timers: some block for minutes (a stop that drains, a backup).
-constexpr int kWorkThreads = 12;
+// Actions and what keeps the host right: some block for minutes (a stop that drains, a backup).
+constexpr int kWorkThreads = 16;
+// Looks at tenants; one that hangs holds its thread for five seconds.
+constexpr int kLookThreads = 4;
 // Short calls, so that they never wait behind a backup.
 constexpr int kCallThreads = 2;
 // Log streams, commands, gateway calls.
@@ -44,6 +46,7 @@ class DaemonImpl final : public Daemon {
         data_(folder_.DataPath(), kContainerUid, kContainerUid),
         starts_(MaxStarts()),
         work_(kWorkThreads),
+        looks_(kLookThreads),
         calls_(kCallThreads),
         blocking_(kBlockingThreads) {}
   ~DaemonImpl() override { Stop(); }
@@ -83,6 +86,7 @@ class DaemonImpl final : public Daemon {
     if (host_) host_->Stop();
     blocking_.Stop();
     calls_.Stop();
+    looks_.Stop();
     work_.Stop();
   }
 
@@ -120,7 +124,11 @@ class DaemonImpl final : public Daemon {
     deps.on_change = [this](const v1::Action& action) {
       // The tenant as it is now is told before the end of what made it so.
       if (action.state() != v1::ACTION_STATE_RUNNING) observer_->RefreshNow(action.tenant());
-      if (!absl::StartsWith(action.key(), kRecoveryKeyPrefix)) board_.SetAction(action);
+      if (absl::StartsWith(action.key(), kRecoveryKeyPrefix)) {
+        reconciler_->OnRecovery(action);
+      } else {
+        board_.SetAction(action);
+      }
     };
     actions_.emplace(std::move(deps));
     reconciler_.emplace(&tools_, &*actions_, &board_, &work_, &random_);
@@ -133,14 +141,14 @@ class DaemonImpl final : public Daemon {
     options.memory_reserve_mib = settings_.memory_reserve_mib;
     options.admin_enabled = settings_.admin;
     options.admin_image = settings_.image;
-    host_.emplace(options, engine_.get(), &host_reader_, &*journal_, &board_, &work_, &clock_);
+    host_.emplace(options, engine_.get(), &host_reader_, &*journal_, &board_, &looks_, &clock_);
     ObserverDeps deps;
     deps.engine = engine_.get();
     deps.openclaw = openclaw_.get();
     deps.cgroups = &cgroups_;
     deps.journal = &*journal_;
     deps.board = &board_;
-    deps.executor = &work_;
+    deps.executor = &looks_;
     deps.clock = &clock_;
     deps.random = &random_;
     deps.log = log_.For("observer");
@@ -168,6 +176,7 @@ class DaemonImpl final : public Daemon {
 
   absl::Status Begin(DaemonAccess access) {
     work_.Start();
+    looks_.Start();
     calls_.Start();
     blocking_.Start();
     MTP_RETURN_IF_ERROR(reconciler_->Begin());
@@ -242,6 +251,7 @@ class DaemonImpl final : public Daemon {
   std::optional<Targets> targets_;
   std::unique_ptr<grpc::Service> service_;
   ThreadPool work_;
+  ThreadPool looks_;
   ThreadPool calls_;
   ThreadPool blocking_;
   std::unique_ptr<grpc::Server> server_;

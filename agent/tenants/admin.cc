@@ -11,9 +11,15 @@
 namespace mtp {
 namespace {
 
-constexpr absl::Duration kRetry = absl::Minutes(1);
+constexpr absl::Duration kLookInterval = absl::Minutes(1);
 constexpr absl::Duration kDownGrace = absl::Seconds(30);
 constexpr absl::Duration kSlotInterval = absl::Milliseconds(500);
+
+bool IsRunning(const TenantTools& tools) {
+  auto details = tools.engine->InspectContainer(kAdminContainer);
+  return details.ok() && details->state != ContainerState::kExited &&
+         details->state != ContainerState::kDead && details->state != ContainerState::kCreated;
+}
 
 class AdminScript final : public ActionScript {
  public:
@@ -21,12 +27,15 @@ class AdminScript final : public ActionScript {
     Add([this](PhaseContext&) { return PhaseResult::Of(CheckImage()); });
     Add([this](PhaseContext&) { return PhaseResult::Of(MakeData()); });
     Add([this](PhaseContext&) {
-      return ticket_.Ask() == 0 ? PhaseResult::Done() : PhaseResult::Again(kSlotInterval);
+      // One that runs already costs no start.
+      was_running_ = IsRunning(*tools_);
+      return was_running_ || ticket_.Ask() == 0 ? PhaseResult::Done()
+                                                : PhaseResult::Again(kSlotInterval);
     });
     Add([this](PhaseContext& context) { return PhaseResult::Of(BringUp(context)); });
     Add([this](PhaseContext&) { return WaitUntilReady(); });
   }
-  std::string DoneMessage() const override { return "ready"; }
+  std::string DoneMessage() const override { return "runs"; }
 
  private:
   absl::Status CheckImage() {
@@ -54,7 +63,10 @@ class AdminScript final : public ActionScript {
     return absl::OkStatus();
   }
 
+  // Holds the slot while it starts. That it is not ready is the observer's to say: what runs is
+  // never started again for it.
   PhaseResult WaitUntilReady() {
+    if (was_running_) return PhaseResult::Done();
     if (!wait_) {
       auto secrets = tools_->writer->AdminSecrets();
       if (!secrets.ok()) return PhaseResult::Failed(secrets.status());
@@ -63,11 +75,15 @@ class AdminScript final : public ActionScript {
     }
     const ReadyWait::Look look = wait_->LookOnce();
     if (look.status.ok() && !look.ready) return PhaseResult::Again(look.delay);
-    return PhaseResult::Of(look.status);
+    if (!look.status.ok()) {
+      tools_->log.Warning(absl::StrCat("admin instance: ", look.status.message()));
+    }
+    return PhaseResult::Done();
   }
 
   TenantTools* const tools_;
   StartTicket ticket_;
+  bool was_running_ = false;
   std::optional<ReadyWait> wait_;
 };
 
@@ -121,13 +137,22 @@ void AdminKeeper::Ensure() {
   executor_->Post([this] { Advance(); });
 }
 
-void AdminKeeper::Again(absl::Duration delay) {
-  executor_->PostAfter(delay, [this] {
+void AdminKeeper::LookAgain() {
+  uint64_t timer = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    timer = ++timer_;
+  }
+  executor_->PostAfter(kLookInterval, [this, timer] {
     {
       absl::MutexLock lock(&mutex_);
-      waiting_ = false;
+      if (stopped_ || script_ || timer != timer_) return;
     }
-    Ensure();
+    if (IsRunning(*tools_)) {
+      LookAgain();
+    } else {
+      Ensure();
+    }
   });
 }
 
@@ -149,21 +174,19 @@ void AdminKeeper::Advance() {
     executor_->PostAfter(step.delay, [this] { Advance(); });
     return;
   }
-  bool again = false;
   {
     absl::MutexLock lock(&mutex_);
     script_.reset();
     if (stopped_) return;
-    again = step.kind == PhaseResult::Kind::kFailed && !std::exchange(waiting_, true);
   }
   script.reset();
   if (step.kind == PhaseResult::Kind::kFailed) {
     tools_->log.Warning(absl::StrCat("admin instance: ", step.status.message()));
   } else {
-    tools_->log.Info("admin instance: ready");
+    tools_->log.Info("admin instance: started");
   }
   if (tools_->refresh) tools_->refresh(kAdminService);
-  if (again) Again(kRetry);
+  LookAgain();
 }
 
 }  // namespace mtp

@@ -24,14 +24,15 @@ class AdminKeeper {
   // Serves the filtered socket. The instance can run without: its error is for the log.
   absl::Status StartSocket();
   // Makes folder, configuration and container as they should be, as soon as the image is on the
-  // host; looks again every minute until then. Returns at once; while it goes on, more calls change
-  // nothing.
+  // host, and again whenever it does not run; looks every minute. Returns at once; while it goes
+  // on, more calls change nothing.
   void Ensure();
   void Stop();
 
  private:
   void Advance();
-  void Again(absl::Duration delay);
+  // In a minute: brings it up when it does not run then.
+  void LookAgain();
 
   TenantTools* const tools_;
   Executor* const executor_;
@@ -39,7 +40,8 @@ class AdminKeeper {
   CancelToken cancel_;
   absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
+  // Only the newest timer counts.
+  uint64_t timer_ ABSL_GUARDED_BY(mutex_) = 0;
   // The current attempt; null when there is none.
   std::shared_ptr<ActionScript> script_ ABSL_GUARDED_BY(mutex_);
 };

@@ -16,8 +16,9 @@ class ApplyScript final : public StartingScript {
       : StartingScript(tools, *TenantName::Parse(request.tenant())), request_(request) {
     Add([this](PhaseContext& context) { return TakeIn(context); });
     Add([this](PhaseContext& context) { return EnsureImage(context); });
-    Add([this](PhaseContext& context) { return MakeData(context); });
+    // With the slot: a new configuration is then checked once, and the rest finds it accepted.
     Add([this](PhaseContext& context) { return WaitForSlot(context); });
+    Add([this](PhaseContext& context) { return MakeData(context); });
     Add([this](PhaseContext& context) { return BringUp(context); });
     Add([this](PhaseContext& context) { return WaitUntilReady(context); });
   }
@@ -75,7 +76,8 @@ class ApplyScript final : public StartingScript {
     if (!text.ok()) return PhaseResult::Failed(text.status());
     auto config = RenderConfig(*text, TemplateConditions(request_.apply().spec(), *secrets));
     if (!config.ok()) return PhaseResult::Failed(config.status());
-    absl::Status accepted = CheckConfig(*tools_, request_.apply().spec().image(), *config, context);
+    absl::Status accepted =
+        CheckConfig(*tools_, name_.value(), request_.apply().spec().image(), *config, context);
     if (!accepted.ok()) return PhaseResult::Failed(accepted);
     return PhaseResult::Of(tools_->data->InstallConfig(name_.value(), *config).status());
   }

@@ -17,6 +17,8 @@ namespace {
 
 constexpr char kConfigInContainer[] = "/home/node/.openclaw/openclaw.json";
 constexpr size_t kMaxIssues = 3;
+// `docker run` itself failed; all other codes are the program's.
+constexpr int kDockerFailed = 125;
 
 std::string Hash(const std::string& text) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -55,8 +57,8 @@ std::string ConfigIssues(const std::string& json) {
   return absl::StrJoin(issues, "; ");
 }
 
-absl::Status CheckConfig(TenantTools& tools, const std::string& image, const std::string& config,
-                         PhaseContext& context) {
+absl::Status CheckConfig(TenantTools& tools, const std::string& tenant, const std::string& image,
+                         const std::string& config, PhaseContext& context) {
   auto details = tools.engine->InspectImage(image);
   if (!details.ok()) return details.status();
   const std::string hash = Hash(absl::StrCat(details->id, "\n", config));
@@ -64,7 +66,7 @@ absl::Status CheckConfig(TenantTools& tools, const std::string& image, const std
 
   context.progress("checking the configuration with the image's own OpenClaw");
   // Readable for the container's user; there are no secrets in it.
-  const std::string file = absl::StrCat(tools.folder->path(), "/run/config-", hash, ".json5");
+  const std::string file = absl::StrCat(tools.folder->path(), "/run/config-", tenant, ".json5");
   MTP_RETURN_IF_ERROR(WriteFileAtomically(file, config, 0644));
   Compose::OneOff run;
   run.image = image;
@@ -75,6 +77,9 @@ absl::Status CheckConfig(TenantTools& tools, const std::string& image, const std
   auto result = tools.compose->RunOneOff(run, context.cancel);
   unlink(file.c_str());
   if (!result.ok()) return Annotate(result.status(), "checking the configuration");
+  if (result->exit_code == kDockerFailed) {
+    return Annotate(ComposeError(result->stderr_text), "checking the configuration");
+  }
   const std::string issues = result->exit_code == 1 ? ConfigIssues(result->stdout_text) : "";
   if (!issues.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -13,8 +13,8 @@ namespace mtp {
 
 // INVALID_ARGUMENT names what OpenClaw refuses, by path. An image that brings no validator (a test
 // double) is taken as accepting. Takes some seconds the first time.
-absl::Status CheckConfig(TenantTools& tools, const std::string& image, const std::string& config,
-                         PhaseContext& context);
+absl::Status CheckConfig(TenantTools& tools, const std::string& tenant, const std::string& image,
+                         const std::string& config, PhaseContext& context);
 
 // The first refusals in the answer of `openclaw config validate --json`, in one line; empty when it
 // is no such answer. Pure.

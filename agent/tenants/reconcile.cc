@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/backup/archive.h"
+#include "agent/compose/render.h"
 #include "common/base/status.h"
 #include "common/base/ulid.h"
 
@@ -16,6 +17,10 @@ constexpr absl::Duration kAfterEngineUp = absl::Seconds(3);
 constexpr absl::Duration kInterval = absl::Minutes(1);
 constexpr absl::Duration kFirstBackoff = absl::Minutes(1);
 constexpr absl::Duration kMaxBackoff = absl::Minutes(30);
+
+// Restarts by the engine after which it is not left to go on by itself.
+constexpr int kCrashLoop = 10;
+constexpr absl::Duration kParkGrace = absl::Seconds(30);
 
 }  // namespace
 
@@ -65,9 +70,10 @@ bool Reconciler::HasFallenOut(const TenantName& name) {
     case ContainerState::kExited:
     case ContainerState::kDead:
       return true;
+    case ContainerState::kRestarting:
+      return details->restart_count >= kCrashLoop;
     case ContainerState::kRunning:
     case ContainerState::kPaused:
-    case ContainerState::kRestarting:
     case ContainerState::kRemoving:
     case ContainerState::kUnknown:
       return false;
@@ -119,6 +125,20 @@ void Reconciler::Recover(const state::v1::AgentTenantRecord& record) {
   if (!begun.ok()) {
     tools_->log.Warning(absl::StrCat("starting ", record.name(), ": ", begun.status().message()));
   }
+}
+
+void Reconciler::OnRecovery(const v1::Action& action) {
+  if (action.state() != v1::ACTION_STATE_FAILED) return;
+  auto name = TenantName::Parse(action.tenant());
+  if (!name.ok() || !tools_->journal->Tenant(*name).ok()) return;
+  executor_->Post([this, name = *name] {
+    if (actions_->IsBusy(name.value())) return;
+    tools_->log.Warning(
+        absl::StrCat("tenant ", name.value(), " does not come up; parked until the next attempt"));
+    tools_->compose
+        ->StopOne({name.value(), RenderServiceStub(name.value())}, kParkGrace, /*cancel=*/nullptr)
+        .IgnoreError();
+  });
 }
 
 void Reconciler::PublishKeptData() {

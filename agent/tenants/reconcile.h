@@ -32,6 +32,9 @@ class Reconciler {
 
   // Starts what should run and does not. Blocks for some milliseconds a tenant.
   void LookOnce();
+  // News of an action that the agent began itself: when it failed, the container is stopped until
+  // the next attempt, so that the engine does not start it thousands of times in vain.
+  void OnRecovery(const v1::Action& action);
   // Tells the board which data folders have no tenant.
   void PublishKeptData();
 
@@ -41,7 +44,7 @@ class Reconciler {
     absl::Duration not_before;
   };
 
-  // Whether the tenant's container is missing or has ended.
+  // Whether the tenant's container is missing, has ended, or keeps ending.
   bool HasFallenOut(const TenantName& name);
   void Recover(const state::v1::AgentTenantRecord& record);
   void ScheduleLook(absl::Duration delay);

@@ -2,6 +2,7 @@
 // agent's real journal, files and actions.
 #pragma once
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
 
@@ -297,7 +298,10 @@ class FakeAgent {
       return NewScript(&tools, request);
     };
     deps.check_request = CheckActionRequest;
-    deps.on_change = [this](const v1::Action& action) { messages.push_back(action.message()); };
+    deps.on_change = [this](const v1::Action& action) {
+      messages.push_back(action.message());
+      if (absl::StartsWith(action.key(), kRecoveryKeyPrefix)) reconciler->OnRecovery(action);
+    };
     actions.emplace(deps);
     reconciler.emplace(&tools, &*actions, &board, &machine->executor, &machine->random);
   }

@@ -77,6 +77,25 @@ TEST_F(ReconcileTest, BacksOffFromATenantThatDoesNotComeUp) {
   EXPECT_LE(attempts, 12);
 }
 
+TEST_F(ReconcileTest, ParksATenantThatKeepsEnding) {
+  Provision("acme");
+  machine_.openclaw.ready = false;
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.containers["mtp-acme"].running = false;
+  }
+  agent_.reconciler->LookOnce();
+  machine_.executor.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(IsRunning("mtp-acme"));
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.containers["mtp-acme"].restarts_by_engine = 3;
+  }
+  machine_.executor.RunFor(absl::Seconds(10));
+  EXPECT_FALSE(agent_.actions->IsBusy("acme"));
+  EXPECT_FALSE(IsRunning("mtp-acme"));
+}
+
 TEST_F(ReconcileTest, ARecoveryGivesWayToTheControllersAction) {
   Provision("acme");
   RemoveBehindTheAgentsBack("mtp-acme");
