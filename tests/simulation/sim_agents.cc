@@ -1,0 +1,144 @@
+#include "tests/simulation/sim_agents.h"
+
+#include <algorithm>
+
+#include "common/base/status.h"
+
+namespace mtp::simulation {
+namespace {
+
+absl::Status Unreachable(const std::string& host) {
+  return absl::UnavailableError(absl::StrCat(host, " is not connected"));
+}
+
+}  // namespace
+
+bool SimAgents::Reachable(const Host& host) const {
+  const absl::Duration now = clock_->Monotonic();
+  return now >= host.cut_until && now >= host.dead_until;
+}
+
+absl::StatusOr<v1::Action> SimAgents::EnsureAction(const std::string& host,
+                                                   const v1::EnsureActionRequest& request) {
+  Host& at = hosts_.at(host);
+  if (!Reachable(at) || random_->Chance(faults_->lost_request)) return Unreachable(host);
+  absl::StatusOr<v1::Action> answer = Begin(host, at, request);
+  if (random_->Chance(faults_->lost_reply)) return Unreachable(host);
+  return answer;
+}
+
+absl::StatusOr<v1::Action> SimAgents::Begin(const std::string& name, Host& host,
+                                            const v1::EnsureActionRequest& request) {
+  const std::string& key = request.key();
+  const std::string bytes = request.SerializeAsString();
+  const auto known = host.actions.find(key);
+  const bool again = plant_ == Plant::kActionStartedTwice && known != host.actions.end() &&
+                     known->second.action.state() == v1::ACTION_STATE_DONE;
+  if (known != host.actions.end() && !again) {
+    if (known->second.request != bytes) {
+      complaints_.push_back(absl::StrCat("key ", key, " is used for another action"));
+      return absl::InvalidArgumentError("the key was used for another action");
+    }
+    return known->second.action;
+  }
+  if (request.epoch() < host.epochs[request.tenant()]) {
+    return absl::FailedPreconditionError("a late command of an older decision");
+  }
+  if (host.busy.count(request.tenant()) > 0) {
+    return absl::AbortedError("another action on the tenant runs");
+  }
+  host.epochs[request.tenant()] = request.epoch();
+  SimAction& action = host.actions[key];
+  action.request = bytes;
+  action.action.set_key(key);
+  action.action.set_tenant(request.tenant());
+  action.action.set_state(v1::ACTION_STATE_RUNNING);
+  // Undoing never fails for good, as the agent's contract says.
+  const bool undo = key.size() > 5 && key.compare(key.size() - 5, 5, "/undo") == 0;
+  action.fails = !undo && random_->Chance(faults_->failing_action);
+  host.busy[request.tenant()] = key;
+  trace_->Add("agent ", name, " begins ", key);
+  const v1::Action as_begun = action.action;
+  if (random_->Chance(250)) {
+    // The end overtakes the answer: its event arrives while the caller still waits for the reply.
+    action.life = host.life;
+    Finish(name, key, host.life);
+    return as_begun;
+  }
+  action.left = absl::Milliseconds(50) * static_cast<int64_t>(uint64_t{1} << random_->Below(12));
+  StartTimer(name, host, action);
+  return as_begun;
+}
+
+void SimAgents::StartTimer(const std::string& name, Host& host, SimAction& action) {
+  action.life = host.life;
+  action.ends = clock_->Monotonic() + action.left;
+  executor_->PostAfter(action.left, [this, name, key = action.action.key(), life = host.life] {
+    Finish(name, key, life);
+  });
+}
+
+void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t life) {
+  Host& host = hosts_.at(name);
+  SimAction& action = host.actions.at(key);
+  // The agent that ran it has died meanwhile; the next one resumes it.
+  if (host.life != life || action.life != life) return;
+  if (action.action.state() != v1::ACTION_STATE_RUNNING) return;
+  host.busy.erase(action.action.tenant());
+  if (action.cancel) {
+    action.action.set_state(v1::ACTION_STATE_CANCELLED);
+    *action.action.mutable_error() = ToError(absl::CancelledError("cancelled"));
+  } else if (action.fails) {
+    action.action.set_state(v1::ACTION_STATE_FAILED);
+    *action.action.mutable_error() = ToError(absl::InternalError("the engine refused"));
+  } else {
+    action.action.set_state(v1::ACTION_STATE_DONE);
+    ++effects_[key];
+    order_.push_back(key);
+  }
+  trace_->Add("agent ", name, " ends ", key, " ", static_cast<int>(action.action.state()));
+  Tell(host, action.action);
+}
+
+void SimAgents::Tell(const Host& host, const v1::Action& action) {
+  if (!on_action || !Reachable(host) || random_->Chance(faults_->lost_event)) return;
+  on_action(action);
+}
+
+absl::StatusOr<v1::Action> SimAgents::CancelAction(const std::string& host,
+                                                   const std::string& key) {
+  Host& at = hosts_.at(host);
+  if (!Reachable(at) || random_->Chance(faults_->lost_request)) return Unreachable(host);
+  const auto found = at.actions.find(key);
+  if (found == at.actions.end()) return absl::NotFoundError("no such action");
+  SimAction& action = found->second;
+  if (action.action.state() == v1::ACTION_STATE_RUNNING && !action.cancel) {
+    action.cancel = true;
+    action.left = absl::Milliseconds(200);
+    StartTimer(host, at, action);
+  }
+  if (random_->Chance(faults_->lost_reply)) return Unreachable(host);
+  return action.action;
+}
+
+void SimAgents::Cut(const std::string& host, absl::Duration duration) {
+  hosts_.at(host).cut_until = clock_->Monotonic() + duration;
+  trace_->Add("cut ", host);
+}
+
+void SimAgents::Kill(const std::string& host, absl::Duration duration) {
+  Host& at = hosts_.at(host);
+  if (clock_->Monotonic() < at.dead_until) return;
+  trace_->Add("kill ", host);
+  ++at.life;
+  at.dead_until = clock_->Monotonic() + duration;
+  executor_->PostAfter(duration, [this, host, life = at.life] {
+    Host& back = hosts_.at(host);
+    if (back.life != life) return;
+    for (auto& [key, action] : back.actions) {
+      if (action.action.state() == v1::ACTION_STATE_RUNNING) StartTimer(host, back, action);
+    }
+  });
+}
+
+}  // namespace mtp::simulation

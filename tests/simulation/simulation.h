@@ -1,0 +1,23 @@
+// One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/plants.h"
+
+namespace mtp::simulation {
+
+struct SeedResult {
+  std::vector<std::string> violations;
+  uint64_t trace_hash = 0;
+  int64_t events = 0;
+  int operations = 0;
+  int deaths = 0;
+  std::vector<std::string> trace;  // when asked for
+};
+
+SeedResult RunSeed(uint64_t seed, Plant plant, bool keep_trace);
+
+}  // namespace mtp::simulation

@@ -1,0 +1,54 @@
+// The simulation as part of the ordinary tests. `simulation --help` tells how to run more seeds, or
+// one with its trace.
+#include "tests/simulation/simulation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mtp::simulation {
+namespace {
+
+constexpr uint64_t kSeeds = 500;
+constexpr uint64_t kSeedsToFindAPlant = 200;
+
+TEST(Simulation, NoSeedViolatesAnInvariant) {
+  int operations = 0;
+  int deaths = 0;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const SeedResult result = RunSeed(seed, Plant::kNone, /*keep_trace=*/false);
+    EXPECT_THAT(result.violations, ::testing::IsEmpty()) << "seed " << seed;
+    operations += result.operations;
+    deaths += result.deaths;
+  }
+  // A simulation in which nothing happens would pass as well.
+  EXPECT_GT(operations, static_cast<int>(kSeeds));
+  EXPECT_GT(deaths, static_cast<int>(kSeeds) / 2);
+}
+
+TEST(Simulation, ASeedThatRunsTwiceLeavesTheSameTrace) {
+  for (uint64_t seed = 1; seed <= 25; ++seed) {
+    const SeedResult first = RunSeed(seed, Plant::kNone, /*keep_trace=*/false);
+    const SeedResult second = RunSeed(seed, Plant::kNone, /*keep_trace=*/false);
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.events, second.events) << "seed " << seed;
+  }
+}
+
+class PlantedDefect : public ::testing::TestWithParam<size_t> {};
+
+INSTANTIATE_TEST_SUITE_P(Plants, PlantedDefect, ::testing::Range<size_t>(1, AllPlants().size()),
+                         [](const auto& info) {
+                           std::string name = AllPlants()[info.param].first;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST_P(PlantedDefect, IsFoundByASeed) {
+  for (uint64_t seed = 1; seed <= kSeedsToFindAPlant; ++seed) {
+    if (!RunSeed(seed, AllPlants()[GetParam()].second, false).violations.empty()) return;
+  }
+  FAIL() << "no seed of " << kSeedsToFindAPlant << " notices it";
+}
+
+}  // namespace
+}  // namespace mtp::simulation
