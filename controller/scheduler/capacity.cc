@@ -16,15 +16,14 @@ constexpr int32_t kMaxCounted = 10'000;
 HostRoom RoomOn(const HostView& host, int64_t memory_mib) {
   HostRoom room;
   room.host = host.name;
-  const Candidate candidate{&host, host.ReservedMib()};
-  room.free_mib = std::max<int64_t>(0, candidate.FreeMib());
+  room.free_mib = std::max<int64_t>(0, host.FreeMib());
   Request request;
   request.memory_mib = memory_mib;
-  if (std::optional<std::string> reason = Refusal(candidate, request)) {
+  if (std::optional<std::string> reason = Refusal(host, request)) {
     room.reason = *std::move(reason);
     return room;
   }
-  const int64_t by_memory = memory_mib > 0 ? candidate.FreeMib() / memory_mib : kMaxCounted;
+  const int64_t by_memory = memory_mib > 0 ? host.FreeMib() / memory_mib : kMaxCounted;
   const int64_t by_port = kLastPort - kFirstPort + 1 - static_cast<int64_t>(host.ports.size());
   room.more_tenants = static_cast<int32_t>(std::min<int64_t>({by_memory, by_port, kMaxCounted}));
   return room;
@@ -33,13 +32,13 @@ HostRoom RoomOn(const HostView& host, int64_t memory_mib) {
 void FindStranded(std::vector<HostView> hosts, Policy policy, CapacityReport* report) {
   const auto largest =
       std::max_element(hosts.begin(), hosts.end(), [](const HostView& a, const HostView& b) {
-        const int64_t left = a.ReservedMib();
-        const int64_t right = b.ReservedMib();
+        const int64_t left = a.reserved_mib();
+        const int64_t right = b.reserved_mib();
         return left != right ? left < right : a.name > b.name;
       });
   if (largest == hosts.end()) return;
   report->largest_host = largest->name;
-  std::vector<Placed> homeless = largest->placed;
+  std::vector<Placed> homeless = largest->placed();
   hosts.erase(largest);
   std::sort(homeless.begin(), homeless.end(), [](const Placed& a, const Placed& b) {
     return a.memory_mib != b.memory_mib ? a.memory_mib > b.memory_mib : a.tenant < b.tenant;
@@ -57,8 +56,7 @@ void FindStranded(std::vector<HostView> hosts, Policy policy, CapacityReport* re
     }
     for (HostView& host : hosts) {
       if (host.name != *decision.host) continue;
-      host.placed.push_back(tenant);
-      host.ports.push_back(decision.port);
+      host.Take(tenant, decision.port);
     }
   }
   std::sort(report->stranded_tenants.begin(), report->stranded_tenants.end());

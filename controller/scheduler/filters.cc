@@ -18,30 +18,30 @@ constexpr double kMaxPressurePercent = 20;
 // happen.
 constexpr int64_t kMinDiskFreeMib = 1024;
 
-Reason PinnedElsewhere(const Candidate& c, const Request& r) {
-  if (r.host.empty() || r.host == c.host->name) return std::nullopt;
-  return absl::StrCat("the tenant asks for host ", r.host);
+Reason PinnedElsewhere(const HostView& host, const Request& request) {
+  if (request.host.empty() || request.host == host.name) return std::nullopt;
+  return absl::StrCat("the tenant asks for host ", request.host);
 }
 
-Reason Cordoned(const Candidate& c, const Request&) {
-  if (!c.host->cordoned) return std::nullopt;
+Reason Cordoned(const HostView& host, const Request&) {
+  if (!host.cordoned) return std::nullopt;
   return "it is cordoned";
 }
 
-Reason Unreachable(const Candidate& c, const Request&) {
-  if (c.host->reachable) return std::nullopt;
+Reason Unreachable(const HostView& host, const Request&) {
+  if (host.reachable) return std::nullopt;
   return "its agent cannot be reached";
 }
 
-Reason EngineDown(const Candidate& c, const Request&) {
-  if (c.host->engine_up) return std::nullopt;
+Reason EngineDown(const HostView& host, const Request&) {
+  if (host.engine_up) return std::nullopt;
   return "its Docker Engine does not answer";
 }
 
-Reason LabelMissing(const Candidate& c, const Request& r) {
-  for (const auto& [key, value] : r.host_labels) {
-    const auto it = c.host->labels.find(key);
-    if (it == c.host->labels.end()) return absl::StrCat("it has no label ", key);
+Reason LabelMissing(const HostView& host, const Request& request) {
+  for (const auto& [key, value] : request.host_labels) {
+    const auto it = host.labels.find(key);
+    if (it == host.labels.end()) return absl::StrCat("it has no label ", key);
     if (it->second != value) {
       return absl::StrCat("its label ", key, " is ", it->second, ", not ", value);
     }
@@ -49,52 +49,54 @@ Reason LabelMissing(const Candidate& c, const Request& r) {
   return std::nullopt;
 }
 
-Reason AntiAffinity(const Candidate& c, const Request& r) {
-  if (r.anti_affinity.empty()) return std::nullopt;
-  for (const Placed& placed : c.host->placed) {
-    if (placed.tenant != r.tenant && placed.anti_affinity == r.anti_affinity) {
-      return absl::StrCat("tenant ", placed.tenant, " with ", r.anti_affinity, " is there already");
+Reason AntiAffinity(const HostView& host, const Request& request) {
+  if (request.anti_affinity.empty()) return std::nullopt;
+  for (const Placed& placed : host.placed()) {
+    if (placed.tenant != request.tenant && placed.anti_affinity == request.anti_affinity) {
+      return absl::StrCat("tenant ", placed.tenant, " with ", request.anti_affinity,
+                          " is there already");
     }
   }
   return std::nullopt;
 }
 
-Reason MemoryUnknown(const Candidate& c, const Request&) {
-  if (c.host->allocatable_mib > 0) return std::nullopt;
+Reason MemoryUnknown(const HostView& host, const Request&) {
+  if (host.allocatable_mib > 0) return std::nullopt;
   return "its memory is not known yet";
 }
 
-Reason NoRoom(const Candidate& c, const Request& r) {
-  if (r.memory_mib <= c.FreeMib()) return std::nullopt;
-  return absl::StrCat(Mib(std::max<int64_t>(0, c.FreeMib())), " free of ",
-                      Mib(c.host->allocatable_mib), " allocatable, ", Mib(r.memory_mib), " needed");
+Reason NoRoom(const HostView& host, const Request& request) {
+  if (request.memory_mib <= host.FreeMib()) return std::nullopt;
+  return absl::StrCat(Mib(std::max<int64_t>(0, host.FreeMib())), " free of ",
+                      Mib(host.allocatable_mib), " allocatable, ", Mib(request.memory_mib),
+                      " needed");
 }
 
 // Reservations are promises; this is what is really used. A host whose tenants outgrew their
 // reservations takes nobody new, although the sums would allow it.
-Reason MeasuredFull(const Candidate& c, const Request& r) {
-  if (c.host->memory_total_mib == 0) return std::nullopt;
-  const int64_t available_mib = c.host->memory_total_mib - c.host->used_mib;
-  if (r.memory_mib <= available_mib) return std::nullopt;
+Reason MeasuredFull(const HostView& host, const Request& request) {
+  if (host.memory_total_mib == 0) return std::nullopt;
+  const int64_t available_mib = host.memory_total_mib - host.used_mib;
+  if (request.memory_mib <= available_mib) return std::nullopt;
   return absl::StrCat("only ", Mib(std::max<int64_t>(0, available_mib)), " of ",
-                      Mib(c.host->memory_total_mib), " is available as measured, ",
-                      Mib(r.memory_mib), " needed");
+                      Mib(host.memory_total_mib), " is available as measured, ",
+                      Mib(request.memory_mib), " needed");
 }
 
-Reason Pressure(const Candidate& c, const Request&) {
-  if (c.host->memory_pressure_percent <= kMaxPressurePercent) return std::nullopt;
+Reason Pressure(const HostView& host, const Request&) {
+  if (host.memory_pressure_percent <= kMaxPressurePercent) return std::nullopt;
   return absl::StrFormat("it is short of memory now (tasks waited %.0f %% of the last minute)",
-                         c.host->memory_pressure_percent);
+                         host.memory_pressure_percent);
 }
 
-Reason DiskFull(const Candidate& c, const Request&) {
-  if (c.host->disk_free_mib < 0 || c.host->disk_free_mib >= kMinDiskFreeMib) return std::nullopt;
-  return absl::StrCat("only ", Mib(c.host->disk_free_mib), " of disk is free, ",
-                      Mib(kMinDiskFreeMib), " needed");
+Reason DiskFull(const HostView& host, const Request&) {
+  if (host.disk_free_mib < 0 || host.disk_free_mib >= kMinDiskFreeMib) return std::nullopt;
+  return absl::StrCat("only ", Mib(host.disk_free_mib), " of disk is free, ", Mib(kMinDiskFreeMib),
+                      " needed");
 }
 
-Reason NoPort(const Candidate& c, const Request&) {
-  if (static_cast<int32_t>(c.host->ports.size()) <= kLastPort - kFirstPort) return std::nullopt;
+Reason NoPort(const HostView& host, const Request&) {
+  if (static_cast<int32_t>(host.ports.size()) <= kLastPort - kFirstPort) return std::nullopt;
   return absl::StrCat("all ports from ", kFirstPort, " to ", kLastPort, " are taken");
 }
 
@@ -105,9 +107,9 @@ constexpr std::array kFilters = {PinnedElsewhere, Cordoned,     Unreachable,   E
 
 }  // namespace
 
-std::optional<std::string> Refusal(const Candidate& candidate, const Request& request) {
+std::optional<std::string> Refusal(const HostView& host, const Request& request) {
   for (const auto filter : kFilters) {
-    if (Reason reason = filter(candidate, request)) return reason;
+    if (Reason reason = filter(host, request)) return reason;
   }
   return std::nullopt;
 }
@@ -115,7 +117,7 @@ std::optional<std::string> Refusal(const Candidate& candidate, const Request& re
 std::string Mib(int64_t value) {
   std::string digits = absl::StrCat(value);
   for (int at = static_cast<int>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
-    digits.insert(at, ",");
+    digits.insert(at, 1, ',');
   return digits + " MiB";
 }
 

@@ -9,8 +9,10 @@
 namespace mtp::scheduler {
 namespace {
 
+using Reason = std::optional<std::string>;
+
 // Whether `a` is the better place for the request. A total order: the name decides at last.
-bool Better(const Candidate& a, const Candidate& b, Policy policy) {
+bool Better(const HostView& a, const HostView& b, Policy policy) {
   if (a.FreeMib() != b.FreeMib()) {
     switch (policy) {
       case Policy::kBinpack:
@@ -19,7 +21,7 @@ bool Better(const Candidate& a, const Candidate& b, Policy policy) {
         return a.FreeMib() > b.FreeMib();
     }
   }
-  return a.host->name < b.host->name;
+  return a.name < b.name;
 }
 
 int32_t LowestFreePort(std::vector<int32_t> taken) {
@@ -33,9 +35,9 @@ int32_t LowestFreePort(std::vector<int32_t> taken) {
   return port;
 }
 
-std::string WhyChosen(const Candidate& chosen, const Request& request, bool only_one) {
+std::string WhyChosen(const HostView& chosen, const Request& request, bool only_one) {
   const std::string room =
-      absl::StrCat(Mib(chosen.FreeMib()), " free of ", Mib(chosen.host->allocatable_mib));
+      absl::StrCat(Mib(chosen.FreeMib()), " free of ", Mib(chosen.allocatable_mib));
   if (!request.host.empty()) return absl::StrCat("asked for by name; ", room);
   if (only_one) return absl::StrCat("the only host that can take it; ", room);
   return absl::StrCat(
@@ -44,40 +46,45 @@ std::string WhyChosen(const Candidate& chosen, const Request& request, bool only
 
 }  // namespace
 
-int64_t HostView::ReservedMib() const {
-  int64_t sum = 0;
-  for (const Placed& tenant : placed) sum += tenant.memory_mib;
-  return sum;
+void HostView::Take(Placed tenant, int32_t port) {
+  reserved_mib_ += tenant.memory_mib;
+  placed_.push_back(std::move(tenant));
+  ports.push_back(port);
 }
 
 Decision Place(const std::vector<HostView>& hosts, const Request& request) {
-  Decision decision;
-  std::vector<Candidate> fitting;
+  std::vector<Reason> reasons;
+  reasons.reserve(hosts.size());
+  const HostView* chosen = nullptr;
+  size_t fitting = 0;
   for (const HostView& host : hosts) {
-    const Candidate candidate{&host, host.ReservedMib()};
-    if (std::optional<std::string> reason = Refusal(candidate, request)) {
-      decision.rejections.push_back({host.name, *std::move(reason)});
-    } else {
-      fitting.push_back(candidate);
-    }
+    reasons.push_back(Refusal(host, request));
+    if (reasons.back()) continue;
+    ++fitting;
+    if (chosen == nullptr || Better(host, *chosen, request.policy)) chosen = &host;
   }
-  if (!fitting.empty()) {
-    const Candidate chosen = *std::min_element(
-        fitting.begin(), fitting.end(),
-        [&](const Candidate& a, const Candidate& b) { return Better(a, b, request.policy); });
-    decision.host = chosen.host->name;
-    decision.port = LowestFreePort(chosen.host->ports);
-    decision.reason = WhyChosen(chosen, request, fitting.size() == 1);
-    for (const Candidate& other : fitting) {
-      if (other.host == chosen.host) continue;
-      decision.rejections.push_back(
-          {other.host->name, absl::StrCat("it would do, ", chosen.host->name, " is preferred (",
-                                          request.policy == Policy::kBinpack ? "fuller" : "emptier",
-                                          "); ", Mib(other.FreeMib()), " free")});
-    }
+  Decision decision;
+  std::string preferred;
+  if (chosen != nullptr) {
+    decision.host = chosen->name;
+    decision.port = LowestFreePort(chosen->ports);
+    decision.reason = WhyChosen(*chosen, request, fitting == 1);
+    preferred = absl::StrCat("it would do, ", chosen->name, " is preferred (",
+                             request.policy == Policy::kBinpack ? "fuller" : "emptier", "); ");
   }
-  std::sort(decision.rejections.begin(), decision.rejections.end(),
-            [](const Rejection& a, const Rejection& b) { return a.host < b.host; });
+  decision.rejections.reserve(hosts.size());
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    const HostView& host = hosts[i];
+    if (&host == chosen) continue;
+    decision.rejections.push_back(
+        {host.name, reasons[i] ? *std::move(reasons[i])
+                               : absl::StrCat(preferred, Mib(host.FreeMib()), " free")});
+  }
+  // The fleet lists its hosts by name, so there is mostly nothing to sort.
+  const auto by_name = [](const Rejection& a, const Rejection& b) { return a.host < b.host; };
+  if (!std::is_sorted(decision.rejections.begin(), decision.rejections.end(), by_name)) {
+    std::sort(decision.rejections.begin(), decision.rejections.end(), by_name);
+  }
   return decision;
 }
 

@@ -19,7 +19,8 @@ struct Placed {
 };
 
 // A host as a value that tests build by hand.
-struct HostView {
+class HostView {
+ public:
   std::string name;
   bool cordoned = false;
   bool reachable = true;
@@ -33,11 +34,20 @@ struct HostView {
   double memory_pressure_percent = 0;
   int64_t disk_free_mib = -1;  // -1: not known
   std::map<std::string, std::string> labels;
-  std::vector<Placed> placed;
   // Loopback ports in use, beside those that are not to be used at all.
   std::vector<int32_t> ports;
 
-  int64_t ReservedMib() const;
+  // Adds a tenant and the port it has.
+  void Take(Placed tenant, int32_t port);
+  const std::vector<Placed>& placed() const { return placed_; }
+  // Sum over the tenants: kept with them, since every placement asks each host for it.
+  int64_t reserved_mib() const { return reserved_mib_; }
+  // What is left of the allocatable; negative when a host shrank below what was promised on it.
+  int64_t FreeMib() const { return allocatable_mib - reserved_mib_; }
+
+ private:
+  std::vector<Placed> placed_;
+  int64_t reserved_mib_ = 0;
 };
 
 enum class Policy {

@@ -67,8 +67,8 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     if (!allocations.ok() && !absl::IsNotFound(allocations.status())) return allocations.status();
     if (allocations.ok()) {
       for (const auto& allocation : allocations->value.allocations()) {
-        view.placed.push_back({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()});
-        view.ports.push_back(allocation.port());
+        view.Take({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()},
+                  allocation.port());
       }
     }
     views.push_back(std::move(view));
