@@ -119,10 +119,9 @@ absl::StatusOr<std::string> RenderAdminService(const Project& project) {
   return AdminFileText(project);
 }
 
-std::string RenderServiceStub(absl::string_view service) {
-  return absl::StrCat("name: ", kProjectName, "\nservices:\n  \"", service,
-                      "\": {image: none, networks: [\"", service, "\"]}\nnetworks:\n  \"", service,
-                      "\": {}\n");
+std::string RenderServiceStub(absl::string_view service, absl::string_view image) {
+  return absl::StrCat("name: ", kProjectName, "\nservices:\n  \"", service, "\": {image: \"", image,
+                      "\", networks: [\"", service, "\"]}\nnetworks:\n  \"", service, "\": {}\n");
 }
 
 absl::Status CheckImageReference(absl::string_view image) {

@@ -71,8 +71,9 @@ absl::StatusOr<std::string> RenderTenantService(const Project& project,
 absl::StatusOr<std::string> RenderAdminService(const Project& project);
 
 // A Compose file that names a service and its network and says no more: enough to stop, restart or
-// take down what is there, even when `.env` or the journal lost the rest. Never for starting.
-std::string RenderServiceStub(absl::string_view service);
+// take down what is there, even when `.env` or the journal lost the rest, and with an image to pull
+// it. Never for starting.
+std::string RenderServiceStub(absl::string_view service, absl::string_view image = "none");
 
 // INVALID_ARGUMENT unless it is a plausible image reference: at most 512 letters, digits and
 // `._/:@-`, not beginning with a hyphen.

@@ -22,8 +22,20 @@ class StartScript final : public StartingScript {
     });
     Add([this](PhaseContext& context) { return EnsureImage(context); });
     Add([this](PhaseContext& context) { return WaitForSlot(context); });
+    Add([this](PhaseContext& context) { return EndCrashLoop(context); });
     Add([this](PhaseContext& context) { return BringUp(context); });
     Add([this](PhaseContext& context) { return WaitUntilReady(context); });
+  }
+
+ private:
+  // In a crash loop the engine waits up to a minute between its own starts; after a stop it starts
+  // at once, so whether the tenant comes up is known within seconds.
+  PhaseResult EndCrashLoop(PhaseContext& context) {
+    auto details = tools_->engine->InspectContainer(name_.Container());
+    if (!details.ok() || details->state != ContainerState::kRestarting) return PhaseResult::Done();
+    return PhaseResult::Of(
+        tools_->compose->StopOne({name_.value(), RenderServiceStub(name_.value())},
+                                 absl::Seconds(kStopGraceSeconds), context.cancel));
   }
 };
 

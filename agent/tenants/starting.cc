@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "agent/compose/render.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -14,9 +15,8 @@ PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   if (!absl::IsNotFound(details.status())) return PhaseResult::Of(details.status());
 
   context.progress(absl::StrCat("pulling image ", image));
-  auto service = tools_->writer->Tenant(name_);
-  if (!service.ok()) return PhaseResult::Failed(service.status());
-  const absl::Status pulled = tools_->compose->PullOne(*service, context.cancel);
+  const absl::Status pulled = tools_->compose->PullOne(
+      {name_.value(), RenderServiceStub(name_.value(), image)}, context.cancel);
   if (pulled.ok() || absl::IsCancelled(pulled) || absl::IsUnavailable(pulled)) {
     return PhaseResult::Of(pulled);
   }
