@@ -1,6 +1,5 @@
 #include "controller/api/gate.h"
 
-#include "common/base/log.h"
 #include "controller/api/roles.h"
 
 namespace mtp {

@@ -213,6 +213,7 @@ Core::Pace Core::AfterOutcome(Live& live) {
 }
 
 Core::Pace Core::OnConflict(Live& live) {
+  if (live.unsaved->txn.compares.empty()) return PersistBackoff(live);  // as in PersistSimply
   // The step decided on something that has changed since: it decides anew.
   if (++live.conflicts <= kMaxConflicts) {
     live.unsaved.reset();
@@ -257,8 +258,9 @@ Core::Pace Core::PersistBackoff(Live& live) {
 template <typename Change>
 Core::Pace Core::PersistSimply(Live& live, Change change) {
   const Saved saved = Persist(live, {}, change);
-  if (saved == Saved::kFailed || saved == Saved::kInvalid) return PersistBackoff(live);
-  return {Pace::Kind::kAgain, {}};
+  // A conflict without changes of a step means that the record itself is gone: nothing to spin on.
+  const bool on = saved == Saved::kYes || saved == Saved::kReloaded;
+  return on ? Pace{Pace::Kind::kAgain, {}} : PersistBackoff(live);
 }
 
 template <typename Change>

@@ -1,0 +1,183 @@
+#include "controller/api/fleet_service.h"
+
+#include "common/base/names.h"
+#include "common/base/status.h"
+#include "controller/api/latest_stream.h"
+#include "controller/api/pass_through.h"
+#include "controller/state/fleet.h"
+
+namespace mtp {
+namespace {
+
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(500);
+constexpr char kWatchMethod[] = "mtp.v1.FleetService/WatchFleetStatus";
+
+// Feeds one status stream: any change schedules one look, at most every kWatchInterval.
+class StatusFeed final : public std::enable_shared_from_this<StatusFeed> {
+ public:
+  using Look = std::function<absl::StatusOr<v1::FleetStatus>()>;
+
+  StatusFeed(std::shared_ptr<LatestStream<v1::FleetStatus>> stream, Executor* executor, Look look)
+      : stream_(std::move(stream)), executor_(executor), look_(std::move(look)) {}
+
+  void Changed() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (scheduled_) return;
+      scheduled_ = true;
+    }
+    executor_->PostAfter(kWatchInterval, [self = weak_from_this()] {
+      if (auto feed = self.lock()) feed->Show();
+    });
+  }
+
+  void Show() {
+    {
+      absl::MutexLock lock(&mutex_);
+      scheduled_ = false;
+    }
+    auto status = look_();
+    if (status.ok()) {
+      stream_->Push(*std::move(status));
+    } else {
+      stream_->Close(status.status());
+    }
+  }
+
+  void Hold(std::shared_ptr<void> listener, std::unique_ptr<kv::Watch> watch) {
+    listener_ = std::move(listener);
+    watch_ = std::move(watch);
+  }
+
+ private:
+  const std::shared_ptr<LatestStream<v1::FleetStatus>> stream_;
+  Executor* const executor_;
+  const Look look_;
+  absl::Mutex mutex_;
+  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<void> listener_;
+  std::unique_ptr<kv::Watch> watch_;
+};
+
+}  // namespace
+
+FleetServiceImpl::FleetServiceImpl(const Gate* gate, kv::Store* store, Observations* observations,
+                                   Tenants* tenants, Operators* operators, const AuditLog* audit,
+                                   const Clock* clock, std::string fleet)
+    : gate_(gate),
+      store_(store),
+      tables_(store),
+      observations_(observations),
+      tenants_(tenants),
+      operators_(operators),
+      audit_(audit),
+      clock_(clock),
+      fleet_(std::move(fleet)) {}
+
+absl::StatusOr<v1::FleetStatus> FleetServiceImpl::Status(const std::string& tenant) const {
+  auto status = ToFleetStatus(tables_, observations_->Get(), clock_->Now(), tenant);
+  if (status.ok()) status->set_fleet(fleet_);
+  return status;
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::GetFleetStatus(grpc::CallbackServerContext* context,
+                                                           const v1::GetFleetStatusRequest* request,
+                                                           v1::FleetStatus* response) {
+  return gate_->Unary<v1::GetFleetStatusRequest, v1::FleetStatus>(
+      context, "mtp.v1.FleetService/GetFleetStatus", request, response,
+      [this](const Caller&, const v1::GetFleetStatusRequest& r, v1::FleetStatus* out, AuditNote&) {
+        return Fill(Status(r.tenant()), out);
+      });
+}
+
+grpc::ServerWriteReactor<v1::FleetStatus>* FleetServiceImpl::WatchFleetStatus(
+    grpc::CallbackServerContext* context, const v1::WatchFleetStatusRequest* request) {
+  auto caller = gate_->Admit(context, kWatchMethod);
+  if (!caller.ok()) return new RefusedStream<v1::FleetStatus>(caller.status());
+  const auto stream = LatestStream<v1::FleetStatus>::Create();
+  const auto feed = std::make_shared<StatusFeed>(
+      stream, gate_->executor(),
+      [this, tenant = request->tenant(), who = *caller]() -> absl::StatusOr<v1::FleetStatus> {
+        if (!gate_->StillAllowed(who, kWatchMethod)) {
+          return absl::PermissionDeniedError("this operator may not read the fleet any more");
+        }
+        return Status(tenant);
+      });
+  const std::weak_ptr<StatusFeed> weak = feed;
+  const auto changed = [weak] {
+    if (auto alive = weak.lock()) alive->Changed();
+  };
+  auto watch = store_->WatchPrefix("/", store_->Revision(),
+                                   [changed](const std::vector<kv::Event>&) { changed(); });
+  if (!watch.ok()) {
+    stream->Close(watch.status());
+    return stream.get();
+  }
+  feed->Hold(observations_->Listen(changed), *std::move(watch));
+  Executor* const executor = gate_->executor();
+  // Released on the executor: a watch must not end inside its own callback.
+  stream->OnEnd([feed, executor]() mutable { executor->Post([feed = std::move(feed)] {}); });
+  feed->Show();
+  return stream.get();
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::GetCapacity(grpc::CallbackServerContext* context,
+                                                        const v1::GetCapacityRequest* request,
+                                                        v1::Capacity* response) {
+  return gate_->Unary<v1::GetCapacityRequest, v1::Capacity>(
+      context, "mtp.v1.FleetService/GetCapacity", request, response,
+      [this](const Caller&, const v1::GetCapacityRequest& r, v1::Capacity* out, AuditNote&) {
+        return Fill(tenants_->Capacity(r.memory_reservation_mib()), out);
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListAuditEntries(
+    grpc::CallbackServerContext* context, const v1::ListAuditEntriesRequest* request,
+    v1::ListAuditEntriesResponse* response) {
+  return gate_->Unary<v1::ListAuditEntriesRequest, v1::ListAuditEntriesResponse>(
+      context, "mtp.v1.FleetService/ListAuditEntries", request, response,
+      [this](const Caller&, const v1::ListAuditEntriesRequest& r, v1::ListAuditEntriesResponse* out,
+             AuditNote&) { return Fill(audit_->List(r), out); });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::ListOperators(grpc::CallbackServerContext* context,
+                                                          const v1::ListOperatorsRequest* request,
+                                                          v1::ListOperatorsResponse* response) {
+  return gate_->Unary<v1::ListOperatorsRequest, v1::ListOperatorsResponse>(
+      context, "mtp.v1.FleetService/ListOperators", request, response,
+      [this](const Caller&, const v1::ListOperatorsRequest&, v1::ListOperatorsResponse* out,
+             AuditNote&) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(const auto operators, operators_->List());
+        for (const v1::Operator& one : operators) *out->add_operators() = one;
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::AddOperator(grpc::CallbackServerContext* context,
+                                                        const v1::AddOperatorRequest* request,
+                                                        v1::AddOperatorResponse* response) {
+  return gate_->Unary<v1::AddOperatorRequest, v1::AddOperatorResponse>(
+      context, "mtp.v1.FleetService/AddOperator", request, response,
+      [this](const Caller&, const v1::AddOperatorRequest& r, v1::AddOperatorResponse* out,
+             AuditNote& note) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(const OperatorName name, OperatorName::Parse(r.operator_id()));
+        note.target = "operators/" + name.value();
+        note.message = "role " + v1::Role_Name(r.role());
+        return Fill(operators_->Add(name, r.role(), r.csr_pem()), out);
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::RemoveOperator(grpc::CallbackServerContext* context,
+                                                           const v1::RemoveOperatorRequest* request,
+                                                           v1::RemoveOperatorResponse* response) {
+  return gate_->Unary<v1::RemoveOperatorRequest, v1::RemoveOperatorResponse>(
+      context, "mtp.v1.FleetService/RemoveOperator", request, response,
+      [this](const Caller&, const v1::RemoveOperatorRequest& r, v1::RemoveOperatorResponse*,
+             AuditNote& note) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(const OperatorName name, OperatorName::Parse(r.operator_id()));
+        note.target = "operators/" + name.value();
+        return operators_->Remove(name);
+      });
+}
+
+}  // namespace mtp

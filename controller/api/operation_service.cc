@@ -1,0 +1,139 @@
+#include "controller/api/operation_service.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include <algorithm>
+
+#include "common/base/status.h"
+#include "common/base/ulid.h"
+#include "controller/api/latest_stream.h"
+#include "controller/api/pages.h"
+#include "controller/api/pass_through.h"
+#include "controller/state/fleet.h"
+
+namespace mtp {
+namespace {
+
+bool HasEnded(const v1::Operation& operation) {
+  return operation.state() == v1::OPERATION_STATE_SUCCEEDED ||
+         operation.state() == v1::OPERATION_STATE_FAILED ||
+         operation.state() == v1::OPERATION_STATE_CANCELLED;
+}
+
+absl::StatusOr<std::string> ParseId(absl::string_view resource) {
+  if (!absl::ConsumePrefix(&resource, "operations/") || !IsUlid(resource)) {
+    return absl::InvalidArgumentError(
+        "an operation is named operations/ and 26 letters and digits; see `mtp-cli op list`");
+  }
+  return std::string(resource);
+}
+
+v1::Operation Shown(const kv::Entry& entry) {
+  state::v1::OperationRecord record;
+  v1::Operation operation;
+  if (record.ParseFromString(entry.value)) operation = record.operation();
+  operation.set_etag(Etag(entry.mod_revision));
+  return operation;
+}
+
+}  // namespace
+
+OperationServiceImpl::OperationServiceImpl(const Gate* gate, kv::Store* store,
+                                           operations::Engine* engine)
+    : gate_(gate), store_(store), tables_(store), engine_(engine) {}
+
+absl::StatusOr<v1::Operation> OperationServiceImpl::Find(const std::string& resource) const {
+  MTP_ASSIGN_OR_RETURN(const std::string id, ParseId(resource));
+  auto operation = engine_->Get(id);
+  if (absl::IsNotFound(operation.status())) {
+    return absl::NotFoundError(absl::StrCat("there is no operation ", id, " (any more)"));
+  }
+  return operation;
+}
+
+grpc::ServerUnaryReactor* OperationServiceImpl::GetOperation(grpc::CallbackServerContext* context,
+                                                             const v1::GetOperationRequest* request,
+                                                             v1::Operation* response) {
+  return gate_->Unary<v1::GetOperationRequest, v1::Operation>(
+      context, "mtp.v1.OperationService/GetOperation", request, response,
+      [this](const Caller&, const v1::GetOperationRequest& r, v1::Operation* out, AuditNote&) {
+        return Fill(Find(r.name()), out);
+      });
+}
+
+grpc::ServerUnaryReactor* OperationServiceImpl::ListOperations(
+    grpc::CallbackServerContext* context, const v1::ListOperationsRequest* request,
+    v1::ListOperationsResponse* response) {
+  return gate_->Unary<v1::ListOperationsRequest, v1::ListOperationsResponse>(
+      context, "mtp.v1.OperationService/ListOperations", request, response,
+      [this](const Caller&, const v1::ListOperationsRequest& r, v1::ListOperationsResponse* out,
+             AuditNote&) -> absl::Status {
+        std::vector<v1::Operation> operations;
+        for (const kv::Entry& entry : store_->List(tables_.operations.prefix())) {
+          v1::Operation operation = Shown(entry);
+          if (!r.target().empty() && operation.target() != r.target()) continue;
+          if (r.active_only() && HasEnded(operation)) continue;
+          operations.push_back(std::move(operation));
+        }
+        std::reverse(operations.begin(), operations.end());
+        MTP_ASSIGN_OR_RETURN(
+            const Page<v1::Operation> page,
+            PageOf(operations, r.page_size(), 50, r.page_token(), Order::kDescending,
+                   [](const v1::Operation& o) -> const std::string& { return o.name(); }));
+        for (const v1::Operation* operation : page.items) *out->add_operations() = *operation;
+        out->set_next_page_token(page.next_token);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* OperationServiceImpl::CancelOperation(
+    grpc::CallbackServerContext* context, const v1::CancelOperationRequest* request,
+    v1::Operation* response) {
+  return gate_->Unary<v1::CancelOperationRequest, v1::Operation>(
+      context, "mtp.v1.OperationService/CancelOperation", request, response,
+      [this](const Caller&, const v1::CancelOperationRequest& r, v1::Operation* out,
+             AuditNote& note) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(const v1::Operation operation, Find(r.name()));
+        note.target = operation.target();
+        note.operation = operation.name();
+        MTP_ASSIGN_OR_RETURN(const std::string id, ParseId(r.name()));
+        return Fill(engine_->Cancel(id), out);
+      });
+}
+
+grpc::ServerWriteReactor<v1::Operation>* OperationServiceImpl::WatchOperation(
+    grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) {
+  auto caller = gate_->Admit(context, "mtp.v1.OperationService/WatchOperation");
+  if (!caller.ok()) return new RefusedStream<v1::Operation>(caller.status());
+  const int64_t revision = store_->Revision();
+  auto now = Find(request->name());
+  if (!now.ok()) return new RefusedStream<v1::Operation>(now.status());
+  const auto stream = LatestStream<v1::Operation>::Create();
+  const auto show = [stream](v1::Operation operation) {
+    const bool ended = HasEnded(operation);
+    stream->Push(std::move(operation));
+    if (ended) stream->Close(absl::OkStatus());
+  };
+  auto watch = store_->WatchPrefix(tables_.operations.Key(*ParseId(request->name())), revision,
+                                   [show, stream](const std::vector<kv::Event>& events) {
+                                     for (const kv::Event& event : events) {
+                                       if (event.kind == kv::Event::Kind::kPut)
+                                         show(Shown(event.entry));
+                                     }
+                                   });
+  if (!watch.ok()) {
+    stream->Close(watch.status());
+    return stream.get();
+  }
+  // Released on the executor: a watch must not end inside its own callback.
+  const std::shared_ptr<kv::Watch> held = *std::move(watch);
+  Executor* const executor = gate_->executor();
+  stream->OnEnd([held, executor]() mutable { executor->Post([held = std::move(held)] {}); });
+  // What the watch has shown meanwhile is newer than `now`, and comes again with the next change or
+  // was the end, after which nothing more is shown: reading again here never goes back.
+  if (auto current = Find(request->name()); current.ok()) show(*std::move(current));
+  return stream.get();
+}
+
+}  // namespace mtp

@@ -1,0 +1,235 @@
+#include "controller/daemon/daemon.h"
+
+#include <absl/strings/str_cat.h>
+#include <grpcpp/grpcpp.h>
+
+#include <optional>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/random.h"
+#include "common/base/secret_box.h"
+#include "common/base/status.h"
+#include "common/base/thread_pool.h"
+#include "common/base/ulid.h"
+#include "common/kv/sqlite_store.h"
+#include "common/tls/credentials.h"
+#include "controller/api/enrollment_service.h"
+#include "controller/api/fleet_service.h"
+#include "controller/api/host_service.h"
+#include "controller/api/operation_service.h"
+#include "controller/api/tenant_service.h"
+#include "controller/daemon/failpoint.h"
+#include "controller/hosts/agent_sessions.h"
+#include "controller/pki/authority.h"
+#include "controller/pki/join_tokens.h"
+#include "controller/pki/operators.h"
+#include "controller/tenants/kinds.h"
+#include "controller/tenants/tenants.h"
+
+namespace mtp {
+namespace {
+
+// Steps and handlers wait for agents and for the disk, not for the processor.
+constexpr int kStepThreads = 16;
+constexpr int kApiThreads = 8;
+constexpr absl::Duration kDrainTime = absl::Seconds(2);
+
+class RunningDaemon final : public Daemon {
+ public:
+  RunningDaemon(std::string data_dir, ControllerSettings settings, Log log)
+      : log_(std::move(log)),
+        data_dir_(std::move(data_dir)),
+        settings_(std::move(settings)),
+        step_pool_(kStepThreads),
+        api_pool_(kApiThreads) {}
+  ~RunningDaemon() override { Stop(); }
+
+  absl::Status Start() {
+    MTP_RETURN_IF_ERROR(OpenState());
+    step_pool_.Start();
+    api_pool_.Start();
+    MTP_RETURN_IF_ERROR(StartWork());
+    return Serve();
+  }
+
+  void Stop() override {
+    if (stopped_) return;
+    stopped_ = true;
+    const auto deadline = absl::ToChronoTime(absl::Now() + kDrainTime);
+    if (enroll_server_) enroll_server_->Shutdown(deadline);
+    if (api_server_) api_server_->Shutdown(deadline);
+    if (sessions_) sessions_->Stop();
+    if (engine_) engine_->Stop();
+    api_pool_.Stop();
+    step_pool_.Stop();
+  }
+
+  std::string api_address() const override { return api_address_; }
+  std::string enroll_address() const override { return enroll_address_; }
+
+ private:
+  absl::Status OpenState() {
+    MTP_ASSIGN_OR_RETURN(SecretBox box, SecretBox::Open(data_dir_ + "/master.key"));
+    box_.emplace(std::move(box));
+    MTP_ASSIGN_OR_RETURN(store_, kv::OpenSqliteStore(data_dir_ + "/state.db"));
+    MTP_ASSIGN_OR_RETURN(Authority authority,
+                         Authority::Open(data_dir_ + "/pki", settings_.fleet, *box_));
+    authority_.emplace(std::move(authority));
+    const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
+    return authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status();
+  }
+
+  absl::Status StartWork() {
+    operations::Engine::Options options;
+    options.failpoint = FailpointFromEnvironment();
+    options.on_persist_failure = [this](const std::string& id, const absl::Status& status) {
+      log_.Error(absl::StrCat("operation ", id, " could not be persisted, will try again: ",
+                              std::string(status.message())));
+    };
+    engine_ = std::make_unique<operations::Engine>(store_.get(), &clock_, &random_, &step_pool_,
+                                                   std::move(options));
+    AgentSessions::Callbacks callbacks;
+    callbacks.connect = [this](const std::string& host, const std::string& address) {
+      const tls::Identity agent{tls::Identity::Kind::kAgent, settings_.fleet, host};
+      return grpc::CreateCustomChannel(address, tls::MutualTlsClient(IdentityFolder()),
+                                       tls::PeerArguments(agent));
+    };
+    callbacks.on_action = [this](const std::string&, const v1::Action& action) {
+      engine_->Wake(action.key().substr(0, action.key().find('/')));
+    };
+    callbacks.on_connected = [this](const std::string& host) {
+      log_.Info(absl::StrCat("host ", host, " is connected"));
+      WakeHost(host);
+    };
+    sessions_ = std::make_unique<AgentSessions>(store_.get(), &observations_, &clock_, &step_pool_,
+                                                NewUlid(clock_, random_), std::move(callbacks),
+                                                AgentSessions::Options());
+    const TenantClients clients{store_.get(), sessions_.get(), &*box_};
+    engine_->Register(ProvisionKind(clients));
+    engine_->Register(RemoveKind(clients));
+    engine_->Register(StartKind(clients));
+    engine_->Register(StopKind(clients));
+    engine_->Register(RestartKind(clients));
+    const absl::Status started = engine_->Start();
+    if (absl::IsFailedPrecondition(started)) {
+      log_.Error(started.message());
+    } else if (!started.ok()) {
+      return started;
+    }
+    return sessions_->Start();
+  }
+
+  absl::Status Serve() {
+    Tenants::Options options;
+    options.default_image = settings_.default_image;
+    options.default_reservation_mib = settings_.default_reservation_mib;
+    options.policy =
+        settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
+    tenants_ = std::make_unique<Tenants>(store_.get(), engine_.get(), &observations_, &*box_,
+                                         &clock_, &random_, std::move(options));
+    tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
+                                           settings_.enroll_advertise);
+    operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);
+    audit_ = std::make_unique<AuditLog>(store_.get(), &clock_, &random_);
+    authorizer_ = std::make_unique<Authorizer>(store_.get(), settings_.fleet);
+    gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &api_pool_);
+    tenant_service_ = std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
+                                                          &observations_, sessions_.get());
+    host_service_ =
+        std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
+    operation_service_ =
+        std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
+    fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
+                                                        tenants_.get(), operators_.get(),
+                                                        audit_.get(), &clock_, settings_.fleet);
+    enrollment_service_ =
+        std::make_unique<EnrollmentServiceImpl>(tokens_.get(), audit_.get(), &clock_, &api_pool_);
+
+    grpc::ServerBuilder api;
+    tls::SetServerDefaults(api);
+    int api_port = 0;
+    api.AddListeningPort(settings_.listen, tls::MutualTlsServer(IdentityFolder()), &api_port);
+    api.RegisterService(tenant_service_.get());
+    api.RegisterService(host_service_.get());
+    api.RegisterService(operation_service_.get());
+    api.RegisterService(fleet_service_.get());
+    api_server_ = api.BuildAndStart();
+    MTP_ASSIGN_OR_RETURN(api_address_, AddressOf(api_server_.get(), settings_.listen, api_port));
+
+    grpc::ServerBuilder enroll;
+    tls::SetServerDefaults(enroll);
+    int enroll_port = 0;
+    enroll.AddListeningPort(settings_.enroll_listen, tls::EnrollmentServer(IdentityFolder()),
+                            &enroll_port);
+    enroll.SetMaxReceiveMessageSize(64 << 10);
+    enroll.RegisterService(enrollment_service_.get());
+    enroll_server_ = enroll.BuildAndStart();
+    MTP_ASSIGN_OR_RETURN(enroll_address_,
+                         AddressOf(enroll_server_.get(), settings_.enroll_listen, enroll_port));
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<std::string> AddressOf(const grpc::Server* server, const std::string& asked,
+                                               int port) {
+    if (server == nullptr || port == 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot listen on ", asked,
+                       "; is another program there, or is the address not this machine's?"));
+    }
+    return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", port);
+  }
+
+  // Operations of that host may wait for something that happened while nobody listened.
+  void WakeHost(const std::string& host) {
+    for (const auto& lock : store_->List("/locks/")) {
+      state::v1::LockRecord record;
+      if (!record.ParseFromString(lock.value)) continue;
+      auto operation = engine_->Get(record.operation());
+      if (operation.ok() && operation->host() == host) engine_->Wake(record.operation());
+    }
+  }
+
+  std::string IdentityFolder() const { return data_dir_ + "/identity"; }
+
+  const Log log_;
+  const std::string data_dir_;
+  const ControllerSettings settings_;
+  SystemClock clock_;
+  SystemRandom random_;
+  ThreadPool step_pool_;
+  ThreadPool api_pool_;
+  Observations observations_;
+  std::optional<SecretBox> box_;
+  std::optional<Authority> authority_;
+  std::unique_ptr<kv::Store> store_;
+  std::unique_ptr<operations::Engine> engine_;
+  std::unique_ptr<AgentSessions> sessions_;
+  std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<JoinTokens> tokens_;
+  std::unique_ptr<Operators> operators_;
+  std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<Authorizer> authorizer_;
+  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<TenantServiceImpl> tenant_service_;
+  std::unique_ptr<HostServiceImpl> host_service_;
+  std::unique_ptr<OperationServiceImpl> operation_service_;
+  std::unique_ptr<FleetServiceImpl> fleet_service_;
+  std::unique_ptr<EnrollmentServiceImpl> enrollment_service_;
+  std::unique_ptr<grpc::Server> api_server_;
+  std::unique_ptr<grpc::Server> enroll_server_;
+  std::string api_address_;
+  std::string enroll_address_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> StartDaemon(const std::string& data_dir,
+                                                    const ControllerSettings& settings, Log log) {
+  auto daemon = std::make_unique<RunningDaemon>(data_dir, settings, std::move(log));
+  if (absl::Status status = daemon->Start(); !status.ok()) return status;
+  return absl::StatusOr<std::unique_ptr<Daemon>>(std::move(daemon));
+}
+
+}  // namespace mtp

@@ -1,0 +1,32 @@
+// What `mtp-controller init` settles and `mtp-controller run` needs: `<data dir>/controller.yaml`.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+
+namespace mtp {
+
+struct ControllerSettings {
+  // Name of the fleet, part of every identity. Default `mtp`.
+  std::string fleet = "mtp";
+  // Where operators reach the API, `address:port`. Default 127.0.0.1:7443.
+  std::string listen = "127.0.0.1:7443";
+  // Where hosts enrol. Default 127.0.0.1:7444.
+  std::string enroll_listen = "127.0.0.1:7444";
+  // The enrolment address as hosts see it, written into join tokens. Default: enroll_listen.
+  std::string enroll_advertise;
+  // Image of tenants that name none.
+  std::string default_image = "ghcr.io/openclaw/openclaw:main";
+  // Reservation of tenants that name none, MiB. Default 1024.
+  int64_t default_reservation_mib = 1024;
+  // `binpack` or `spread`. Default binpack.
+  std::string policy = "binpack";
+};
+
+// NOT_FOUND when the folder has none; INVALID_ARGUMENT for a file that cannot be read.
+absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir);
+absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings& settings);
+
+}  // namespace mtp

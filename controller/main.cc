@@ -1,0 +1,137 @@
+// mtp-controller: decides, and never touches Docker.
+#include <absl/strings/str_cat.h>
+#include <pthread.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "common/base/version.h"
+#include "common/tls/credentials.h"
+#include "controller/daemon/daemon.h"
+#include "controller/daemon/init.h"
+#include "controller/daemon/settings.h"
+
+namespace {
+
+constexpr char kDefaultDataDir[] = "/var/lib/mtp-controller";
+constexpr int kWrongUsage = 2;
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "mtp-controller: %s\n", std::string(status.message()).c_str());
+  return status.code() == absl::StatusCode::kInvalidArgument ? kWrongUsage : 1;
+}
+
+struct InitArguments {
+  std::string data_dir = kDefaultDataDir;
+  std::string operator_name = "admin";
+  std::string operator_folder;
+  mtp::ControllerSettings settings;
+};
+
+int Init(InitArguments arguments) {
+  if (arguments.operator_folder.empty()) {
+    arguments.operator_folder =
+        absl::StrCat(arguments.data_dir, "/operators/", arguments.operator_name);
+  }
+  const absl::Status status = mtp::InitFleet(arguments.data_dir, arguments.settings,
+                                             arguments.operator_name, arguments.operator_folder);
+  if (!status.ok()) return Fail(status);
+  std::printf(
+      "Fleet %s is ready in %s.\n"
+      "Identity of operator %s: %s (keep it secret)\n"
+      "Next: mtp-controller run --data-dir %s\n"
+      "      mtp-cli context add %s --controller %s --identity %s\n",
+      arguments.settings.fleet.c_str(), arguments.data_dir.c_str(), arguments.operator_name.c_str(),
+      arguments.operator_folder.c_str(), arguments.data_dir.c_str(),
+      arguments.settings.fleet.c_str(), arguments.settings.listen.c_str(),
+      std::filesystem::absolute(arguments.operator_folder).c_str());
+  return 0;
+}
+
+int Run(const std::string& data_dir, const std::string& level_name) {
+  mtp::LogLevel level = mtp::LogLevel::kInfo;
+  if (absl::Status status = mtp::ParseLogLevel(level_name, &level); !status.ok())
+    return Fail(status);
+  const mtp::Log log(level, "controller");
+  auto settings = mtp::ReadSettings(data_dir);
+  if (!settings.ok()) return Fail(settings.status());
+
+  // Taken by sigwait below, in this thread only.
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto daemon = mtp::StartDaemon(data_dir, *settings, log);
+  if (!daemon.ok()) return Fail(daemon.status());
+  log.Info(absl::StrCat("fleet ", settings->fleet, ": operators at ", (*daemon)->api_address(),
+                        ", enrolment at ", (*daemon)->enroll_address()));
+  int signal = 0;
+  sigwait(&ending, &signal);
+  log.Info("ending; tenants keep running, operations go on after the next start");
+  (*daemon)->Stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  mtp::tls::RestrictTls();
+  CLI::App app(
+      "Decides where tenants run and carries operations out through the agents of the hosts.");
+  app.set_version_flag("--version", std::string(mtp::kVersion));
+  app.require_subcommand(1);
+
+  InitArguments init_arguments;
+  CLI::App* const init = app.add_subcommand("init",
+                                            "Make a fleet: certificate authority, first operator, "
+                                            "state. Called again, it completes what is missing.");
+  init->add_option("--data-dir", init_arguments.data_dir,
+                   "Folder for all of the controller's state")
+      ->capture_default_str();
+  init->add_option("--fleet", init_arguments.settings.fleet, "Name of the fleet")
+      ->capture_default_str();
+  init->add_option("--listen", init_arguments.settings.listen, "ADDRESS:PORT for operators")
+      ->capture_default_str();
+  init->add_option("--enroll-listen", init_arguments.settings.enroll_listen,
+                   "ADDRESS:PORT where hosts join")
+      ->capture_default_str();
+  init->add_option("--enroll-advertise", init_arguments.settings.enroll_advertise,
+                   "ADDRESS:PORT that join tokens name; default: that of --enroll-listen");
+  init->add_option("--default-image", init_arguments.settings.default_image,
+                   "Image of tenants that name none")
+      ->capture_default_str();
+  init->add_option("--default-reservation-mib", init_arguments.settings.default_reservation_mib,
+                   "Memory reserved for tenants that name none")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
+  init->add_option("--policy", init_arguments.settings.policy, "How hosts are chosen")
+      ->check(CLI::IsMember({"binpack", "spread"}))
+      ->capture_default_str();
+  init->add_option("--operator", init_arguments.operator_name,
+                   "Name of the first operator, an admin")
+      ->capture_default_str();
+  init->add_option(
+      "--operator-dir", init_arguments.operator_folder,
+      "Where the operator's identity is written; default: operators/NAME in the data folder");
+
+  std::string data_dir = kDefaultDataDir;
+  std::string log_level = "info";
+  CLI::App* const run = app.add_subcommand("run", "Serve until SIGTERM");
+  run->add_option("--data-dir", data_dir, "Folder that `init` made")->capture_default_str();
+  run->add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kWrongUsage;
+  }
+  return init->parsed() ? Init(init_arguments) : Run(data_dir, log_level);
+}
