@@ -1,0 +1,119 @@
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "cli/commands/completion.h"
+
+namespace mtp::cli {
+namespace {
+
+bool TakesValue(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
+
+// The option of that name on the command or on those above it.
+const CLI::Option* FindOption(const CLI::App* command, const std::string& name) {
+  for (; command != nullptr; command = command->get_parent()) {
+    if (const CLI::Option* option = command->get_option_no_throw(name)) return option;
+  }
+  return nullptr;
+}
+
+const CLI::App* FindCommand(const CLI::App& command, const std::string& name) {
+  const auto children =
+      command.get_subcommands([&](const CLI::App* child) { return child->get_name() == name; });
+  return children.empty() ? nullptr : children.front();
+}
+
+void NoteEndpoint(const CLI::Option& option, const std::string& value, EndpointFlags* endpoint) {
+  if (option.check_name("--context")) endpoint->context = value;
+  if (option.check_name("--controller")) endpoint->controller = value;
+  if (option.check_name("--identity")) endpoint->identity = value;
+}
+
+void AddFlags(const CLI::App* command, std::vector<Candidate>* candidates) {
+  for (; command != nullptr; command = command->get_parent()) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_positional() || option->get_group().empty()) continue;
+      for (const std::string& name : option->get_lnames()) {
+        candidates->push_back({"--" + name, option->get_description()});
+      }
+    }
+  }
+}
+
+void AddCommands(const CLI::App& command, std::vector<Candidate>* candidates) {
+  for (const CLI::App* child : command.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!child->get_group().empty())
+      candidates->push_back({child->get_name(), child->get_description()});
+  }
+}
+
+void ValuesOf(const CLI::Option& option, CompletionPlace* place) {
+  if (option.check_name("--output")) place->fixed = {{"table", ""}, {"json", ""}, {"yaml", ""}};
+  if (option.check_name("--role")) place->fixed = {{"viewer", ""}, {"operator", ""}, {"admin", ""}};
+  if (option.check_name("--host")) place->wanted = Wanted::kHost;
+  if (option.check_name("--target")) place->wanted = Wanted::kTenant;
+  if (option.check_name("--context")) place->wanted = Wanted::kContext;
+}
+
+Wanted FirstPositional(const CLI::App& command) {
+  const std::string name = command.get_name();
+  const std::string group =
+      command.get_parent()->get_parent() == nullptr ? "" : command.get_parent()->get_name();
+  if (group == "host") return name == "token" || name == "list" ? Wanted::kNothing : Wanted::kHost;
+  if (group == "op") return name == "list" ? Wanted::kNothing : Wanted::kOperation;
+  if (group == "operator") return name == "remove" ? Wanted::kOperator : Wanted::kNothing;
+  if (group == "context")
+    return name == "add" || name == "list" ? Wanted::kNothing : Wanted::kContext;
+  if (name == "logs" || name == "exec" || name == "rpc") return Wanted::kTarget;
+  for (const char* changing : {"remove", "start", "stop", "restart", "status"}) {
+    if (name == changing) return Wanted::kTenant;
+  }
+  return Wanted::kNothing;
+}
+
+}  // namespace
+
+CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& words) {
+  CompletionPlace place;
+  if (words.empty()) return place;
+  const CLI::App* command = &tree;
+  const CLI::Option* open = nullptr;  // waits for its value
+  int positionals = 0;
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") return place;  // what follows is a command inside a container
+    if (open != nullptr) {
+      NoteEndpoint(*open, word, &place.endpoint);
+      open = nullptr;
+    } else if (absl::StartsWith(word, "-")) {
+      const size_t equals = word.find('=');
+      const CLI::Option* option = FindOption(command, word.substr(0, equals));
+      if (option == nullptr) continue;
+      if (equals != std::string::npos) {
+        NoteEndpoint(*option, word.substr(equals + 1), &place.endpoint);
+      } else if (TakesValue(*option)) {
+        open = option;
+      }
+    } else if (const CLI::App* child = FindCommand(*command, word); child != nullptr) {
+      command = child;
+    } else {
+      ++positionals;
+    }
+  }
+  if (open != nullptr) {
+    ValuesOf(*open, &place);
+  } else if (absl::StartsWith(words.back(), "-")) {
+    AddFlags(command, &place.fixed);
+  } else if (positionals == 0) {
+    AddCommands(*command, &place.fixed);
+    if (command->get_name() == "completion")
+      place.fixed = {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
+    if (place.fixed.empty()) place.wanted = FirstPositional(*command);
+  } else if (command->get_name() == "rpc" && positionals == 1) {
+    place.fixed = {{"health", "State of the gateway"}, {"status", "Sessions and channels"}};
+  }
+  return place;
+}
+
+}  // namespace mtp::cli

@@ -1,0 +1,116 @@
+#include "cli/commands/contexts.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <yaml-cpp/yaml.h>
+
+#include "cli/output/failure.h"
+#include "common/base/atomic_file.h"
+#include "common/base/status.h"
+
+namespace mtp::cli {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+std::string Text(const YAML::Node& node, const char* key) {
+  const YAML::Node value = node[key];
+  return value && value.IsScalar() ? value.as<std::string>() : "";
+}
+
+// yaml-cpp throws on anything unexpected; nothing of it leaves this function.
+absl::StatusOr<ContextFile> Parse(const std::string& text, const std::string& path) {
+  try {
+    const YAML::Node root = YAML::Load(text);
+    ContextFile file;
+    if (root.IsNull()) return file;
+    file.current = Text(root, "current");
+    for (const auto& entry : root["contexts"]) {
+      Endpoint endpoint{Text(entry.second, "controller"), Text(entry.second, "identity")};
+      if (!endpoint.identity_folder.empty() && endpoint.identity_folder.front() != '/') {
+        endpoint.identity_folder = absl::StrCat(FolderOf(path), "/", endpoint.identity_folder);
+      }
+      file.contexts.emplace(entry.first.as<std::string>(), std::move(endpoint));
+    }
+    return file;
+  } catch (const YAML::Exception& exception) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a valid context file (line ", exception.mark.line + 1, ")"));
+  }
+}
+
+std::string Known(const ContextFile& file) {
+  if (file.contexts.empty())
+    return "there is none; add one with `mtp-cli context add NAME --controller ADDRESS --identity "
+           "FOLDER`";
+  return absl::StrCat("there are: ",
+                      absl::StrJoin(file.contexts, ", ", [](std::string* out, const auto& entry) {
+                        absl::StrAppend(out, entry.first);
+                      }));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ContextFilePath(const Environment& environment) {
+  if (auto path = environment.variable("MTP_CONFIG")) return *path;
+  if (auto home = environment.variable("HOME")) return *home + "/.config/mtp/config.yaml";
+  return absl::InvalidArgumentError("neither MTP_CONFIG nor HOME says where the context file is");
+}
+
+absl::StatusOr<ContextFile> ReadContextFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxFileBytes);
+  if (absl::IsNotFound(text.status())) return ContextFile{};
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read the context file: ", text.status().message()));
+  }
+  return Parse(*text, path);
+}
+
+absl::Status WriteContextFile(const std::string& path, const ContextFile& file) {
+  YAML::Emitter yaml;
+  yaml << YAML::BeginMap;
+  if (!file.current.empty()) yaml << YAML::Key << "current" << YAML::Value << file.current;
+  yaml << YAML::Key << "contexts" << YAML::Value << YAML::BeginMap;
+  for (const auto& [name, endpoint] : file.contexts) {
+    yaml << YAML::Key << name << YAML::Value << YAML::BeginMap;
+    yaml << YAML::Key << "controller" << YAML::Value << endpoint.controller;
+    yaml << YAML::Key << "identity" << YAML::Value << endpoint.identity_folder;
+    yaml << YAML::EndMap;
+  }
+  yaml << YAML::EndMap << YAML::EndMap;
+  MTP_RETURN_IF_ERROR(MakeFolders(FolderOf(path), 0700));
+  return WriteFileAtomically(path, absl::StrCat(yaml.c_str(), "\n"), 0600);
+}
+
+absl::StatusOr<Endpoint> ResolveEndpoint(const Environment& environment,
+                                         const EndpointFlags& flags) {
+  Endpoint endpoint{flags.controller, flags.identity};
+  if (!endpoint.controller.empty() && !endpoint.identity_folder.empty()) return endpoint;
+
+  MTP_ASSIGN_OR_RETURN(const std::string path, ContextFilePath(environment));
+  MTP_ASSIGN_OR_RETURN(const ContextFile file, ReadContextFile(path));
+  const std::string name = !flags.context.empty()
+                               ? flags.context
+                               : environment.variable("MTP_CONTEXT").value_or(file.current);
+  if (name.empty()) {
+    return WithHint(absl::InvalidArgumentError("no context says where the controller is"),
+                    "`mtp-cli context add NAME --controller ADDRESS --identity FOLDER`, or give "
+                    "--controller and --identity");
+  }
+  const auto found = file.contexts.find(name);
+  if (found == file.contexts.end()) {
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat("there is no context ", name, " in ", path)),
+        Known(file));
+  }
+  if (endpoint.controller.empty()) endpoint.controller = found->second.controller;
+  if (endpoint.identity_folder.empty()) endpoint.identity_folder = found->second.identity_folder;
+  if (endpoint.controller.empty() || endpoint.identity_folder.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the context ", name, " in ", path, " lacks its controller or identity"));
+  }
+  return endpoint;
+}
+
+}  // namespace mtp::cli

@@ -1,0 +1,48 @@
+// Contexts: which controllers the user knows, and with which identity. One file,
+// `~/.config/mtp/config.yaml`, mode 0600:
+//
+//   current: production
+//   contexts:
+//     production:
+//       controller: 203.0.113.7:7443
+//       identity: /home/alice/.config/mtp/identities/production
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
+
+#include <map>
+#include <string>
+
+#include "cli/commands/environment.h"
+
+namespace mtp::cli {
+
+struct ContextFile {
+  std::string current;  // may be empty
+  std::map<std::string, Endpoint> contexts;
+};
+
+// $MTP_CONFIG, else `~/.config/mtp/config.yaml`. INVALID_ARGUMENT without a home folder.
+absl::StatusOr<std::string> ContextFilePath(const Environment& environment);
+
+// An absent file is an empty one. INVALID_ARGUMENT for a file that is not of the form above. A
+// relative identity folder is relative to the file's folder.
+absl::StatusOr<ContextFile> ReadContextFile(const std::string& path);
+
+// Atomically, mode 0600, folders 0700.
+absl::Status WriteContextFile(const std::string& path, const ContextFile& file);
+
+// What the global flags say about the connection; empty means: not given.
+struct EndpointFlags {
+  std::string context;
+  std::string controller;
+  std::string identity;
+};
+
+// Flags first, then $MTP_CONTEXT, then the current context. INVALID_ARGUMENT with a hint when none
+// says it.
+absl::StatusOr<Endpoint> ResolveEndpoint(const Environment& environment,
+                                         const EndpointFlags& flags);
+
+}  // namespace mtp::cli

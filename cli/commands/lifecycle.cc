@@ -1,0 +1,137 @@
+#include <absl/strings/str_cat.h>
+
+#include "cli/commands/arguments.h"
+#include "cli/commands/call.h"
+#include "cli/commands/command.h"
+#include "cli/commands/wait.h"
+#include "cli/output/failure.h"
+#include "cli/output/operation_view.h"
+#include "cli/output/table.h"
+#include "cli/output/text.h"
+#include "cli/output/values.h"
+#include "mtp/v1/tenant.grpc.pb.h"
+
+namespace mtp::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct LifecycleOptions {
+  std::string name;
+  ChangeOptions change;
+};
+
+struct RemoveOptions : LifecycleOptions {
+  bool keep_data = false;
+  bool yes = false;
+};
+
+Json ChangeJson(const std::string& tenant, const v1::Operation& operation) {
+  return {{"tenant", tenant}, {"operation", OperationJson(operation)}};
+}
+
+// Sends a change of a tenant and waits for it. `done` ends the sentence `acme is …`.
+template <class Request>
+absl::StatusOr<int> Change(Invocation& invocation, const ChangeOptions& options, Request request,
+                           grpc::Status (v1::TenantService::Stub::*method)(grpc::ClientContext*,
+                                                                           const Request&,
+                                                                           v1::Operation*),
+                           absl::string_view done) {
+  request.set_request_id(RequestId(invocation, options));
+  request.set_validate_only(options.dry_run);
+  MTP_ASSIGN_OR_RETURN(const v1::Operation accepted, Call(invocation, method, request));
+  const std::string tenant = ShortName(request.name());
+  if (options.dry_run) {
+    invocation.Print({{"tenant", tenant}, {"dry_run", true}}, [&] {
+      return absl::StrCat("Nothing speaks against it; nothing was changed.\n");
+    });
+    return 0;
+  }
+  return Conclude(
+      invocation, accepted, options,
+      [&](const v1::Operation& operation) { return ChangeJson(tenant, operation); },
+      [&](const v1::Operation& operation) {
+        std::string text =
+            absl::StrCat(Paint(tenant, Tone::kStrong, invocation.colour()), " is ", done, " after ",
+                         HumanDuration(Elapsed(operation, invocation.now())), "\n");
+        for (const auto& [key, value] : LabelsJson(operation.result()).items()) {
+          absl::StrAppend(&text, "  ", Visible(key), " ",
+                          Visible(value.template get<std::string>()), "\n");
+        }
+        return text;
+      });
+}
+
+template <class Request>
+absl::StatusOr<int> ChangeNamed(Invocation& invocation, const LifecycleOptions& options,
+                                grpc::Status (v1::TenantService::Stub::*method)(
+                                    grpc::ClientContext*, const Request&, v1::Operation*),
+                                absl::string_view done) {
+  Request request;
+  MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseTenant(options.name));
+  MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
+  return Change(invocation, options.change, std::move(request), method, done);
+}
+
+absl::StatusOr<int> Start(Invocation& invocation, const LifecycleOptions& options) {
+  return ChangeNamed(invocation, options, &v1::TenantService::Stub::StartTenant, "ready");
+}
+
+absl::StatusOr<int> Stop(Invocation& invocation, const LifecycleOptions& options) {
+  return ChangeNamed(invocation, options, &v1::TenantService::Stub::StopTenant, "stopped");
+}
+
+absl::StatusOr<int> Restart(Invocation& invocation, const LifecycleOptions& options) {
+  return ChangeNamed(invocation, options, &v1::TenantService::Stub::RestartTenant, "ready again");
+}
+
+// A person is asked; a script has said what it wants.
+absl::Status Confirm(Invocation& invocation, const RemoveOptions& options) {
+  const Environment& environment = invocation.environment;
+  if (options.yes || options.change.dry_run || !environment.in_is_terminal ||
+      !environment.err_is_terminal) {
+    return absl::OkStatus();
+  }
+  MTP_ASSIGN_OR_RETURN(
+      const SecretString answer,
+      environment.ask(
+          absl::StrCat("Remove ", options.name, " after a final backup",
+                       options.keep_data ? ", keeping its data folder" : ", with all its data",
+                       "? [y/N] "),
+          /*hidden=*/false));
+  if (answer.Equals("y") || answer.Equals("Y") || answer.Equals("yes")) return absl::OkStatus();
+  return WithExit(absl::CancelledError("nothing was removed"), ExitCode::kFailed);
+}
+
+absl::StatusOr<int> Remove(Invocation& invocation, const RemoveOptions& options) {
+  v1::RemoveTenantRequest request;
+  MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseTenant(options.name));
+  MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
+  MTP_RETURN_IF_ERROR(Confirm(invocation, options));
+  request.set_keep_data(options.keep_data);
+  return Change(invocation, options.change, std::move(request),
+                &v1::TenantService::Stub::RemoveTenant, "removed");
+}
+
+}  // namespace
+
+void AddLifecycle(CLI::App& root, Chosen& chosen) {
+  auto [remove, remove_options] = AddCommand<RemoveOptions>(
+      root, chosen, "remove", "Stop a tenant, back it up, and remove every trace of it", Remove);
+  remove->add_option("NAME", remove_options->name, "Tenant")->required();
+  remove->add_flag("--keep-data", remove_options->keep_data, "Keep its data folder on the host");
+  remove->add_flag("-y,--yes", remove_options->yes, "Do not ask");
+  AddChangeFlags(remove, &remove_options->change);
+
+  const auto add = [&](const char* name, const char* description,
+                       absl::StatusOr<int> (*run)(Invocation&, const LifecycleOptions&)) {
+    auto [command, options] = AddCommand<LifecycleOptions>(root, chosen, name, description, run);
+    command->add_option("NAME", options->name, "Tenant")->required();
+    AddChangeFlags(command, &options->change);
+  };
+  add("start", "Start a stopped tenant, and wait until it is ready", Start);
+  add("stop", "Stop a tenant; it stays stopped until started", Stop);
+  add("restart", "Restart a tenant, and wait until it is ready", Restart);
+}
+
+}  // namespace mtp::cli

@@ -1,0 +1,28 @@
+// Secrets as operators hand them over: in a file, on standard input, or typed without being shown.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
+
+#include <string>
+
+#include "cli/commands/environment.h"
+#include "common/base/secret_string.h"
+
+namespace mtp::cli {
+
+// Most bytes of a secret's file.
+inline constexpr size_t kMaxSecretBytes = 64 * 1024;
+
+// One secret as it will be sent: one trailing newline is cut, nothing else is changed.
+// INVALID_ARGUMENT with one sentence, which never shows the secret, when it is empty, has several
+// lines or control characters, or is not UTF-8. `what` names it for the sentence: `the bot token in
+// token.txt`.
+absl::StatusOr<SecretString> CheckSecret(SecretString raw, absl::string_view what);
+
+// From the file, or from standard input for `-`. INVALID_ARGUMENT as above, and for a folder, a
+// file that cannot be read, and one larger than kMaxSecretBytes.
+absl::StatusOr<SecretString> ReadSecret(const Environment& environment, const std::string& file,
+                                        absl::string_view what);
+
+}  // namespace mtp::cli

@@ -1,0 +1,12 @@
+#include "cli/commands/run.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/tls/credentials.h"
+
+int main(int argc, char** argv) {
+  mtp::tls::RestrictTls();
+  const mtp::SystemClock clock;
+  mtp::SystemRandom random;
+  mtp::cli::Environment environment = mtp::cli::SystemEnvironment(clock, random);
+  return mtp::cli::RunCli({argv + 1, argv + argc}, environment);
+}

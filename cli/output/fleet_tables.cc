@@ -1,0 +1,156 @@
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include "cli/output/fleet_view.h"
+#include "cli/output/names.h"
+#include "cli/output/table.h"
+#include "cli/output/text.h"
+#include "cli/output/values.h"
+#include "common/base/timestamps.h"
+
+namespace mtp::cli {
+namespace {
+
+// A figure nobody has measured is not zero.
+std::string OfTotal(int64_t part, int64_t total) {
+  if (total == 0) return "-";
+  return absl::StrCat(HumanMib(part), "/", HumanMib(total));
+}
+
+Tone FillTone(int64_t part, int64_t total) {
+  if (total == 0) return Tone::kPlain;
+  const double share = static_cast<double>(part) / static_cast<double>(total);
+  return share > 0.95 ? Tone::kBad : share > 0.85 ? Tone::kWarning : Tone::kPlain;
+}
+
+std::string Uptime(bool set, const google::protobuf::Timestamp& start, absl::Time now) {
+  return set ? HumanDuration(absl::Seconds(UptimeSeconds(set, start, now))) : "-";
+}
+
+void AddAdmin(Table& table, const v1::Host& host, absl::Time now) {
+  const v1::AdminStatus& admin = host.status().admin();
+  const std::string state(AdminState(host));
+  const std::string health = admin.health().empty() ? "unknown" : admin.health();
+  table.Add({{absl::StrCat("admins/", ShortName(host.name())), Tone::kDim},
+             {ShortName(host.name())},
+             {state, ToneOf(state)},
+             {health, ToneOf(health)},
+             {Uptime(admin.has_start_time() && admin.running(), admin.start_time(), now)},
+             {OfTotal(admin.memory_mib(), admin.memory_limit_mib())},
+             {absl::StrCat(admin.port())},
+             {"-"},
+             {admin.container()},
+             {admin.image(), Tone::kDim}});
+}
+
+void AddTenant(Table& table, const v1::Tenant& tenant, absl::Time now) {
+  const v1::TenantStatus& status = tenant.status();
+  const std::string state(StateName(status.state()));
+  const std::string health(HealthName(status.health()));
+  const bool stopped = status.state() == v1::TENANT_STATE_STOPPED;
+  table.Add(
+      {{ShortName(tenant.name()), Tone::kStrong},
+       {status.host().empty() ? "-" : status.host()},
+       {state, ToneOf(state)},
+       {health, stopped ? Tone::kDim : ToneOf(health)},
+       {Uptime(status.has_start_time(), status.start_time(), now)},
+       {OfTotal(status.memory_mib(), status.memory_limit_mib()),
+        FillTone(status.memory_mib(), status.memory_limit_mib())},
+       {status.port() == 0 ? "-" : absl::StrCat(status.port())},
+       {status.has_last_backup_time()
+            ? absl::StrCat(HumanDuration(now - FromTimestamp(status.last_backup_time())), " ago")
+            : "never"},
+       {status.container()},
+       {status.image(), Tone::kDim}});
+}
+
+std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width, bool colour) {
+  Table table({{"NAME", 0, 16},
+               {"HOST", 1, 6},
+               {"STATUS"},
+               {"HEALTH"},
+               {"UPTIME", 2, 0, true},
+               {"MEMORY", 2, 0, true},
+               {"PORT", 3, 0, true},
+               {"BACKUP", 4, 0, true},
+               {"CONTAINER", 6, 12},
+               {"IMAGE", 5, 12}});
+  for (const v1::Host& host : fleet.hosts()) {
+    if (host.status().admin().enabled()) AddAdmin(table, host, now);
+  }
+  for (const v1::Tenant& tenant : fleet.tenants()) AddTenant(table, tenant, now);
+  return table.empty() ? "" : table.Render(width, colour);
+}
+
+// What needs a person's eye, with the reason that the system gives.
+std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
+  std::string text;
+  const auto remark = [&](absl::string_view name, absl::string_view message, Tone tone) {
+    if (message.empty()) return;
+    absl::StrAppend(&text,
+                    Paint(Shorten(absl::StrCat(name, ": ", Visible(message)), width), tone, colour),
+                    "\n");
+  };
+  for (const v1::Host& host : fleet.hosts()) {
+    remark(Visible(ShortName(host.name())), host.status().message(), Tone::kBad);
+  }
+  for (const v1::Tenant& tenant : fleet.tenants()) {
+    if (tenant.status().health() == v1::TENANT_HEALTH_READY) continue;
+    if (tenant.status().state() == v1::TENANT_STATE_STOPPED) continue;
+    remark(Visible(ShortName(tenant.name())), tenant.status().message(), Tone::kWarning);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string HostTable(const v1::FleetStatus& fleet, int width, bool colour) {
+  if (fleet.hosts().empty()) {
+    return "No host has joined yet. Make a join token with: mtp-cli host token NAME\n";
+  }
+  Table table({{"HOST", 0, 12},
+               {"STATE"},
+               {"TENANTS", 1, 0, true},
+               {"RESERVED", 1, 0, true},
+               {"USED", 2, 0, true},
+               {"PRESSURE", 4, 0, true},
+               {"DISK FREE", 3, 0, true},
+               {"AGENT", 5, 0},
+               {"LABELS", 6, 10}});
+  for (const v1::Host& host : fleet.hosts()) {
+    const v1::HostStatus& status = host.status();
+    const std::string state = std::string(StateName(status.state()));
+    table.Add(
+        {{ShortName(host.name()), Tone::kStrong},
+         {host.cordoned() ? absl::StrCat(state, ",cordoned") : state,
+          host.cordoned() ? Tone::kWarning : ToneOf(state)},
+         {absl::StrCat(status.tenants())},
+         {OfTotal(status.reserved_mib(), status.allocatable_mib()),
+          FillTone(status.reserved_mib(), status.allocatable_mib())},
+         {OfTotal(status.used_mib(), status.memory_total_mib()),
+          FillTone(status.used_mib(), status.memory_total_mib())},
+         {absl::StrFormat("%.0f%%", status.memory_pressure_percent()),
+          status.memory_pressure_percent() >= 10 ? Tone::kWarning : Tone::kPlain},
+         {status.disk_free_mib() == 0 ? "-" : HumanMib(status.disk_free_mib()),
+          status.disk_free_mib() > 0 && status.disk_free_mib() < 2048 ? Tone::kBad : Tone::kPlain},
+         {status.agent_version()},
+         {LabelsText(host.labels()), Tone::kDim}});
+  }
+  return table.Render(width, colour);
+}
+
+std::string FleetTables(const v1::FleetStatus& fleet, absl::Time now, int width, bool colour) {
+  std::string text = HostTable(fleet, width, colour);
+  const std::string tenants = TenantsTable(fleet, now, width, colour);
+  if (!tenants.empty()) absl::StrAppend(&text, "\n", tenants);
+  if (fleet.tenants().empty()) {
+    absl::StrAppend(
+        &text, "\n",
+        "No tenants yet. Add one with: mtp-cli provision NAME --telegram-token-file FILE\n");
+  }
+  const std::string remarks = Remarks(fleet, width, colour);
+  if (!remarks.empty()) absl::StrAppend(&text, "\n", remarks);
+  return text;
+}
+
+}  // namespace mtp::cli

@@ -1,0 +1,34 @@
+// The words that states have in tables and JSON. A value that this build does not know, from a
+// newer controller, is `unknown`.
+#pragma once
+
+#include <absl/strings/string_view.h>
+
+#include "cli/output/table.h"
+#include "mtp/v1/fleet.pb.h"
+#include "mtp/v1/host.pb.h"
+#include "mtp/v1/operation.pb.h"
+#include "mtp/v1/tenant.pb.h"
+
+namespace mtp::cli {
+
+// `running`, `stopped`, `starting`, `updating`, `moving`, `failed`, `unknown`.
+absl::string_view StateName(v1::TenantState state);
+// `ready`, `starting`, `degraded`, `down`, `unknown`.
+absl::string_view HealthName(v1::TenantHealth health);
+// `ready`, `unreachable`, `engine-down`, `joining`, `unknown`.
+absl::string_view StateName(v1::HostState state);
+// `pending`, `running`, `undoing`, `succeeded`, `failed`, `cancelled`, `unknown`.
+absl::string_view StateName(v1::OperationState state);
+// `pending`, `running`, `done`, `failed`, `undone`, `unknown`.
+absl::string_view StateName(v1::StepState state);
+// `viewer`, `operator`, `admin`, `none`.
+absl::string_view RoleName(v1::Role role);
+
+// Colour for any of the words above.
+Tone ToneOf(absl::string_view state);
+
+// True once an operation goes no further.
+bool HasEnded(v1::OperationState state);
+
+}  // namespace mtp::cli
