@@ -57,6 +57,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 [[ $tenants =~ ^[0-9]{1,3}$ ]] || { echo "--tenants takes a number" >&2; exit 2; }
+# One bot serves one tenant.
+[ -z "$telegram_token_file" ] || [ "$tenants" -le 1 ] || tenants=1
 [ "$(id -u)" -eq 0 ] || fail "the quick start makes network namespaces and engines, which needs root" "sudo $0"
 
 lab_use "$fleet_dir"

@@ -16,6 +16,8 @@ fleet_use() {
   fleet_dir=$1
   CLI=$repository/build/bin/mtp-cli
   OPERATOR=${SUDO_USER:-root}
+  CONTEXT=quickstart
+  [ "$fleet_dir" = /var/lib/mtp-quickstart ] || CONTEXT=quickstart-$LAB_ID
   OPERATOR_HOME=$(getent passwd "$OPERATOR" | cut -d : -f 6)
   TELEGRAM_API='' ANTHROPIC_API='' OPENCLAW_IMAGE=''
   # shellcheck disable=SC1091
@@ -120,14 +122,15 @@ start_stand_ins() {
 
 start_controller() {
   local data=$fleet_dir/controller binary=$repository/build/bin/mtp-controller
-  step "Controller at $LAB_BRIDGE_ADDRESS:$CONTROLLER_PORT"
-  if [ ! -e "$data/initialised" ]; then
-    # An init that was cut short has served nobody: it begins afresh.
-    rm -rf --one-file-system "$data"
-    mkdir -p "$data"
+  local address=$LAB_BRIDGE_ADDRESS:$CONTROLLER_PORT
+  step "Controller at $address"
+  if [ ! -e "$fleet_dir/context-added" ]; then
+    # Both complete what an earlier run has begun.
     quietly "$fleet_dir/init.log" "$binary" init --data-dir "$data" --fleet quickstart \
-      --listen "$LAB_BRIDGE_ADDRESS:$CONTROLLER_PORT" --enroll-listen "$LAB_BRIDGE_ADDRESS:$ENROLL_PORT"
-    touch "$data/initialised"
+      --listen "$address" --enroll-listen "$LAB_BRIDGE_ADDRESS:$ENROLL_PORT" \
+      --default-image "$OPENCLAW_IMAGE" --operator-dir "$fleet_dir/operator"
+    add_context "$address"
+    touch "$fleet_dir/context-added"
   fi
   lab_accept_port "$CONTROLLER_PORT"
   lab_accept_port "$ENROLL_PORT"
@@ -136,19 +139,46 @@ start_controller() {
     fail "the controller did not start" "its log: $PROC_DIR/controller.log"
 }
 
+# Makes the fleet the one that the operator's mtp-cli speaks to, and remembers which was before.
+add_context() {
+  local identity=$OPERATOR_HOME/.config/mtp/identities/$CONTEXT
+  as_operator mkdir -p "$OPERATOR_HOME/.config/mtp/identities"
+  as_operator "$CLI" context list -o json |
+    jq --raw-output --arg own "$CONTEXT" '.contexts[] | select(.current and .name != $own) | .name' \
+      >"$fleet_dir/previous-context"
+  rm -rf --one-file-system "$identity"
+  cp -r "$fleet_dir/operator" "$identity"
+  chown -R "$OPERATOR:" "$identity"
+  as_operator "$CLI" context add "$CONTEXT" --controller "$1" --identity "$identity" --use >/dev/null
+}
+
+forget_context() {
+  local previous=''
+  as_operator "$CLI" context remove "$CONTEXT" >/dev/null 2>&1 || true
+  rm -rf --one-file-system "$OPERATOR_HOME/.config/mtp/identities/$CONTEXT"
+  [ ! -s "$fleet_dir/previous-context" ] || previous=$(head -n 1 "$fleet_dir/previous-context")
+  [ -z "$previous" ] || as_operator "$CLI" context use "$previous" >/dev/null 2>&1 || true
+}
+
 start_agent() {
-  local host=$1 folder=$fleet_dir/hosts/$1 binary=$repository/build/bin/mtp-agent token
-  mkdir -p "$folder"
+  local host=$1 folder=$fleet_dir/hosts/$1 binary=$repository/build/bin/mtp-agent
   if [ ! -e "$folder/joined" ]; then
-    token=$(as_operator "$CLI" host token "$host") ||
+    mkdir -p "$folder"
+    # An earlier run may have joined and not noted it; a host that has joined must say that it rejoins.
+    as_operator "$CLI" host token "$host" --rejoin -o json | jq --raw-output .token >"$folder/token" ||
       fail "the controller gave no join token for $host" "its log: $PROC_DIR/controller.log"
-    quietly "$fleet_dir/join-$host.log" lab_in "$host" "$binary" join "$token" \
-      --data-dir "$folder/agent" --project-dir "$folder/project" \
-      --advertise "$(lab_host_address "$host"):$AGENT_PORT" \
-      --docker-host "$(lab_docker_host "$host")" --memory-total-mib "$(host_memory_mib)"
+    quietly "$fleet_dir/join-$host.log" lab_join "$host" "$binary" "$folder"
+    rm -f "$folder/token"
     touch "$folder/joined"
   fi
   _run_agent "$host"
+}
+
+# The token goes in by standard input: arguments are seen by every user of the machine.
+lab_join() {
+  lab_in "$1" "$2" join - <"$3/token" --data-dir "$3/agent" --project-dir "$3/project" \
+    --advertise "$(lab_host_address "$1"):$AGENT_PORT" --docker-host "$(lab_docker_host "$1")" \
+    --image "$OPENCLAW_IMAGE" --memory-total-mib "$(host_memory_mib)"
 }
 
 _run_agent() {
@@ -202,9 +232,7 @@ provision_tenants() {
     ! grep -qx "$tenant" <<<"$known" || continue
     step "Provisioning $tenant with OpenClaw (about half a minute)"
     if [ -n "$telegram_token_file" ]; then
-      # One bot serves one tenant, so the others come without.
-      flags=()
-      [ "$number" -gt 1 ] || flags=(--telegram-token-file "$telegram_token_file")
+      flags=(--telegram-token-file "$telegram_token_file")
       [ -z "$anthropic_key_file" ] || flags+=(--anthropic-key-file "$anthropic_key_file")
     else
       _make_secrets "$tenant" "$number"
@@ -282,9 +310,4 @@ fleet_down() {
   forget_context
   rm -rf --one-file-system "$fleet_dir"
   step "Gone. The OpenClaw image in ${MTP_CACHE:-/var/cache/mtp} and the build stay for the next time"
-}
-
-# The operator's context points at a controller that is gone.
-forget_context() {
-  rm -f "$OPERATOR_HOME/.config/mtp/contexts/quickstart.yaml"
 }
