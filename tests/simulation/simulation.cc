@@ -14,6 +14,7 @@ constexpr absl::Duration kFaultPhase = absl::Minutes(15);
 constexpr absl::Duration kQuietPhase = absl::Minutes(30);
 constexpr absl::Duration kWakeCheck = absl::Seconds(2);
 constexpr int kMaxOperations = 24;
+constexpr int kMaxTasks = 100'000;
 
 class Simulation {
  public:
@@ -40,11 +41,11 @@ class Simulation {
       executor_.PostAfter(Within(kFaultPhase), [this] { Ask(NewRequest()); });
     }
     EveryMinute();
-    executor_.RunFor(kFaultPhase);
+    RunFor(kFaultPhase);
     trace_.Add("quiet");
     faults_.StopFaults();
     quiet_ = true;
-    executor_.RunFor(kQuietPhase);
+    RunFor(kQuietPhase);
     judge_.Conclude(kinds_, agents_);
     if (controller_ != nullptr && controller_->engine().Active() != judge_.Active()) {
       judge_.Violation("the engine and the store do not agree on what goes on");
@@ -63,6 +64,12 @@ class Simulation {
   absl::Duration Within(absl::Duration most) {
     return absl::Microseconds(static_cast<int64_t>(
         random_.Below(static_cast<uint64_t>(absl::ToInt64Microseconds(most)))));
+  }
+
+  void RunFor(absl::Duration duration) {
+    const absl::Duration until = clock_.Monotonic() + duration;
+    while (tasks_ < kMaxTasks && executor_.RunNext(until)) ++tasks_;
+    if (tasks_ == kMaxTasks) judge_.Violation("it spins: far more tasks than there is work");
   }
 
   void Boot() {
@@ -166,6 +173,7 @@ class Simulation {
   uint64_t target_count_ = 1;
   int next_request_ = 0;
   int deaths_ = 0;
+  int tasks_ = 0;
   bool quiet_ = false;
 };
 
