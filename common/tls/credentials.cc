@@ -15,14 +15,15 @@ namespace {
 constexpr unsigned kRefreshSeconds = 10;
 
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(
-    const IdentityFolder& files) {
+    const IdentityFolder& files, unsigned refresh_s = kRefreshSeconds) {
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      files.key, files.certificate, files.authority, kRefreshSeconds);
+      files.key, files.certificate, files.authority, refresh_s);
 }
 
 std::shared_ptr<grpc::ServerCredentials> Server(const std::string& folder,
-                                                grpc_ssl_client_certificate_request_type callers) {
-  grpc::experimental::TlsServerCredentialsOptions options(Watch(IdentityFolder(folder)));
+                                                grpc_ssl_client_certificate_request_type callers,
+                                                unsigned refresh_s) {
+  grpc::experimental::TlsServerCredentialsOptions options(Watch(IdentityFolder(folder), refresh_s));
   options.watch_identity_key_cert_pairs();
   options.watch_root_certs();
   options.set_cert_request_type(callers);
@@ -47,12 +48,13 @@ absl::Status WriteIdentity(const std::string& folder, const SecretString& key,
   return WriteFileAtomically(files.certificate, certificate_pem + authority_pem, 0644);
 }
 
-std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder) {
-  return Server(folder, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder,
+                                                         unsigned refresh_s) {
+  return Server(folder, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, refresh_s);
 }
 
 std::shared_ptr<grpc::ServerCredentials> EnrollmentServer(const std::string& folder) {
-  return Server(folder, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  return Server(folder, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, kRefreshSeconds);
 }
 
 std::shared_ptr<grpc::ChannelCredentials> MutualTlsClient(const std::string& folder) {

@@ -1,6 +1,6 @@
 // gRPC credentials from an identity folder: `key.pem` (0600), `cert.pem` (the certificate, then the
-// authority's), `ca.pem`. Files replaced there are taken up within 10 s, without a restart. TLS 1.3
-// only.
+// authority's), `ca.pem`. Files replaced there are taken up by new connections within 10 s
+// (`refresh_s`), without a restart. TLS 1.3 only.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -37,7 +37,8 @@ absl::Status WriteIdentity(const std::string& folder, const SecretString& key,
                            const std::string& certificate_pem, const std::string& authority_pem);
 
 // Asks callers for a certificate of the authority and refuses at the handshake those without.
-std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder);
+std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder,
+                                                         unsigned refresh_s = 10);
 // Does not ask callers for a certificate: only for enrolment.
 std::shared_ptr<grpc::ServerCredentials> EnrollmentServer(const std::string& folder);
 // Shows the folder's certificate.

@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "common/base/names.h"
 #include "common/tls/keys.h"
 
 namespace mtp::tls {
@@ -16,6 +17,7 @@ namespace {
 
 constexpr char kPrefix[] = "mtpj1_";
 constexpr size_t kMaxBytes = 4096;
+constexpr size_t kFingerprintDigits = 64;
 
 std::string Checksum(absl::string_view body) { return Sha256Hex(body).substr(0, 8); }
 
@@ -37,10 +39,12 @@ absl::StatusOr<JoinToken> DecodeJoinToken(absl::string_view text) {
   if (text.size() > kMaxBytes || !absl::ConsumePrefix(&text, kPrefix)) return malformed;
   std::string decoded;
   if (!absl::WebSafeBase64Unescape(text, &decoded)) return malformed;
-  const std::vector<std::string> parts = absl::StrSplit(decoded, '\n');
+  std::vector<std::string> parts = absl::StrSplit(decoded, '\n');
+  WipeString(&decoded);
   if (parts.size() != 6) return malformed;
   if (Checksum(absl::StrJoin(parts.begin(), parts.end() - 1, "\n")) != parts[5]) return malformed;
-  return JoinToken{parts[0], parts[1], parts[2], parts[3], SecretString(parts[4])};
+  if (!HostName::Parse(parts[1]).ok() || parts[3].size() != kFingerprintDigits) return malformed;
+  return JoinToken{parts[0], parts[1], parts[2], parts[3], SecretString(std::move(parts[4]))};
 }
 
 }  // namespace mtp::tls

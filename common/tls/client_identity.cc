@@ -1,0 +1,73 @@
+#include "common/tls/client_identity.h"
+
+#include <absl/strings/str_cat.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_certificate_verifier.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include "common/tls/credentials.h"
+#include "common/tls/keys.h"
+
+namespace mtp::tls {
+namespace {
+
+constexpr unsigned kRefreshSeconds = 10;
+
+using grpc::experimental::ExternalCertificateVerifier;
+using grpc::experimental::TlsCustomVerificationCheckRequest;
+
+class PeerVerifier final : public ExternalCertificateVerifier {
+ public:
+  PeerVerifier(Identity peer, std::function<bool(const std::string&)> serial_in_use)
+      : peer_(std::move(peer)), serial_in_use_(std::move(serial_in_use)) {}
+
+  bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
+              grpc::Status* status) override {
+    const grpc::string_ref pem = request->peer_cert();
+    *status = Check(absl::string_view(pem.data(), pem.size()));
+    return true;  // decided at once
+  }
+  void Cancel(TlsCustomVerificationCheckRequest*) override {}
+
+ private:
+  grpc::Status Check(absl::string_view pem) const {
+    const auto facts = ReadCertificate(pem);
+    if (!facts.ok()) return Refuse("the server shows no certificate that can be read");
+    if (facts->identity != peer_) {
+      return Refuse(absl::StrCat("the server is ", facts->identity.ToString(), ", not ",
+                                 peer_.ToString(), " of fleet ", peer_.fleet));
+    }
+    if (!serial_in_use_(facts->serial)) {
+      return Refuse(absl::StrCat("the certificate of ", peer_.ToString(),
+                                 " is not in use any more; let it join again"));
+    }
+    return grpc::Status::OK;
+  }
+  static grpc::Status Refuse(const std::string& why) {
+    return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, why);
+  }
+
+  const Identity peer_;
+  const std::function<bool(const std::string&)> serial_in_use_;
+};
+
+}  // namespace
+
+ClientIdentity::ClientIdentity(const std::string& folder) {
+  const IdentityFolder files(folder);
+  files_ = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      files.key, files.certificate, files.authority, kRefreshSeconds);
+}
+
+std::shared_ptr<grpc::ChannelCredentials> ClientIdentity::CredentialsFor(
+    const Identity& peer, std::function<bool(const std::string&)> serial_in_use) const {
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(files_);
+  options.watch_identity_key_cert_pairs();
+  options.watch_root_certs();
+  options.set_certificate_verifier(
+      ExternalCertificateVerifier::Create<PeerVerifier>(peer, std::move(serial_in_use)));
+  return grpc::experimental::TlsCredentials(options);
+}
+
+}  // namespace mtp::tls
