@@ -158,6 +158,10 @@ forget_context() {
   rm -rf --one-file-system "$OPERATOR_HOME/.config/mtp/identities/$CONTEXT"
   [ ! -s "$fleet_dir/previous-context" ] || previous=$(head -n 1 "$fleet_dir/previous-context")
   [ -z "$previous" ] || as_operator "$CLI" context use "$previous" >/dev/null 2>&1 || true
+  if [ "$(as_operator "$CLI" context list -o json 2>/dev/null | jq '.contexts | length')" = 0 ]; then
+    rm -f "$OPERATOR_HOME/.config/mtp/config.yaml"
+    rmdir "$OPERATOR_HOME/.config/mtp/identities" "$OPERATOR_HOME/.config/mtp" 2>/dev/null || true
+  fi
 }
 
 start_agent() {

@@ -222,7 +222,7 @@ lab_heal() {
 
 # Ends what an engine that no longer runs has left: its containers and their shims.
 _kill_leftovers() {
-  local name=$1 run=$LAB_RUN/$1 folder=$LAB_FOLDER/hosts/$1 id pid cmdline
+  local name=$1 run=$LAB_RUN/$1 folder=$LAB_FOLDER/hosts/$1 id pid
   for id in "$folder"/docker/containers/*; do
     id=${id##*/}
     [ ${#id} -eq 64 ] || continue
@@ -231,11 +231,8 @@ _kill_leftovers() {
     done
     rmdir /sys/fs/cgroup/{,*/}{docker,system.slice}/{,docker-}"$id"{,.scope} 2>/dev/null || true
   done
-  for cmdline in /proc/[0-9]*/cmdline; do
-    if { tr "\0" " " <"$cmdline"; } 2>/dev/null | grep -qE "containerd-shim.* -address $run/containerd.sock"; then
-      pid=${cmdline#/proc/}
-      kill -KILL "${pid%/cmdline}" 2>/dev/null || true
-    fi
+  for pid in $(pgrep --full "^[^ ]*containerd-shim.* -address $run/containerd\.sock( |$)"); do
+    kill -KILL "$pid" 2>/dev/null || true
   done
 }
 
