@@ -62,10 +62,34 @@ inline std::map<std::string, std::string> Strings(const Json& object, const char
   return result;
 }
 
-// Null unless the text is JSON.
+// Copying and printing a value recurse, so nesting is bounded before anything is parsed.
+inline constexpr int kMaxNesting = 128;
+
+inline bool IsNestedTooDeep(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxNesting) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+// Null unless the text is JSON of bounded nesting.
 inline Json Parse(std::string_view text) {
+  if (IsNestedTooDeep(text)) return Json();
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return json.is_discarded() ? Json() : json;
+  if (json.is_discarded()) return Json();
+  return json;
 }
 
 }  // namespace mtp::json_fields

@@ -193,7 +193,7 @@ TEST_F(FilteredSocketServer, StreamsEventsAsTheyComeAndOnlyTheProjects) {
 TEST_F(FilteredSocketServer, EndsTheEnginesStreamWhenTheClientLeaves) {
   std::atomic<bool> ended{false};
   ServeWith([&](const std::string& head, int connection) -> std::string {
-    if (head.find("/json") != std::string::npos) return testing::HttpAnswer(200, kOurs);
+    if (head.find("/json HTTP") != std::string::npos) return testing::HttpAnswer(200, kOurs);
     testing::SendAll(connection, "HTTP/1.1 200 OK\r\n\r\nline");
     // Returns when the filtered socket closes its side.
     testing::ReadUntil(connection);
@@ -217,7 +217,7 @@ TEST_F(FilteredSocketServer, DropsAReaderThatTakesNothing) {
   options_.write_timeout = absl::Milliseconds(100);
   std::atomic<bool> ended{false};
   ServeWith([&](const std::string& head, int connection) -> std::string {
-    if (head.find("/json") != std::string::npos) return testing::HttpAnswer(200, kOurs);
+    if (head.find("/json HTTP") != std::string::npos) return testing::HttpAnswer(200, kOurs);
     testing::SendAll(connection, "HTTP/1.1 200 OK\r\n\r\n");
     const std::string piece(64 * 1024, 'x');
     while (testing::SendAll(connection, piece)) {
