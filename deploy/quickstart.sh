@@ -78,9 +78,9 @@ up() {
   local host
   for host in "${HOSTS[@]}"; do
     lab_host_up "$host"
-    lab_load_image "$host" "$image_tar"
     note "$host: $(lab_host_address "$host"), engine $(lab_docker_host "$host")"
   done
+  load_image "$image_tar"
   start_stand_ins
   remember_settings
   start_controller

@@ -81,6 +81,19 @@ find_image_archive() {
   [ -n "$OPENCLAW_IMAGE" ] || fail "$image_tar names no image" "make it with docker save REF"
 }
 
+# Loads the archive into the engines of all hosts at once.
+load_image() {
+  local host job jobs=()
+  step "OpenClaw image $OPENCLAW_IMAGE (half a minute for each host, once)"
+  for host in "${HOSTS[@]}"; do
+    lab_load_image "$host" "$1" &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do
+    wait "$job" || fail "an engine did not take the image $1" "logs: $PROC_DIR/engine-*.log"
+  done
+}
+
 # --- Stand-ins
 
 # Whether telegram or anthropic is a stand-in that this fleet runs itself.
