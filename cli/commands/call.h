@@ -26,9 +26,11 @@ inline constexpr int kCallTries = 4;
 // A new request id, for calls that must happen once even when they are repeated.
 std::string NewRequestId(Invocation& invocation);
 
-// The status of a call as commands return it: a deadline that passed here means that the controller
-// is unreachable.
-absl::Status CallStatus(const grpc::Status& status, absl::Duration timeout);
+// The status of a call as commands return it. A deadline that passed here, and a connection that
+// failed, mean that the controller is unreachable; which of the two sides is to blame is looked
+// into. What the controller itself says stays.
+absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status,
+                        absl::Duration timeout);
 
 // The pause before try number `tried + 1`.
 absl::Duration RetryPause(int tried);
@@ -50,7 +52,7 @@ absl::StatusOr<Response> Call(Invocation& invocation,
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE || tried == kCallTries) {
-      return CallStatus(status, timeout);
+      return CallStatus(invocation, status, timeout);
     }
     invocation.environment.sleep(RetryPause(tried));
   }

@@ -41,6 +41,8 @@ struct Environment {
   std::function<absl::StatusOr<SecretString>(absl::string_view prompt, bool hidden)> ask;
   // FAILED_PRECONDITION when the identity folder is unusable.
   std::function<absl::StatusOr<std::shared_ptr<grpc::Channel>>(const Endpoint&)> connect;
+  // Whether anything takes connections at `address:port`; asked only to explain a failure.
+  std::function<bool(const std::string& address)> listens;
   std::function<void(absl::Duration)> sleep;
   const Clock& clock;
   Random& random;

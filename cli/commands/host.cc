@@ -73,7 +73,7 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool colour) {
   if (host.has_create_time()) line("joined", Rfc3339(FromTimestamp(host.create_time())));
   if (status.admin().enabled()) {
     line("admin", absl::StrCat(status.admin().container(), ", ", AdminState(host), ", ",
-                               status.admin().health(), ", port ", status.admin().port()));
+                               AdminHealth(host), ", port ", status.admin().port()));
   }
   return text;
 }

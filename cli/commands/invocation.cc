@@ -76,6 +76,7 @@ std::unique_ptr<Progress> Invocation::NewProgress() {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Invocation::Connected() {
   if (channel) return channel;
   MTP_ASSIGN_OR_RETURN(const Endpoint where, ResolveEndpoint(environment, endpoint));
+  controller = where.controller;
   MTP_ASSIGN_OR_RETURN(channel, environment.connect(where));
   return channel;
 }

@@ -27,6 +27,7 @@ struct Invocation {
   std::vector<std::string> trailing;
   bool has_trailing = false;
   std::shared_ptr<grpc::Channel> channel;  // see Connected
+  std::string controller;                  // where it leads
 
   bool colour() const;      // of standard output
   bool err_colour() const;  // of standard error

@@ -44,6 +44,15 @@ const CLI::App& Deepest(const CLI::App& tree) {
   return parsed.empty() ? tree : Deepest(*parsed.back());
 }
 
+// A word where a command should stand.
+std::string UnknownCommand(const CLI::App& tree) {
+  const CLI::App& deepest = Deepest(tree);
+  const std::vector<std::string> words = tree.remaining(/*recurse=*/true);
+  const bool takes_commands = deepest.get_require_subcommand_min() > 0;
+  if (!takes_commands || words.empty() || absl::StartsWith(words[0], "-")) return "";
+  return absl::StrCat("there is no command ", words[0]);
+}
+
 std::string FullName(const CLI::App& command) {
   if (command.get_parent() == nullptr) return command.get_name();
   return absl::StrCat(FullName(*command.get_parent()), " ", command.get_name());
@@ -128,6 +137,9 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
     return 0;
   } catch (const CLI::ExtrasError&) {
     return Fail(invocation, UsageError(*tree, Unexpected(*tree)));
+  } catch (const CLI::RequiredError& error) {
+    const std::string unknown = UnknownCommand(*tree);
+    return Fail(invocation, UsageError(*tree, unknown.empty() ? Sentence(error.what()) : unknown));
   } catch (const CLI::ParseError& error) {
     return Fail(invocation, UsageError(*tree, Sentence(error.what())));
   }

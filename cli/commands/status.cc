@@ -120,10 +120,12 @@ absl::StatusOr<int> Watch(Invocation& invocation, const std::string& tenant) {
         });
     const bool unreachable = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE;
     if (!invocation.environment.out.good()) return 0;  // the reader of the pipe has gone
-    if (!unreachable || (!connected_once && lost >= kCallTries)) {
-      return CallStatus(status, kCallTimeout);
+    if (!unreachable) return CallStatus(invocation, status, kCallTimeout);
+    if (!connected_once && lost >= kCallTries) {
+      return status.ok() ? absl::UnavailableError("the controller ends the stream at once")
+                         : CallStatus(invocation, status, kCallTimeout);
     }
-    if (connected_once && lost <= 1) {
+    if (connected_once && lost == 0) {
       constexpr absl::string_view kLost = "the controller is unreachable, trying again";
       if (draws) {
         screen.Note(kLost);

@@ -1,7 +1,10 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
+#include <netdb.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -11,6 +14,7 @@
 
 #include "cli/commands/environment.h"
 #include "common/base/atomic_file.h"
+#include "common/base/file_descriptor.h"
 #include "common/tls/credentials.h"
 
 namespace mtp::cli {
@@ -87,6 +91,38 @@ absl::StatusOr<SecretString> Ask(absl::string_view prompt, bool hidden) {
   }
 }
 
+bool Listens(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return false;
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  addrinfo wanted = {};
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &wanted, &found) != 0) {
+    return false;
+  }
+  constexpr int kPatienceMs = 1000;
+  bool listens = false;
+  for (const addrinfo* each = found; each != nullptr && !listens; each = each->ai_next) {
+    const FileDescriptor fd(socket(each->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd.valid()) continue;
+    if (connect(fd.get(), each->ai_addr, each->ai_addrlen) == 0) {
+      listens = true;
+    } else if (errno == EINPROGRESS) {
+      pollfd wait = {.fd = fd.get(), .events = POLLOUT, .revents = 0};
+      int error = 0;
+      socklen_t size = sizeof error;
+      listens = poll(&wait, 1, kPatienceMs) == 1 &&
+                getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+    }
+  }
+  freeaddrinfo(found);
+  return listens;
+}
+
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const Endpoint& endpoint) {
   const tls::IdentityFolder files(endpoint.identity_folder);
   for (const std::string& file : {files.key, files.certificate, files.authority}) {
@@ -119,6 +155,7 @@ Environment SystemEnvironment(const Clock& clock, Random& random) {
       .read_input = ReadInput,
       .ask = Ask,
       .connect = Connect,
+      .listens = Listens,
       .sleep = [](absl::Duration duration) { absl::SleepFor(duration); },
       .clock = clock,
       .random = random,

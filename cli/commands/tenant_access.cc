@@ -64,10 +64,10 @@ absl::StatusOr<int> Logs(Invocation& invocation, const LogsOptions& options) {
     environment.out << (environment.out_is_terminal ? safe : raw) << std::flush;
   };
   bool begun = false;
+  absl::Duration last = environment.clock.Monotonic();  // when something came
   for (int lost = 1;; ++lost) {
     grpc::ClientContext context;
     auto reader = stub.StreamTenantLogs(&context, request);
-    absl::Duration last = environment.clock.Monotonic();
     v1::LogChunk chunk;
     while (environment.out.good() && reader->Read(&chunk)) {
       begun = true;
@@ -85,7 +85,7 @@ absl::StatusOr<int> Logs(Invocation& invocation, const LogsOptions& options) {
     if (status.ok()) return 0;
     const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE &&
                        (begun ? options.follow && lost < 60 : lost < kCallTries);
-    if (!again) return CallStatus(status, kCallTimeout);
+    if (!again) return CallStatus(invocation, status, kCallTimeout);
     if (begun) {
       if (lost == 0) invocation.Warn("the connection is lost, trying again");
       // Rather a line twice than one missing.
@@ -144,7 +144,7 @@ absl::StatusOr<int> Exec(Invocation& invocation, const ExecOptions& options) {
   if (environment.out_is_terminal) environment.out << out_text.Rest() << std::flush;
   if (environment.err_is_terminal) environment.err << err_text.Rest() << std::flush;
   const grpc::Status status = reader->Finish();
-  if (!status.ok()) return CallStatus(status, timeout);
+  if (!status.ok()) return CallStatus(invocation, status, timeout);
   if (!finished) return absl::InternalError("the command's end was not reported");
   return exit_code;
 }
@@ -176,7 +176,7 @@ absl::StatusOr<int> Rpc(Invocation& invocation, const RpcOptions& options) {
   context.set_deadline(absl::ToChronoTime(absl::Now() + kTimeout));
   v1::CallTenantGatewayResponse response;
   const grpc::Status status = stub.CallTenantGateway(&context, request, &response);
-  if (!status.ok()) return CallStatus(status, kTimeout);
+  if (!status.ok()) return CallStatus(invocation, status, kTimeout);
   const Json payload = Json::parse(response.payload_json(), nullptr, /*allow_exceptions=*/false);
   if (payload.is_discarded()) return absl::InternalError("the gateway's answer is not JSON");
   if (invocation.format == Format::kTable) invocation.format = Format::kJson;

@@ -1,6 +1,5 @@
 #include "cli/output/failure.h"
 
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
@@ -14,18 +13,6 @@ namespace {
 
 constexpr absl::string_view kExitPayload = "mtp.cli/exit";
 constexpr absl::string_view kHintPayload = "mtp.cli/hint";
-
-std::string UnavailableHint(absl::string_view message) {
-  for (absl::string_view word :
-       {"certificate", "CERTIFICATE", "handshake", "SSL", "TLS", "peer name"}) {
-    if (absl::StrContains(message, word)) {
-      return "the two sides do not accept each other's certificate; check the context's identity "
-             "folder with "
-             "`mtp-cli context show`, or ask an admin for a new identity";
-    }
-  }
-  return "check that the controller runs and that the address is right: `mtp-cli context show`";
-}
 
 }  // namespace
 
@@ -69,7 +56,7 @@ std::string HintOf(const absl::Status& status) {
   if (auto payload = status.GetPayload(kHintPayload)) return std::string(*payload);
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      return UnavailableHint(status.message());
+      return "check that the controller runs and that the address is right: `mtp-cli context show`";
     case absl::StatusCode::kPermissionDenied:
       return "`mtp-cli operator list` shows who may do what; an admin can change your role";
     case absl::StatusCode::kUnauthenticated:

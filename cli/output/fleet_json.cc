@@ -40,7 +40,7 @@ Json AdminJson(const v1::Host& host, absl::Time now) {
       {"container", admin.container()},
       {"port", admin.port()},
       {"status", AdminState(host)},
-      {"health", admin.health().empty() ? "unknown" : admin.health()},
+      {"health", AdminHealth(host)},
       {"uptime_s", UptimeSeconds(admin.has_start_time(), admin.start_time(), now)},
       {"memory_mib", admin.memory_mib()},
       {"memory_limit_mib", admin.memory_limit_mib()},

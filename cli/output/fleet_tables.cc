@@ -27,10 +27,18 @@ std::string Uptime(bool set, const google::protobuf::Timestamp& start, absl::Tim
   return set ? HumanDuration(absl::Seconds(UptimeSeconds(set, start, now))) : "-";
 }
 
+// Without the registry, which is much the same for all and leaves no room for the version. A digest
+// is told by its first characters, as Docker does.
+std::string ImageName(absl::string_view image) {
+  const size_t digest = image.find("@sha256:");
+  if (digest == absl::string_view::npos) return ShortName(image);
+  return absl::StrCat(ShortName(image.substr(0, digest)), image.substr(digest, 8 + 12));
+}
+
 void AddAdmin(Table& table, const v1::Host& host, absl::Time now) {
   const v1::AdminStatus& admin = host.status().admin();
   const std::string state(AdminState(host));
-  const std::string health = admin.health().empty() ? "unknown" : admin.health();
+  const std::string health = AdminHealth(host);
   table.Add({{absl::StrCat("admins/", ShortName(host.name())), Tone::kDim},
              {ShortName(host.name())},
              {state, ToneOf(state)},
@@ -40,7 +48,7 @@ void AddAdmin(Table& table, const v1::Host& host, absl::Time now) {
              {absl::StrCat(admin.port())},
              {"-"},
              {admin.container()},
-             {admin.image(), Tone::kDim}});
+             {ImageName(admin.image()), Tone::kDim}});
 }
 
 void AddTenant(Table& table, const v1::Tenant& tenant, absl::Time now) {
@@ -61,7 +69,7 @@ void AddTenant(Table& table, const v1::Tenant& tenant, absl::Time now) {
             ? absl::StrCat(HumanDuration(now - FromTimestamp(status.last_backup_time())), " ago")
             : "never"},
        {status.container()},
-       {status.image(), Tone::kDim}});
+       {ImageName(status.image()), Tone::kDim}});
 }
 
 std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width, bool colour) {

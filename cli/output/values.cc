@@ -49,4 +49,9 @@ absl::string_view AdminState(const v1::Host& host) {
   return host.status().admin().running() ? "running" : "stopped";
 }
 
+std::string AdminHealth(const v1::Host& host) {
+  const std::string& health = host.status().admin().health();
+  return health.empty() || AdminState(host) == "unknown" ? "unknown" : health;
+}
+
 }  // namespace mtp::cli

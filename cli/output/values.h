@@ -33,4 +33,7 @@ int64_t UptimeSeconds(bool set, const google::protobuf::Timestamp& start, absl::
 // the host is not heard.
 absl::string_view AdminState(const v1::Host& host);
 
+// Its health, likewise: what was last heard of a host that is silent now is not known to hold.
+std::string AdminHealth(const v1::Host& host);
+
 }  // namespace mtp::cli

@@ -41,6 +41,7 @@ class CliTest : public ::testing::Test {
               endpoint_ = endpoint;
               return grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
             },
+            .listens = [this](const std::string&) { return listens_; },
             .sleep = [this](absl::Duration) { ++sleeps_; },
             .clock = clock_,
             .random = random_} {
@@ -80,6 +81,7 @@ class CliTest : public ::testing::Test {
   std::vector<std::string> prompts_;
   bool hidden_ = false;
   int sleeps_ = 0;
+  bool listens_ = false;
   int columns_ = 120;
   Endpoint endpoint_;
   SystemClock clock_;

@@ -115,6 +115,24 @@ TEST(FleetView, KeepsNameHostStatusAndHealthInEightyColumns) {
   }
 }
 
+TEST(FleetView, ClaimsNothingOfTheAdminInstanceOfASilentHost) {
+  v1::FleetStatus fleet = SmallFleet();
+  fleet.mutable_hosts(0)->mutable_status()->set_state(v1::HOST_STATE_UNREACHABLE);
+  const Json json = FleetJson(fleet, kNow);
+  EXPECT_EQ(json["admins"][0]["status"], "unknown");
+  EXPECT_EQ(json["admins"][0]["health"], "unknown");
+}
+
+TEST(FleetView, ShowsTheVersionOfAnImageRatherThanItsRegistry) {
+  v1::FleetStatus fleet = SmallFleet();
+  v1::TenantStatus& status = *fleet.mutable_tenants(0)->mutable_status();
+  status.set_image("registry.example:5000/team/openclaw:2026.9.6");
+  EXPECT_THAT(FleetTables(fleet, kNow, 120, false), HasSubstr("  openclaw:2026.9.6\n"));
+  status.set_image("team/openclaw@sha256:" + std::string(64, 'a'));
+  EXPECT_THAT(FleetTables(fleet, kNow, 200, false),
+              HasSubstr("  openclaw@sha256:" + std::string(12, 'a') + "\n"));
+}
+
 TEST(FleetView, LetsNoTenantSteerTheTerminal) {
   v1::FleetStatus fleet = SmallFleet();
   fleet.mutable_tenants(0)->mutable_status()->set_image("x\x1b[2J\xc2\x9b\xe2\x80\xae");
@@ -161,9 +179,25 @@ TEST_F(StatusCommand, ColoursOnATerminalOnlyAndNotAgainstNoColor) {
   EXPECT_THAT(out(), Not(HasSubstr("\x1b[")));
 }
 
+TEST_F(StatusCommand, TellsADeadAddressFromARefusedIdentity) {
+  address_ = "127.0.0.1:1";
+  EXPECT_EQ(Run({"status"}), 4);
+  EXPECT_THAT(err(), HasSubstr("the controller at fake:1 does not answer"));
+  listens_ = true;
+  EXPECT_EQ(Run({"status"}), 4);
+  EXPECT_THAT(err(), HasSubstr("certificate"));
+}
+
+TEST_F(StatusCommand, PassesOnWhatTheControllerSaysOfAHost) {
+  controller_.refusals.assign(8, {grpc::StatusCode::UNAVAILABLE, "host h1 is unreachable"});
+  EXPECT_EQ(Run({"status"}), 4);
+  EXPECT_THAT(err(), HasSubstr("error: host h1 is unreachable\n"));
+}
+
 TEST_F(StatusCommand, RefusesUnknownWordsAndFormats) {
   EXPECT_EQ(Run({"status", "-o", "xml"}), 2);
   EXPECT_EQ(Run({"statsu"}), 2);
+  EXPECT_THAT(err(), HasSubstr("there is no command statsu"));
   EXPECT_EQ(Run({}), 2);
   EXPECT_EQ(Run({"host"}), 2);
   EXPECT_EQ(Run({"status", "--", "x"}), 2);
