@@ -34,6 +34,11 @@ absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status
     return absl::UnavailableError(
         absl::StrCat(where, " did not answer within ", absl::FormatDuration(timeout)));
   }
+  // gRPC's own answer has no words for what this means.
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return absl::UnimplementedError(
+        absl::StrCat(where, " does not know this call: it is older than this mtp-cli"));
+  }
   if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return FromGrpc(status);
   if (!IsConnectionFailure(status.error_message())) {
     return WithHint(FromGrpc(status), "`mtp-cli host list` shows which hosts are reachable");

@@ -7,6 +7,7 @@ namespace mtp::cli {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class Access : public CliTest {};
@@ -54,6 +55,11 @@ TEST_F(Access, ExecIsNeverRepeated) {
   controller_.refusals = {{grpc::StatusCode::UNAVAILABLE, "away"}};
   EXPECT_EQ(Run({"exec", "acme", "--", "true"}), 4);
   EXPECT_THAT(controller_.execs, SizeIs(1));
+}
+
+TEST_F(Access, SaysThatAControllerIsTooOldForACall) {
+  EXPECT_EQ(Run({"capacity"}), 1);  // the fake one does not know it
+  EXPECT_THAT(err(), HasSubstr("older than this mtp-cli"));
 }
 
 TEST_F(Access, ExecWithoutACommandIsWrongUsage) {
