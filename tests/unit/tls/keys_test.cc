@@ -1,21 +1,21 @@
 #include "common/tls/keys.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#include <memory>
-
-#include "tests/support/test_fleet.h"
+#include "tests/unit/tls/fleet_keys.h"
 
 namespace mtp::tls {
 namespace {
 
-using mtp::testing::TestFleet;
+using ::testing::HasSubstr;
 
-// A well-signed request for a key of a kind that is not ours.
+// A well-signed request for any key.
 std::string RequestFor(EVP_PKEY* key) {
   X509_REQ* request = X509_REQ_new();
   X509_REQ_set_pubkey(request, key);
@@ -31,91 +31,85 @@ std::string RequestFor(EVP_PKEY* key) {
   return pem;
 }
 
-CertificateSpec SpecOf(const Identity& identity) {
-  return {identity, absl::FromUnixSeconds(1'700'000'000), absl::FromUnixSeconds(1'800'000'000)};
+void ExpectRefused(const std::string& request) {
+  TestAuthority authority;
+  EXPECT_EQ(authority.TryIssue(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(RequestKeyFingerprint(request).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(Keys, AnIssuedCertificateCarriesIdentitySerialAndTimes) {
-  TestFleet fleet;
+TEST(Keys, AreNeverTheSame) { EXPECT_NE(NewPrivateKey()->Reveal(), NewPrivateKey()->Reveal()); }
+
+TEST(Requests, ForTheSameKeyHaveTheSameFingerprint) {
   const SecretString key = NewPrivateKey().value();
-  const std::string request = NewRequest(key, "somebody else").value();
-  const auto issued = Issue(request, SpecOf(fleet.Agent("h1")), fleet.ca(), fleet.key());
-  ASSERT_TRUE(issued.ok()) << issued.status();
-  const auto facts = ReadCertificate(issued->pem);
-  ASSERT_TRUE(facts.ok()) << facts.status();
-  EXPECT_EQ(facts->identity, fleet.Agent("h1"));
-  EXPECT_EQ(facts->serial, issued->serial);
-  EXPECT_EQ(facts->serial.size(), 32u);
-  EXPECT_EQ(facts->not_before, absl::FromUnixSeconds(1'700'000'000));
-  EXPECT_EQ(facts->not_after, absl::FromUnixSeconds(1'800'000'000));
-  EXPECT_EQ(facts->fingerprint.size(), 64u);
+  const auto first = RequestKeyFingerprint(NewRequest(key, "one").value());
+  const auto second = RequestKeyFingerprint(NewRequest(key, "two").value());
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(*first, *second);
+  EXPECT_NE(*first, *RequestKeyFingerprint(NewRequest(NewPrivateKey().value(), "one").value()));
 }
 
-TEST(Keys, TwoCertificatesNeverShareASerial) {
-  TestFleet fleet;
-  const std::string request = NewRequest(NewPrivateKey().value(), "x").value();
-  const auto first = Issue(request, SpecOf(fleet.Agent("h1")), fleet.ca(), fleet.key());
-  const auto second = Issue(request, SpecOf(fleet.Agent("h1")), fleet.ca(), fleet.key());
-  EXPECT_NE(first->serial, second->serial);
+TEST(Requests, AreRefusedForAnRsaKey) { ExpectRefused(RequestFor(EVP_RSA_gen(2048))); }
+
+TEST(Requests, AreRefusedForAnotherCurve) { ExpectRefused(RequestFor(EVP_EC_gen("P-384"))); }
+
+TEST(Requests, AreRefusedWhenMalformedOrEmpty) {
+  ExpectRefused("");
+  ExpectRefused("not a request");
+  ExpectRefused("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n");
+  TestAuthority authority;
+  ExpectRefused(authority.pem());
 }
 
-TEST(Keys, ARequestForAnythingButP256IsRefused) {
-  TestFleet fleet;
-  for (EVP_PKEY* key : {EVP_RSA_gen(2048), EVP_EC_gen("P-384"), EVP_EC_gen("secp256k1")}) {
-    const std::string request = RequestFor(key);
-    const auto issued = Issue(request, SpecOf(fleet.Agent("h1")), fleet.ca(), fleet.key());
-    EXPECT_TRUE(absl::IsInvalidArgument(issued.status())) << request;
-  }
+TEST(Requests, AreRefusedWhenTheSignatureDoesNotHold) {
+  // The last bytes before the end are the signature's.
+  std::string request = NewRequest(NewPrivateKey().value(), "h1").value();
+  const size_t end = request.find("\n-----END");
+  char& signature = request[end - 8];
+  signature = signature == 'A' ? 'B' : 'A';
+  ExpectRefused(request);
 }
 
-TEST(Keys, ARequestOfP256MadeElsewhereIsTaken) {
-  TestFleet fleet;
-  const std::string request = RequestFor(EVP_EC_gen("P-256"));
-  EXPECT_TRUE(Issue(request, SpecOf(fleet.Agent("h1")), fleet.ca(), fleet.key()).ok());
+TEST(Requests, AreRefusedAboveSixteenKibibytes) {
+  const std::string request = NewRequest(NewPrivateKey().value(), "h1").value();
+  TestAuthority authority;
+  const std::string at_limit = request + std::string((16 << 10) - request.size(), '\n');
+  EXPECT_TRUE(authority.TryIssue(at_limit).ok());
+  EXPECT_THAT(std::string(authority.TryIssue(at_limit + "\n").status().message()),
+              HasSubstr("too large"));
 }
 
-TEST(Keys, ARequestWhoseSignatureDoesNotHoldIsRefused) {
-  TestFleet fleet;
-  const std::string request = NewRequest(NewPrivateKey().value(), "x").value();
-  // Each altered character of the body breaks either the form or the signature.
-  int refused = 0;
-  int tried = 0;
-  for (size_t at = 45; at + 40 < request.size(); at += 7) {
-    if (request[at] == '\n') continue;
-    std::string altered = request;
-    altered[at] = altered[at] == 'A' ? 'B' : 'A';
-    ++tried;
-    if (absl::IsInvalidArgument(RequestKeyFingerprint(altered).status())) ++refused;
-  }
-  EXPECT_GT(tried, 20);
-  EXPECT_EQ(refused, tried);
-}
-
-TEST(Keys, RequestsThatAreTooLargeEmptyOrCutOffAreRefused) {
-  const std::string request = NewRequest(NewPrivateKey().value(), "x").value();
-  EXPECT_TRUE(RequestKeyFingerprint(request).ok());
-  EXPECT_TRUE(absl::IsInvalidArgument(RequestKeyFingerprint("").status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      RequestKeyFingerprint(request.substr(0, request.size() / 2)).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      RequestKeyFingerprint(request + std::string(16 << 10, ' ')).status()));
-}
-
-TEST(Keys, TheFingerprintOfARequestIsOfItsKeyAlone) {
-  const SecretString key = NewPrivateKey().value();
-  const auto once = RequestKeyFingerprint(NewRequest(key, "one name").value());
-  const auto again = RequestKeyFingerprint(NewRequest(key, "another name").value());
-  const auto other = RequestKeyFingerprint(NewRequest(NewPrivateKey().value(), "one name").value());
-  EXPECT_EQ(*once, *again);
-  EXPECT_NE(*once, *other);
-}
-
-TEST(Keys, ACertificateWithoutAnIdentityOfOursIsAnonymous) {
-  TestFleet fleet;
-  const auto facts = ReadCertificate(fleet.ca());
+TEST(Certificates, CarryWhatTheIssuerSaysAndNotWhatTheRequestSays) {
+  TestAuthority authority;
+  const auto issued =
+      authority.Sign(NewRequest(NewPrivateKey().value(), "controller").value(), kOperator);
+  const auto facts = ReadCertificate(issued.pem);
   ASSERT_TRUE(facts.ok());
-  EXPECT_EQ(facts->identity.kind, Identity::Kind::kAnonymous);
-  EXPECT_TRUE(absl::IsInvalidArgument(ReadCertificate("not a certificate").status()));
+  EXPECT_EQ(facts->identity, kOperator);
+  EXPECT_EQ(facts->serial, issued.serial);
+  EXPECT_LT(facts->not_before, absl::Now());
+  EXPECT_GT(facts->not_after, absl::Now());
+  EXPECT_EQ(facts->fingerprint.size(), 64U);
+}
+
+TEST(Certificates, HaveSerialsOfTheirOwn) {
+  TestAuthority authority;
+  const std::string request = NewRequest(NewPrivateKey().value(), "h1").value();
+  EXPECT_NE(authority.Sign(request, kAgent).serial, authority.Sign(request, kAgent).serial);
+}
+
+TEST(Certificates, OfAnAuthorityCarryNoIdentity) {
+  const auto facts = ReadCertificate(TestAuthority().pem());
+  ASSERT_TRUE(facts.ok());
+  EXPECT_EQ(facts->identity, Identity());
+}
+
+TEST(Certificates, AreNotReadFromOtherText) {
+  EXPECT_EQ(ReadCertificate("nonsense").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadCertificate("").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Sha256, IsTheKnownValue) {
+  EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 }  // namespace
