@@ -1,12 +1,12 @@
 # Progress lines with elapsed times, for the scripts in deploy/. Source it; it defines functions and
-# sets nothing but MTP_STARTED_S.
+# exports MTP_STARTED_S, so that scripts that are called count on.
 #
 #   step "Installing packages"     one line, with the time since the script began
 #   note "…"                       an indented line under the last step
 #   fail "…" ["hint"]              one sentence (and one hint) on standard error, then exit 1
 #   quietly LOG COMMAND…           runs COMMAND with its output in LOG; on failure shows the log's end
 
-MTP_STARTED_S=${MTP_STARTED_S:-$(date +%s)}
+export MTP_STARTED_S=${MTP_STARTED_S:-$(date +%s)}
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   _bold=$'\e[1m' _dim=$'\e[2m' _red=$'\e[31m' _plain=$'\e[0m'
