@@ -1,0 +1,63 @@
+#!/bin/bash
+# Runs the tests. Root is needed for all but `unit` and `simulation`.
+#
+#   tests/run.sh                 all: unit, simulation, stand-ins, a whole fleet on real engines
+#   tests/run.sh unit            the fast ones, without Docker
+#   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
+#   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
+#   tests/run.sh bench           every benchmark with its baseline and ratio
+#
+# Builds what it needs into build/ first.
+set -euo pipefail
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repository"
+
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+
+build() {
+  [ -e build/build.ninja ] || cmake --preset release >/dev/null
+  local log
+  log=$(mktemp)
+  if ! ninja -C build "$@" >"$log" 2>&1; then
+    grep -E 'error|FAILED' "$log" | head -n 40 || true
+    echo "the build failed; run: ninja -C build" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+run_unit() {
+  build
+  ctest --test-dir build --output-on-failure -L unit
+}
+
+run_simulation() {
+  build simulation
+  build/bin/simulation "$@"
+}
+
+run_standins() { python3 -W error tests/standins/standins_test.py; }
+
+run_fleet() {
+  [ "$(id -u)" -eq 0 ] || { echo "the fleet test makes network namespaces, which needs root: sudo $0 fleet" >&2; exit 2; }
+  build mtp-controller mtp-agent mtp-cli
+  tests/e2e/fleet_test.sh
+}
+
+case ${1:-all} in
+  unit) run_unit ;;
+  simulation) shift; run_simulation "$@" ;;
+  standins) run_standins ;;
+  fleet) run_fleet ;;
+  bench) build placement_bench; build/bin/placement_bench ;;
+  all)
+    [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
+    run_unit
+    run_simulation --seeds 500
+    run_standins
+    run_fleet
+    ;;
+  -h | --help) usage ;;
+  *) usage >&2; exit 2 ;;
+esac
