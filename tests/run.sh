@@ -15,7 +15,7 @@ cd "$repository"
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 
 build() {
-  [ -e build/build.ninja ] || cmake --preset release >/dev/null
+  [ -e build/build.ninja ] || cmake --preset debug >/dev/null
   local log
   log=$(mktemp)
   if ! ninja -C build "$@" >"$log" 2>&1; then
