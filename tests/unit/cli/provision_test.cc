@@ -141,8 +141,7 @@ TEST_F(Provision, AnswersRefusalsWithTheirExitCodes) {
       {grpc::StatusCode::ABORTED, 3},
       {grpc::StatusCode::NOT_FOUND, 3},
       {grpc::StatusCode::INVALID_ARGUMENT, 2},
-      {grpc::StatusCode::INTERNAL, 1},
-      {grpc::StatusCode::UNIMPLEMENTED, 1}};
+      {grpc::StatusCode::INTERNAL, 1}};
   for (const auto& [code, exit] : cases) {
     controller_.refusals = {{code, "the sentence"}};
     EXPECT_EQ(Run({"provision", "acme", "--telegram-token-file", TokenFile()}), exit) << code;
@@ -150,6 +149,12 @@ TEST_F(Provision, AnswersRefusalsWithTheirExitCodes) {
   }
   controller_.refusals.assign(8, {grpc::StatusCode::UNAVAILABLE, "gone"});
   EXPECT_EQ(Run({"provision", "acme", "--telegram-token-file", TokenFile()}), 4);
+}
+
+TEST_F(Provision, SaysThatTheControllerIsOlderThanThisProgram) {
+  controller_.refusals = {{grpc::StatusCode::UNIMPLEMENTED, ""}};
+  EXPECT_EQ(Run({"provision", "acme", "--telegram-token-file", TokenFile()}), 1);
+  EXPECT_THAT(err(), HasSubstr("older"));
 }
 
 TEST_F(Provision, PrintsEveryHostsReasonWhenThereIsNoRoom) {
