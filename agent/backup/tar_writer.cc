@@ -44,16 +44,20 @@ struct TarWriter::State {
   Sha256 hash;
   int64_t bytes = 0;
   absl::Status status;
+  bool discard = false;
 
   ~State() {
     if (out == nullptr) return;
-    // An archive that is given up must not write its end.
-    archive_write_fail(out);
+    // What is given up still ends in an orderly way, into nothing.
+    discard = true;
     archive_write_free(out);
   }
 
-  static la_ssize_t OnWrite(archive* out, void* user, const void* data, size_t size) {
+  // Never fails: after a fatal error libarchive 3.6 does not free its filters. The error is kept in
+  // `status`, and what follows is thrown away.
+  static la_ssize_t OnWrite(archive*, void* user, const void* data, size_t size) {
     auto* state = static_cast<State*>(user);
+    if (state->discard || !state->status.ok()) return static_cast<la_ssize_t>(size);
     const char* bytes = static_cast<const char*>(data);
     size_t left = size;
     while (left > 0) {
@@ -61,8 +65,7 @@ struct TarWriter::State {
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) {
         state->status = ErrnoStatus(errno, "write the archive");
-        archive_set_error(out, errno, "write");
-        return -1;
+        return static_cast<la_ssize_t>(size);
       }
       bytes += written;
       left -= static_cast<size_t>(written);
@@ -74,8 +77,7 @@ struct TarWriter::State {
 
   absl::Status Check(la_ssize_t result) {
     // A warning leaves the entry whole.
-    if (result >= ARCHIVE_WARN) return absl::OkStatus();
-    if (status.ok()) {
+    if (status.ok() && result < ARCHIVE_WARN) {
       const char* reason = archive_error_string(out);
       status = absl::InternalError(
           absl::StrCat("write the archive: ", reason == nullptr ? "unknown error" : reason));

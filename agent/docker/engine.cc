@@ -1,6 +1,6 @@
 #include "agent/docker/engine.h"
 
-#include <absl/strings/match.h>
+#include <absl/strings/str_format.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -172,8 +172,8 @@ class SocketEngine final : public Engine {
     if (absl::Status status = Stream(&request, /*raw=*/false, sink); !status.ok()) {
       KillExec(exec_id);
       if (absl::IsDeadlineExceeded(status)) {
-        return absl::DeadlineExceededError(absl::StrCat(
-            call, ": the command did not end within ", absl::FormatDuration(timeout)));
+        return absl::DeadlineExceededError(
+            absl::StrCat(call, ": the command did not end within ", absl::FormatDuration(timeout)));
       }
       return status;
     }
