@@ -35,7 +35,8 @@ constexpr int kLookThreads = 4;
 constexpr int kCallThreads = 2;
 // Log streams, commands, gateway calls.
 constexpr int kBlockingThreads = 16;
-constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+// Watchers never end by themselves, so this is what each stop of the agent takes.
+constexpr absl::Duration kShutdownGrace = absl::Milliseconds(500);
 
 class DaemonImpl final : public Daemon {
  public:
