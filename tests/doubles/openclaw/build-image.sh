@@ -24,6 +24,10 @@ mkdir -p "$build"
 exec 9>"$cache/openclaw-double.lock"
 flock 9
 
+# CMake refuses a build folder of another checkout.
+if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$here" "$build/CMakeCache.txt"; then
+  find "$build" -mindepth 1 -delete
+fi
 cmake -S "$here" -B "$build" -G Ninja >"$build/cmake.log"
 ninja -C "$build" >"$build/ninja.log" || { cat "$build/ninja.log" >&2; exit 1; }
 binary=$build/openclaw
