@@ -2,6 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 #include <sodium.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -28,12 +31,28 @@ std::string NewKey() {
 
 absl::StatusOr<SecretBox> SecretBox::Open(const std::string& path) {
   if (sodium_init() < 0) return absl::InternalError("libsodium cannot be used");
+  auto box = OpenExisting(path);
+  if (!absl::IsNotFound(box.status())) return box;
+  SecretString key(NewKey());
+  MTP_RETURN_IF_ERROR(WriteFileAtomically(path, key.Reveal(), 0600));
+  return SecretBox(std::move(key));
+}
+
+absl::StatusOr<SecretBox> SecretBox::OpenExisting(const std::string& path) {
+  if (sodium_init() < 0) return absl::InternalError("libsodium cannot be used");
   auto key = ReadFile(path, 4096);
   if (absl::IsNotFound(key.status())) {
-    key = NewKey();
-    MTP_RETURN_IF_ERROR(WriteFileAtomically(path, *key, 0600));
+    return absl::NotFoundError(absl::StrCat("the master key ", path,
+                                            " is missing; without it nothing sealed can be opened. "
+                                            "Put it back from where you keep it"));
   }
   if (!key.ok()) return key.status();
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return ErrnoStatus(errno, path);
+  if ((facts.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("others may read the master key; run `chmod 600 ", path, "`"));
+  }
   if (key->size() != kKeyBytes) {
     return absl::DataLossError(absl::StrCat(path, " is not a master key: it has ", key->size(),
                                             " bytes, not ", kKeyBytes));

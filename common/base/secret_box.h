@@ -14,8 +14,11 @@ namespace mtp {
 class SecretBox {
  public:
   // Reads the 32-byte key at `path`, or makes it (mode 0600) when there is none. DATA_LOSS when the
-  // file is not a key.
+  // file is not a key; FAILED_PRECONDITION when others may read it.
   static absl::StatusOr<SecretBox> Open(const std::string& path);
+  // The same, but NOT_FOUND when there is none: where sealed data exists, a new key would only hide
+  // that the old one is missing.
+  static absl::StatusOr<SecretBox> OpenExisting(const std::string& path);
   // With a key of its own that is nowhere else, for tests.
   static SecretBox ForTest();
 

@@ -18,8 +18,8 @@ using grpc::experimental::TlsCustomVerificationCheckRequest;
 
 class PeerVerifier final : public ExternalCertificateVerifier {
  public:
-  PeerVerifier(Identity peer, std::function<bool(const std::string&)> serial_in_use)
-      : peer_(std::move(peer)), serial_in_use_(std::move(serial_in_use)) {}
+  PeerVerifier(Identity peer, std::string serial)
+      : peer_(std::move(peer)), serial_(std::move(serial)) {}
 
   bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
               grpc::Status* status) override {
@@ -37,7 +37,7 @@ class PeerVerifier final : public ExternalCertificateVerifier {
       return Refuse(absl::StrCat("the server is ", facts->identity.ToString(), ", not ",
                                  peer_.ToString(), " of fleet ", peer_.fleet));
     }
-    if (!serial_in_use_(facts->serial)) {
+    if (facts->serial != serial_) {
       return Refuse(absl::StrCat("the certificate of ", peer_.ToString(),
                                  " is not in use any more; let it join again"));
     }
@@ -48,7 +48,7 @@ class PeerVerifier final : public ExternalCertificateVerifier {
   }
 
   const Identity peer_;
-  const std::function<bool(const std::string&)> serial_in_use_;
+  const std::string serial_;
 };
 
 }  // namespace
@@ -60,13 +60,12 @@ ClientIdentity::ClientIdentity(const std::string& folder) {
 }
 
 std::shared_ptr<grpc::ChannelCredentials> ClientIdentity::CredentialsFor(
-    const Identity& peer, std::function<bool(const std::string&)> serial_in_use) const {
+    const Identity& peer, const std::string& serial) const {
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(files_);
   options.watch_identity_key_cert_pairs();
   options.watch_root_certs();
-  options.set_certificate_verifier(
-      ExternalCertificateVerifier::Create<PeerVerifier>(peer, std::move(serial_in_use)));
+  options.set_certificate_verifier(ExternalCertificateVerifier::Create<PeerVerifier>(peer, serial));
   return grpc::experimental::TlsCredentials(options);
 }
 

@@ -3,7 +3,6 @@
 
 #include <grpcpp/security/credentials.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,12 +22,11 @@ class ClientIdentity {
   explicit ClientIdentity(const std::string& folder);
 
   // Shows this identity. Beyond the chain of trust, the server's certificate must carry exactly
-  // the identity `peer`, and `serial_in_use` must accept its serial number (lowercase hexadecimal):
-  // so a host's replaced certificate is refused although it has not expired. `serial_in_use` runs
-  // at each handshake on a thread of gRPC's; it must be quick and must not call gRPC. It is kept as
-  // long as a channel has the credentials. Calls on a refused connection end UNAVAILABLE.
-  std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(
-      const Identity& peer, std::function<bool(const std::string& serial)> serial_in_use) const;
+  // the identity `peer` and the serial number `serial` (lowercase hexadecimal): a host's replaced
+  // certificate is refused although it has not expired. Calls on a refused connection end
+  // UNAVAILABLE.
+  std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const Identity& peer,
+                                                           const std::string& serial) const;
 
  private:
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> files_;

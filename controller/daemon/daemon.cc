@@ -13,6 +13,8 @@
 #include "common/base/thread_pool.h"
 #include "common/base/ulid.h"
 #include "common/kv/sqlite_store.h"
+#include "common/kv/table.h"
+#include "common/tls/client_identity.h"
 #include "common/tls/credentials.h"
 #include "controller/api/enrollment_service.h"
 #include "controller/api/fleet_service.h"
@@ -70,14 +72,16 @@ class RunningDaemon final : public Daemon {
 
  private:
   absl::Status OpenState() {
-    MTP_ASSIGN_OR_RETURN(SecretBox box, SecretBox::Open(data_dir_ + "/master.key"));
+    MTP_ASSIGN_OR_RETURN(SecretBox box, SecretBox::OpenExisting(data_dir_ + "/master.key"));
     box_.emplace(std::move(box));
     MTP_ASSIGN_OR_RETURN(store_, kv::OpenSqliteStore(data_dir_ + "/state.db"));
     MTP_ASSIGN_OR_RETURN(Authority authority,
                          Authority::Open(data_dir_ + "/pki", settings_.fleet, *box_));
     authority_.emplace(std::move(authority));
     const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
-    return authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status();
+    MTP_RETURN_IF_ERROR(authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status());
+    identity_.emplace(IdentityFolder());
+    return absl::OkStatus();
   }
 
   absl::Status StartWork() {
@@ -91,8 +95,12 @@ class RunningDaemon final : public Daemon {
                                                    std::move(options));
     AgentSessions::Callbacks callbacks;
     callbacks.connect = [this](const std::string& host, const std::string& address) {
+      // A session is made anew when its host's certificate is replaced, so the serial of now will
+      // do.
       const tls::Identity agent{tls::Identity::Kind::kAgent, settings_.fleet, host};
-      return grpc::CreateCustomChannel(address, tls::MutualTlsClient(IdentityFolder()),
+      const auto record = kv::Table<state::v1::HostRecord>(store_.get(), "/hosts/").Get(host);
+      const std::string serial = record.ok() ? record->value.certificate_serial() : "";
+      return grpc::CreateCustomChannel(address, identity_->CredentialsFor(agent, serial),
                                        tls::PeerArguments(agent));
     };
     callbacks.on_action = [this](const std::string&, const v1::Action& action) {
@@ -202,6 +210,7 @@ class RunningDaemon final : public Daemon {
   Observations observations_;
   std::optional<SecretBox> box_;
   std::optional<Authority> authority_;
+  std::optional<tls::ClientIdentity> identity_;
   std::unique_ptr<kv::Store> store_;
   std::unique_ptr<operations::Engine> engine_;
   std::unique_ptr<AgentSessions> sessions_;
