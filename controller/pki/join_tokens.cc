@@ -1,6 +1,8 @@
 #include "controller/pki/join_tokens.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <openssl/crypto.h>
 
@@ -16,12 +18,32 @@ namespace {
 constexpr int kMaxOpenTokens = 1000;
 constexpr int kMaxAttempts = 8;
 constexpr absl::Duration kMaxLifetime = absl::Hours(24 * 7);
+// A used token stays this much longer, so that its host may repeat the request.
+constexpr absl::Duration kRepeatTime = absl::Hours(24);
+constexpr size_t kMaxAddressBytes = 256;
 
 using TokenTable = kv::Table<state::v1::JoinTokenRecord>;
 using HostTable = kv::Table<state::v1::HostRecord>;
 
 TokenTable Tokens(const kv::Store* store) { return {store, "/join-tokens/"}; }
 HostTable Hosts(const kv::Store* store) { return {store, "/hosts/"}; }
+
+// `name:port`, `10.0.0.1:7444` or `[::1]:7444`, and nothing that gRPC would take for another kind
+// of target: the controller connects to this later.
+bool IsAddress(absl::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (text.size() > kMaxAddressBytes || colon == absl::string_view::npos || colon == 0)
+    return false;
+  const absl::string_view host = text.substr(0, colon);
+  const bool bracketed = host.front() == '[' && host.back() == ']';
+  for (char c : bracketed ? host.substr(1, host.size() - 2) : host) {
+    const bool allowed = absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                         c == '-' || (bracketed && c == ':');
+    if (!allowed) return false;
+  }
+  int port = 0;
+  return absl::SimpleAtoi(text.substr(colon + 1), &port) && port > 0 && port < 65536;
+}
 
 bool EqualHashes(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
@@ -44,8 +66,7 @@ absl::Status JoinTokens::DropExpired() {
   int open = 0;
   for (const auto& row : rows) {
     const absl::Time expires = FromTimestamp(row.value.expire_time());
-    // A used token stays a day longer, so that its host may repeat the request.
-    if (expires + absl::Hours(24) < clock_->Now() && txn.deletes.size() < kv::kMaxChanges) {
+    if (expires + kRepeatTime < clock_->Now() && txn.deletes.size() < kv::kMaxChanges) {
       txn.Delete(tokens.Key(row.id));
     } else {
       ++open;
@@ -56,6 +77,17 @@ absl::Status JoinTokens::DropExpired() {
         "there are 1000 open join tokens; wait until some have expired");
   }
   return txn.deletes.empty() ? absl::OkStatus() : store_->Commit(txn).status();
+}
+
+absl::Status JoinTokens::DropOthers(const kv::Row<state::v1::JoinTokenRecord>& token,
+                                    const HostName& host, kv::Txn& txn) const {
+  const TokenTable tokens = Tokens(store_);
+  MTP_ASSIGN_OR_RETURN(const auto rows, tokens.List());
+  for (const auto& row : rows) {
+    if (txn.deletes.size() + txn.puts.size() == kv::kMaxChanges) break;
+    if (row.id != token.id && row.value.host() == host.value()) txn.Delete(tokens.Key(row.id));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<tls::JoinToken> JoinTokens::Create(const HostName& host, absl::Duration lifetime,
@@ -87,8 +119,8 @@ absl::StatusOr<tls::JoinToken> JoinTokens::Create(const HostName& host, absl::Du
 
 absl::StatusOr<v1::JoinResponse> JoinTokens::Redeem(const v1::JoinRequest& request) {
   MTP_ASSIGN_OR_RETURN(const HostName host, HostName::Parse(request.host_id()));
-  if (request.agent_address().empty() || request.agent_address().size() > 256) {
-    return absl::InvalidArgumentError("the agent's address is missing or too long");
+  if (!IsAddress(request.agent_address())) {
+    return absl::InvalidArgumentError("the agent's address must look like 10.0.0.1:7444");
   }
   MTP_ASSIGN_OR_RETURN(const std::string key_fingerprint,
                        tls::RequestKeyFingerprint(request.csr_pem()));
@@ -115,20 +147,23 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
     return absl::PermissionDeniedError(
         absl::StrCat("token is for host ", token->value.host(), ", not ", host.value()));
   }
-  if (FromTimestamp(token->value.expire_time()) < clock_->Now())
-    return absl::PermissionDeniedError("token has expired");
-  if (token->value.has_use_time() && token->value.used_for_key() != key_fingerprint) {
+  const bool repeated = token->value.has_use_time();
+  if (repeated && token->value.used_for_key() != key_fingerprint)
     return absl::PermissionDeniedError("token was used already");
-  }
+  const absl::Time end = FromTimestamp(token->value.expire_time());
+  if (clock_->Now() > (repeated ? end + kRepeatTime : end))
+    return absl::PermissionDeniedError("token has expired");
+  const HostTable hosts = Hosts(store_);
+  auto record = hosts.Get(host.value());
+  if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
+  if (repeated && !record.ok())
+    return absl::PermissionDeniedError("token was used already, and its host was removed since");
   const tls::Identity identity{tls::Identity::Kind::kAgent, authority_->fleet(), host.value()};
   MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
                        authority_->Issue(request.csr_pem(), identity, clock_->Now()));
   *token->value.mutable_use_time() = ToTimestamp(clock_->Now());
   token->value.set_used_for_key(key_fingerprint);
 
-  const HostTable hosts = Hosts(store_);
-  auto record = hosts.Get(host.value());
-  if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
   state::v1::HostRecord value = record.ok() ? record->value : state::v1::HostRecord();
   if (!record.ok()) *value.mutable_create_time() = ToTimestamp(clock_->Now());
   value.set_name(host.value());
@@ -139,6 +174,7 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
   txn.RequireRevision(hosts.Key(host.value()), record.ok() ? record->revision : 0);
   tokens.Put(txn, token->id, token->value);
   hosts.Put(txn, host.value(), value);
+  if (!repeated) MTP_RETURN_IF_ERROR(DropOthers(*token, host, txn));
   MTP_RETURN_IF_ERROR(store_->Commit(txn).status());
 
   v1::JoinResponse response;

@@ -12,6 +12,7 @@ namespace mtp {
 namespace {
 
 constexpr int kMaxSerials = 8;
+constexpr size_t kMaxOperators = 1000;
 
 using OperatorTable = kv::Table<state::v1::OperatorRecord>;
 
@@ -53,6 +54,8 @@ absl::StatusOr<v1::AddOperatorResponse> Operators::Add(const OperatorName& name,
   auto set = store_->Get(kSetKey);
   auto known = table.Get(name.value());
   if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
+  if (!known.ok() && store_->List(table.prefix()).size() >= kMaxOperators)
+    return absl::ResourceExhaustedError("there are 1000 operators; remove one first");
   state::v1::OperatorRecord record = known.ok() ? known->value : state::v1::OperatorRecord();
   if (record.role() == v1::ROLE_ADMIN && role != v1::ROLE_ADMIN)
     MTP_RETURN_IF_ERROR(KeepAnAdmin(name.value()));

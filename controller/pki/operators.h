@@ -21,7 +21,8 @@ class Operators {
 
   // Signs a certificate for the request's key and adds it to the operator's, who gets `role` (also
   // when known before). INVALID_ARGUMENT for a bad request or no role; FAILED_PRECONDITION when it
-  // would leave no admin.
+  // would leave no admin; RESOURCE_EXHAUSTED for the 1001st operator; ABORTED when another change
+  // came in between.
   absl::StatusOr<v1::AddOperatorResponse> Add(const OperatorName& name, v1::Role role,
                                               const std::string& csr_pem);
   // NOT_FOUND; FAILED_PRECONDITION for the last admin.
