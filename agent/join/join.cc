@@ -55,6 +55,11 @@ absl::StatusOr<JoinResult> Join(const tls::JoinToken& token, const std::string& 
   const grpc::Status status = stub->Join(&context, request, &response);
   WipeString(request.mutable_token_secret());
   if (!status.ok()) return Annotate(FromGrpc(status), absl::StrCat("join at ", token.address));
+  // What is written is what will be trusted from now on: the authority that the token named.
+  if (response.ca_pem() != authority_pem) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the controller at ", token.address, " answered with another authority than its own"));
+  }
   MTP_RETURN_IF_ERROR(tls::WriteIdentity(identity_folder, SecretString(),
                                          response.certificate_pem(), response.ca_pem()));
   return JoinResult{token.host, response.fleet()};

@@ -6,6 +6,7 @@
 
 #include "common/base/timestamps.h"
 #include "common/base/ulid.h"
+#include "common/base/utf8.h"
 #include "common/kv/table.h"
 #include "controller/api/pages.h"
 #include "mtp/state/v1/state.pb.h"
@@ -44,9 +45,12 @@ absl::Status AuditLog::Record(v1::AuditEntry entry) {
   if (skipped_ > 0) {
     entry.set_message(
         absl::StrCat(entry.message(), " (", skipped_, " more refusals of strangers before)"));
-    skipped_ = 0;
   }
-  if (entry.message().size() > kMaxMessageBytes) entry.mutable_message()->resize(kMaxMessageBytes);
+  // Sentences may quote what a caller sent. An entry that is not UTF-8 could never be read again.
+  for (std::string* text : {entry.mutable_actor(), entry.mutable_method(), entry.mutable_target(),
+                            entry.mutable_message(), entry.mutable_peer()}) {
+    *text = ValidUtf8(*text, kMaxMessageBytes);
+  }
   *entry.mutable_time() = ToTimestamp(clock_->Now());
   state::v1::AuditRecord record;
   *record.mutable_entry() = std::move(entry);
@@ -62,6 +66,7 @@ absl::Status AuditLog::Record(v1::AuditEntry entry) {
   auto revision = store_->Commit(txn);
   if (!revision.ok()) return revision.status();
   count_ += 1 - dropped;
+  skipped_ = 0;
   return absl::OkStatus();
 }
 

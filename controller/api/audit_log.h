@@ -20,7 +20,8 @@ class AuditLog {
 
   // Sets the entry's time and keeps it. Refusals of anonymous callers are kept at most 60 a minute,
   // so that a flood cannot push the rest out; the others are only counted in the next one's
-  // message.
+  // message. Texts are made valid UTF-8 of at most 1000 bytes. The store's error when it could not
+  // be kept (RESOURCE_EXHAUSTED: the disk is full): the caller must not report success then.
   absl::Status Record(v1::AuditEntry entry);
   // Newest first. INVALID_ARGUMENT for a malformed token.
   absl::StatusOr<v1::ListAuditEntriesResponse> List(

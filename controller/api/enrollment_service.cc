@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kMaxRefusalsPerMinute = 10;
 constexpr size_t kMaxAddresses = 10'000;
+constexpr int kMaxInFlight = 32;
 
 }  // namespace
 
@@ -26,8 +27,22 @@ grpc::ServerUnaryReactor* EnrollmentServiceImpl::Join(grpc::CallbackServerContex
                                                       const v1::JoinRequest* request,
                                                       v1::JoinResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  executor_->Post([this, address = tls::PeerAddress(context->peer()), request, response, reactor] {
-    reactor->Finish(ToGrpc(Handle(address, *request, response)));
+  std::string address = tls::PeerAddress(context->peer());
+  if (TooManyRefusals(address)) {
+    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+        "too many refused attempts from this address; wait a minute")));
+    return reactor;
+  }
+  if (in_flight_.fetch_add(1) >= kMaxInFlight) {
+    in_flight_.fetch_sub(1);
+    reactor->Finish(
+        ToGrpc(absl::ResourceExhaustedError("too many hosts join at this moment; try again soon")));
+    return reactor;
+  }
+  executor_->Post([this, address = std::move(address), request, response, reactor] {
+    const absl::Status outcome = Handle(address, *request, response);
+    in_flight_.fetch_sub(1);
+    reactor->Finish(ToGrpc(outcome));
   });
   return reactor;
 }
@@ -35,10 +50,6 @@ grpc::ServerUnaryReactor* EnrollmentServiceImpl::Join(grpc::CallbackServerContex
 absl::Status EnrollmentServiceImpl::Handle(const std::string& address,
                                            const v1::JoinRequest& request,
                                            v1::JoinResponse* response) {
-  if (TooManyRefusals(address)) {
-    return absl::ResourceExhaustedError(
-        "too many refused attempts from this address; wait a minute");
-  }
   auto joined = tokens_->Redeem(request);
   const bool named = HostName::Parse(request.host_id()).ok();
   v1::AuditEntry entry;

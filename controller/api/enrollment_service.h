@@ -3,6 +3,7 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -14,6 +15,9 @@
 
 namespace mtp {
 
+// Anybody may connect here, so all that a stranger can make it do is bounded: 32 requests at a
+// time, 10 refusals a minute from one address (then RESOURCE_EXHAUSTED, before anything is read or
+// written). A refused caller hears one sentence for all reasons; the audit log has the true one.
 // Thread-safe. The arguments must outlive it.
 class EnrollmentServiceImpl final : public v1::EnrollmentService::CallbackService {
  public:
@@ -34,6 +38,7 @@ class EnrollmentServiceImpl final : public v1::EnrollmentService::CallbackServic
   AuditLog* const audit_;
   const Clock* const clock_;
   Executor* const executor_;
+  std::atomic<int> in_flight_{0};
   absl::Mutex mutex_;
   absl::Duration minute_began_ ABSL_GUARDED_BY(mutex_);
   // Of the current minute; at most 10,000 addresses.

@@ -2,44 +2,47 @@
 
 namespace mtp {
 
-const std::vector<MethodRule>& AllRules() {
-  static const auto* const rules = new std::vector<MethodRule>{
-      {"mtp.v1.TenantService/GetTenant", v1::ROLE_VIEWER, false},
-      {"mtp.v1.TenantService/ListTenants", v1::ROLE_VIEWER, false},
-      {"mtp.v1.TenantService/ProvisionTenant", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.TenantService/RemoveTenant", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.TenantService/StartTenant", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.TenantService/StopTenant", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.TenantService/RestartTenant", v1::ROLE_OPERATOR, true},
-      // Logs hold what a client wrote, and commands and gateway calls can change a tenant: not for
-      // viewers.
-      {"mtp.v1.TenantService/StreamTenantLogs", v1::ROLE_OPERATOR, false},
-      {"mtp.v1.TenantService/ExecTenant", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.TenantService/CallTenantGateway", v1::ROLE_OPERATOR, true},
+namespace {
 
-      {"mtp.v1.HostService/GetHost", v1::ROLE_VIEWER, false},
-      {"mtp.v1.HostService/ListHosts", v1::ROLE_VIEWER, false},
-      {"mtp.v1.HostService/CordonHost", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.HostService/UncordonHost", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.HostService/SetHostLabels", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.HostService/RemoveHost", v1::ROLE_ADMIN, true},
-      {"mtp.v1.HostService/CreateJoinToken", v1::ROLE_ADMIN, true},
+constexpr MethodRule kRules[] = {
+    {"mtp.v1.TenantService/GetTenant", v1::ROLE_VIEWER, false},
+    {"mtp.v1.TenantService/ListTenants", v1::ROLE_VIEWER, false},
+    {"mtp.v1.TenantService/ProvisionTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/RemoveTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/StartTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/StopTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/RestartTenant", v1::ROLE_OPERATOR, true},
+    // Logs hold what a client wrote, and commands and gateway calls can change a tenant: not for
+    // viewers.
+    {"mtp.v1.TenantService/StreamTenantLogs", v1::ROLE_OPERATOR, false},
+    {"mtp.v1.TenantService/ExecTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/CallTenantGateway", v1::ROLE_OPERATOR, true},
 
-      {"mtp.v1.OperationService/GetOperation", v1::ROLE_VIEWER, false},
-      {"mtp.v1.OperationService/ListOperations", v1::ROLE_VIEWER, false},
-      {"mtp.v1.OperationService/CancelOperation", v1::ROLE_OPERATOR, true},
-      {"mtp.v1.OperationService/WatchOperation", v1::ROLE_VIEWER, false},
+    {"mtp.v1.HostService/GetHost", v1::ROLE_VIEWER, false},
+    {"mtp.v1.HostService/ListHosts", v1::ROLE_VIEWER, false},
+    {"mtp.v1.HostService/CordonHost", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.HostService/UncordonHost", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.HostService/SetHostLabels", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.HostService/RemoveHost", v1::ROLE_ADMIN, true},
+    {"mtp.v1.HostService/CreateJoinToken", v1::ROLE_ADMIN, true},
 
-      {"mtp.v1.FleetService/GetFleetStatus", v1::ROLE_VIEWER, false},
-      {"mtp.v1.FleetService/WatchFleetStatus", v1::ROLE_VIEWER, false},
-      {"mtp.v1.FleetService/GetCapacity", v1::ROLE_VIEWER, false},
-      {"mtp.v1.FleetService/ListAuditEntries", v1::ROLE_ADMIN, false},
-      {"mtp.v1.FleetService/ListOperators", v1::ROLE_ADMIN, false},
-      {"mtp.v1.FleetService/AddOperator", v1::ROLE_ADMIN, true},
-      {"mtp.v1.FleetService/RemoveOperator", v1::ROLE_ADMIN, true},
-  };
-  return *rules;
-}
+    {"mtp.v1.OperationService/GetOperation", v1::ROLE_VIEWER, false},
+    {"mtp.v1.OperationService/ListOperations", v1::ROLE_VIEWER, false},
+    {"mtp.v1.OperationService/CancelOperation", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.OperationService/WatchOperation", v1::ROLE_VIEWER, false},
+
+    {"mtp.v1.FleetService/GetFleetStatus", v1::ROLE_VIEWER, false},
+    {"mtp.v1.FleetService/WatchFleetStatus", v1::ROLE_VIEWER, false},
+    {"mtp.v1.FleetService/GetCapacity", v1::ROLE_VIEWER, false},
+    {"mtp.v1.FleetService/ListAuditEntries", v1::ROLE_ADMIN, false},
+    {"mtp.v1.FleetService/ListOperators", v1::ROLE_ADMIN, false},
+    {"mtp.v1.FleetService/AddOperator", v1::ROLE_ADMIN, true},
+    {"mtp.v1.FleetService/RemoveOperator", v1::ROLE_ADMIN, true},
+};
+
+}  // namespace
+
+absl::Span<const MethodRule> AllRules() { return kRules; }
 
 std::optional<MethodRule> FindRule(absl::string_view method) {
   for (const MethodRule& rule : AllRules()) {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <absl/strings/string_view.h>
+#include <absl/types/span.h>
 
 #include <optional>
-#include <vector>
 
 #include "mtp/v1/fleet.pb.h"
 
@@ -22,6 +22,6 @@ struct MethodRule {
 
 // Nothing when the method is not in the table.
 std::optional<MethodRule> FindRule(absl::string_view method);
-const std::vector<MethodRule>& AllRules();
+absl::Span<const MethodRule> AllRules();
 
 }  // namespace mtp
