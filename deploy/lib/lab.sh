@@ -252,6 +252,15 @@ _remove_rules() {
   done
 }
 
+# An image's layers are tens of thousands of files, which one rm removes one after another: minutes on
+# a slow disk. Below this depth are the parts of single packages.
+_remove_tree() {
+  [ -d "$1" ] || return 0
+  find "$1" -xdev -mindepth 7 -maxdepth 7 -print0 2>/dev/null |
+    xargs -0 -r -n 16 -P 8 rm -rf --one-file-system 2>/dev/null || true
+  rm -rf --one-file-system "$1"
+}
+
 lab_host_down() {
   local name=$1 engine
   engine=$(lab_docker_host "$name")
@@ -265,12 +274,19 @@ lab_host_down() {
   _unmount_below "$LAB_FOLDER/hosts/$name"
   ip link delete "$LAB_ID-$name" 2>/dev/null || true
   [ ! -e "/var/run/netns/$(lab_netns "$name")" ] || ip netns delete "$(lab_netns "$name")"
-  rm -rf --one-file-system "$LAB_FOLDER/hosts/$name" "${LAB_RUN:?}/$name"
+  rm -rf --one-file-system "${LAB_RUN:?}/$name"
 }
 
 lab_down() {
   local name
   for name in $(lab_hosts); do lab_host_down "$name"; done
+  local jobs=()
+  for name in $(lab_hosts); do
+    _remove_tree "$LAB_FOLDER/hosts/$name" &
+    jobs+=($!)
+  done
+  # By their ids: the caller may have other jobs.
+  [ ${#jobs[@]} -eq 0 ] || wait "${jobs[@]}"
   _remove_rules
   ip link delete "$LAB_BRIDGE" 2>/dev/null || true
   if [ -s "$LAB_FOLDER/ip_forward" ]; then cat "$LAB_FOLDER/ip_forward" >/proc/sys/net/ipv4/ip_forward; fi
