@@ -54,7 +54,9 @@ absl::StatusOr<int> Change(Invocation& invocation, const ChangeOptions& options,
         std::string text =
             absl::StrCat(Paint(tenant, Tone::kStrong, invocation.colour()), " is ", done, " after ",
                          HumanDuration(Elapsed(operation, invocation.now())), "\n");
-        for (const auto& [key, value] : LabelsJson(operation.result()).items()) {
+        // Named: a temporary would be gone before the first turn of the loop.
+        const auto results = LabelsJson(operation.result());
+        for (const auto& [key, value] : results.items()) {
           absl::StrAppend(&text, "  ", Visible(key), " ",
                           Visible(value.template get<std::string>()), "\n");
         }

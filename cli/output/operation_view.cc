@@ -142,7 +142,9 @@ std::string OperationDetails(const v1::Operation& operation, absl::Time now, int
   line("request", operation.request_id());
   line("message", operation.message());
   if (operation.has_error()) line("error", operation.error().message(), Tone::kBad);
-  for (const auto& [key, value] : LabelsJson(operation.result()).items()) {
+  // Named: a temporary would be gone before the first turn of the loop.
+  const auto results = LabelsJson(operation.result());
+  for (const auto& [key, value] : results.items()) {
     line(key, value.get<std::string>());
   }
   if (operation.steps().empty()) return text;
