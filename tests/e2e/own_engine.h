@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,9 @@ class OwnEngine {
   ~OwnEngine() {
     Docker("ps -aq | xargs -r docker -H " + host() + " rm -f");
     End(SIGTERM);
+    // dockerd mounts its data folder on itself and leaves that behind when it was once killed.
+    while (umount2((folder_ / "data").c_str(), MNT_DETACH) == 0) {
+    }
   }
 
   std::string socket() const { return folder_ / "docker.sock"; }
