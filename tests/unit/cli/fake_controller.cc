@@ -108,7 +108,7 @@ grpc::Status FakeController::GetFleetStatus(Context*, const v1::GetFleetStatusRe
                                             v1::FleetStatus* status) {
   absl::MutexLock lock(&mutex_);
   *status = fleet;
-  return Next();
+  return Answer();
 }
 
 grpc::Status FakeController::AddOperator(Context*, const v1::AddOperatorRequest* request,
