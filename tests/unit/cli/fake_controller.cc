@@ -140,7 +140,7 @@ grpc::Status FakeController::WatchOperation(Context* context, const v1::WatchOpe
 v1::Operation MakeOperation(const std::string& kind, const std::string& target,
                             v1::OperationState state) {
   v1::Operation operation;
-  operation.set_name("operations/01KDVTQS0000000000000000AA");
+  operation.set_name("operations/01ARZ3NDEKTSV4RRFFQ69G5FAV");
   operation.set_kind(kind);
   operation.set_target(target);
   operation.set_state(state);
