@@ -4,7 +4,7 @@ namespace mtp::simulation {
 
 using testing::CommitFault;
 
-ControllerProcess::ControllerProcess(const ProcessWorld& world, const std::vector<KindPlan>& kinds,
+ControllerProcess::ControllerProcess(const ProcessWorld& world, const MakeKinds& make_kinds,
                                      std::function<void()> on_death)
     : world_(world),
       store_(world.disk),
@@ -35,11 +35,28 @@ ControllerProcess::ControllerProcess(const ProcessWorld& world, const std::vecto
   steps.faults = world_.faults;
   steps.plant = world_.plant;
   steps.judge = world_.judge;
-  for (const KindPlan& kind : kinds) engine_->Register(MakeKind(kind, steps));
+  for (operations::Kind& kind : make_kinds(steps)) {
+    ShowToJudge(kind);
+    engine_->Register(std::move(kind));
+  }
   world_.trace->Add("controller begins");
   world_.judge->OnDisturbance();
   const absl::Status status = engine_->Start();
   if (!status.ok()) world_.judge->Violation(std::string(status.message()));
+}
+
+void ControllerProcess::ShowToJudge(operations::Kind& kind) const {
+  for (operations::Step& step : kind.steps) {
+    const auto watched = [judge = world_.judge, alive = alive_, name = step.name](auto act,
+                                                                                  bool undo) {
+      return [=](operations::StepContext& context) {
+        if (*alive) judge->OnStepRun(context, name, undo);
+        return act(context);
+      };
+    };
+    step.run = watched(step.run, false);
+    if (step.compensate) step.compensate = watched(step.compensate, true);
+  }
 }
 
 CommitFault ControllerProcess::ChooseFault() {

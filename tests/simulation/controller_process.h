@@ -29,11 +29,15 @@ struct ProcessWorld {
 
 class ControllerProcess {
  public:
+  // Makes the operation kinds over what a living process reaches.
+  using MakeKinds = std::function<std::vector<operations::Kind>(const StepWorld&)>;
+
   // `on_death` is called once, from inside of what the process was doing: destroy it only later.
-  ControllerProcess(const ProcessWorld& world, const std::vector<KindPlan>& kinds,
+  ControllerProcess(const ProcessWorld& world, const MakeKinds& make_kinds,
                     std::function<void()> on_death);
 
   operations::Engine& engine() { return *engine_; }
+  kv::Store* store() { return &store_; }
   bool alive() const { return !store_.crashed(); }
   // From outside: kill -9.
   void Kill() { store_.Crash(); }
@@ -80,6 +84,8 @@ class ControllerProcess {
   };
 
   testing::CommitFault ChooseFault();
+  // The judge sees each step before it acts.
+  void ShowToJudge(operations::Kind& kind) const;
 
   const ProcessWorld world_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -29,6 +29,13 @@ bool EndsOperation(kv::Txn& txn) {
   return ends;
 }
 
+void DropDeletes(kv::Txn& txn, absl::string_view prefix) {
+  txn.deletes.erase(
+      std::remove_if(txn.deletes.begin(), txn.deletes.end(),
+                     [&](const std::string& key) { return absl::StartsWith(key, prefix); }),
+      txn.deletes.end());
+}
+
 template <typename Predicate>
 void DropPuts(kv::Txn& txn, Predicate predicate) {
   txn.puts.erase(std::remove_if(txn.puts.begin(), txn.puts.end(),
@@ -53,6 +60,11 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants() {
       {"facts-dropped", Plant::kFactsDropped},
       {"key-shared", Plant::kKeyShared},
       {"end-rewritten", Plant::kEndRewritten},
+      {"reservation-dropped", Plant::kReservationDropped},
+      {"claim-kept", Plant::kClaimKept},
+      {"epoch-reused", Plant::kEpochReused},
+      {"remove-ignored", Plant::kRemoveIgnored},
+      {"spec-rewritten", Plant::kSpecRewritten},
   };
   return *plants;
 }
@@ -74,10 +86,7 @@ void TamperWith(Plant plant, kv::Txn& txn) {
       return;
     case Plant::kLockKept:
       if (!EndsOperation(txn)) return;
-      txn.deletes.erase(
-          std::remove_if(txn.deletes.begin(), txn.deletes.end(),
-                         [](const std::string& key) { return absl::StartsWith(key, "/locks/"); }),
-          txn.deletes.end());
+      DropDeletes(txn, "/locks/");
       return;
     case Plant::kRequestForgotten:
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/requests/"); });
@@ -92,8 +101,27 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kFactsDropped:
       ChangeOperation(txn, [](state::v1::OperationRecord& record) { record.clear_facts(); });
       return;
+    case Plant::kReservationDropped:
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/allocations/"); });
+      return;
+    case Plant::kClaimKept:
+      DropDeletes(txn, "/bots/");
+      return;
+    case Plant::kEpochReused:
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/epochs/"); });
+      return;
+    case Plant::kSpecRewritten:
+      for (auto& [key, value] : txn.puts) {
+        if (!absl::StartsWith(key, "/tenants/")) continue;
+        state::v1::TenantRecord record;
+        record.ParseFromString(value);
+        if (!record.provisioned()) continue;
+        record.mutable_spec()->set_memory_reservation_mib(1);
+        value = record.SerializeAsString();
+      }
+      return;
     case Plant::kEndRewritten:
-      return;  // done by a task of its own
+    case Plant::kRemoveIgnored:
     case Plant::kNone:
     case Plant::kWakeLost:
     case Plant::kActionStartedTwice:

@@ -23,6 +23,11 @@ enum class Plant {
   kFactsDropped,        // facts are not persisted
   kKeyShared,           // actions are keyed by the step alone
   kEndRewritten,        // an ended operation is changed again
+  kReservationDropped,  // a placement does not reserve
+  kClaimKept,           // the bot of a removed tenant stays claimed
+  kEpochReused,         // epochs do not survive the tenant
+  kRemoveIgnored,       // an agent says that it removed the container and did not
+  kSpecRewritten,       // the system changes what the operator asked for
 };
 
 // Name on the command line; `none` first.

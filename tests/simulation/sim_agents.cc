@@ -67,6 +67,8 @@ absl::StatusOr<v1::Action> SimAgents::Begin(const std::string& name, Host& host,
   }
   action.left = absl::Milliseconds(50) * static_cast<int64_t>(uint64_t{1} << random_->Below(12));
   StartTimer(name, host, action);
+  // It may have acted already when it fails, is cancelled or its agent dies.
+  if (random_->Chance(500)) Affect(name, action, v1::ACTION_STATE_RUNNING);
   return as_begun;
 }
 
@@ -85,7 +87,7 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
   if (host.life != life || action.life != life) return;
   if (action.action.state() != v1::ACTION_STATE_RUNNING) return;
   host.busy.erase(action.action.tenant());
-  if (action.cancel) {
+  if (action.cancel && random_->Chance(800)) {
     action.action.set_state(v1::ACTION_STATE_CANCELLED);
     *action.action.mutable_error() = ToError(absl::CancelledError("cancelled"));
   } else if (action.fails) {
@@ -96,8 +98,24 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
     ++effects_[key];
     order_.push_back(key);
   }
+  Affect(name, action, action.action.state());
   trace_->Add("agent ", name, " ends ", key, " ", static_cast<int>(action.action.state()));
   Tell(host, action.action);
+}
+
+void SimAgents::Affect(const std::string& name, const SimAction& action, v1::ActionState state) {
+  if (!on_effect) return;
+  v1::EnsureActionRequest request;
+  request.ParseFromString(action.request);
+  on_effect(name, request, state);
+}
+
+void SimAgents::TellReachable(const std::string& name, absl::Duration away) {
+  if (!on_reachable) return;
+  on_reachable(name, false);
+  executor_->PostAfter(away, [this, name] {
+    if (Reachable(hosts_.at(name))) on_reachable(name, true);
+  });
 }
 
 void SimAgents::Tell(const Host& host, const v1::Action& action) {
@@ -124,6 +142,7 @@ absl::StatusOr<v1::Action> SimAgents::CancelAction(const std::string& host,
 void SimAgents::Cut(const std::string& host, absl::Duration duration) {
   hosts_.at(host).cut_until = clock_->Monotonic() + duration;
   trace_->Add("cut ", host);
+  TellReachable(host, duration);
 }
 
 void SimAgents::Kill(const std::string& host, absl::Duration duration) {
@@ -132,6 +151,7 @@ void SimAgents::Kill(const std::string& host, absl::Duration duration) {
   trace_->Add("kill ", host);
   ++at.life;
   at.dead_until = clock_->Monotonic() + duration;
+  TellReachable(host, duration);
   executor_->PostAfter(duration, [this, host, life = at.life] {
     Host& back = hosts_.at(host);
     if (back.life != life) return;

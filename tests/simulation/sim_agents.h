@@ -39,6 +39,14 @@ class SimAgents final : public AgentDirectory {
   // Where action ends arrive; may be called from inside EnsureAction. Null while nobody listens.
   std::function<void(const v1::Action&)> on_action;
 
+  // What an action does to its host's engine: called when it ends, with its end, or half-way,
+  // RUNNING. Null for none.
+  std::function<void(const std::string& host, const v1::EnsureActionRequest&, v1::ActionState)>
+      on_effect;
+  // A host was cut off, or can be reached again. Null for none.
+  std::function<void(const std::string& host, bool reachable)> on_reachable;
+  bool IsReachable(const std::string& host) const { return Reachable(hosts_.at(host)); }
+
   // Faults of a host, for a while.
   void Cut(const std::string& host, absl::Duration duration);
   void Kill(const std::string& host, absl::Duration duration);
@@ -71,6 +79,8 @@ class SimAgents final : public AgentDirectory {
   bool Reachable(const Host& host) const;
   absl::StatusOr<v1::Action> Begin(const std::string& name, Host& host,
                                    const v1::EnsureActionRequest& request);
+  void Affect(const std::string& name, const SimAction& action, v1::ActionState state);
+  void TellReachable(const std::string& name, absl::Duration away);
   void StartTimer(const std::string& name, Host& host, SimAction& action);
   void Finish(const std::string& name, const std::string& key, uint64_t life);
   void Tell(const Host& host, const v1::Action& action);

@@ -1,4 +1,5 @@
-// One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread.
+// One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread. Odd seeds put
+// made-up operation kinds under the engine, even ones the real kinds of tenants.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,6 @@ class WorkStep {
   WorkStep(StepPlan plan, StepWorld world) : plan_(std::move(plan)), world_(std::move(world)) {}
 
   StepResult Run(StepContext& context) const {
-    if (world_.alive()) world_.judge->OnStepRun(context, plan_.name, /*undo=*/false);
     if (world_.random->Chance(world_.faults->retrying_step)) {
       return StepResult::Retry(absl::UnavailableError("a fault that passes"));
     }
@@ -69,7 +68,6 @@ class WorkStep {
   }
 
   StepResult Undo(StepContext& context) const {
-    if (world_.alive()) world_.judge->OnStepRun(context, plan_.name, /*undo=*/true);
     switch (plan_.nature) {
       case StepPlan::Nature::kAction: {
         const std::string forward = absl::StrCat(IdOf(context), "/", plan_.name);

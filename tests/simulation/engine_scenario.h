@@ -1,0 +1,26 @@
+// The operations engine under kinds of operations that the seed makes up.
+#pragma once
+
+#include "tests/simulation/scenario.h"
+#include "tests/simulation/work_kinds.h"
+
+namespace mtp::simulation {
+
+class EngineScenario final : public Scenario {
+ public:
+  EngineScenario(uint64_t seed, Plant plant, bool keep_trace)
+      : Scenario(seed, plant, keep_trace),
+        kinds_(DrawKinds(random_)),
+        target_count_(1 + random_.Below(6)) {}
+
+ private:
+  std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
+  Wish NewWish() override;
+  void OnWishAnswered() override;
+  void Conclude() override { judge_.Conclude(kinds_, agents_); }
+
+  const std::vector<KindPlan> kinds_;
+  const uint64_t target_count_;
+};
+
+}  // namespace mtp::simulation

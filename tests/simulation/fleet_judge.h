@@ -1,0 +1,53 @@
+// What must never be of tenants and hosts, judged by what the simulated engines run and by every
+// revision of the store.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "controller/state/tables.h"
+#include "tests/simulation/judge.h"
+#include "tests/simulation/plants.h"
+#include "tests/simulation/sim_agents.h"
+
+namespace mtp::simulation {
+
+class FleetJudge {
+ public:
+  FleetJudge(kv::Store* disk, Judge* judge, const SimAgents* agents, Plant plant);
+
+  void SetRoom(std::map<std::string, int64_t> allocatable_mib) {
+    allocatable_mib_ = std::move(allocatable_mib);
+  }
+  // What an action did to its host's engine; RUNNING when it is half-way.
+  void OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
+                v1::ActionState state);
+  // Once everything has settled: no orphans, no leftovers, each tenant as it was last asked to be.
+  void Conclude();
+
+ private:
+  struct Container {
+    bool running = false;
+    std::string bot_token;
+  };
+
+  void OnEvents(const std::vector<kv::Event>& events);
+  void CheckAllocations(const std::string& host);
+  void CheckTenant(const std::string& name, const std::string& value);
+  void CheckRunning(const std::string& tenant);
+  void ConcludeTenants();
+  void ConcludeClaims();
+  void ConcludeRunning();
+
+  const Tables tables_;
+  Judge* const judge_;
+  const SimAgents* const agents_;
+  const Plant plant_;
+  std::map<std::string, int64_t> allocatable_mib_;
+  std::map<std::string, std::map<std::string, Container>> engines_;  // host, tenant
+  std::map<std::string, int64_t> epochs_;                            // highest of each name
+  std::map<std::string, state::v1::TenantRecord> tenants_;           // as last seen
+  std::unique_ptr<kv::Watch> watch_;
+};
+
+}  // namespace mtp::simulation

@@ -1,0 +1,70 @@
+// What all simulated worlds share: virtual time, a controller that dies and comes back, agents
+// behind a network, callers that ask until they are answered, a phase of faults and then quiet in
+// which everything has to settle.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/kv/sqlite_store.h"
+#include "tests/simulation/controller_process.h"
+#include "tests/simulation/judge.h"
+#include "tests/simulation/simulation.h"
+
+namespace mtp::simulation {
+
+class Scenario {
+ public:
+  Scenario(uint64_t seed, Plant plant, bool keep_trace);
+  virtual ~Scenario() = default;
+
+  SeedResult Run();
+
+ protected:
+  // One caller's wish, as a request that is sent again unchanged until it has an answer.
+  struct Wish {
+    std::string request_id;
+    std::function<absl::StatusOr<v1::Operation>()> ask;
+    // A refusal by a rule is an answer too; some callers insist.
+    std::function<bool(const absl::Status&)> is_refusal;
+  };
+
+  virtual std::vector<operations::Kind> MakeKinds(const StepWorld& steps) = 0;
+  virtual Wish NewWish() = 0;
+  // A new controller process has begun.
+  virtual void OnBoot() {}
+  virtual void OnWishAnswered() {}
+  virtual void Conclude() = 0;
+
+  bool ControllerLives() const { return controller_ != nullptr && controller_->alive(); }
+  std::string NextRequestId() { return absl::StrCat("request-", next_request_++); }
+  void Wake(const std::string& operation_id);
+  absl::Duration Within(absl::Duration most);
+
+  testing::SimClock clock_;
+  testing::SeededRandom random_;
+  testing::SimExecutor executor_;
+  Trace trace_;
+  const Plant plant_;
+  FaultPlan faults_;
+  const std::unique_ptr<kv::Store> disk_ = kv::NewMemoryStore();
+  SimAgents agents_;
+  Judge judge_;
+  bool quiet_ = false;
+  // Last: it ends before what it uses.
+  std::unique_ptr<ControllerProcess> controller_;
+
+ private:
+  void Boot();
+  void RunFor(absl::Duration duration);
+  void Send(const Wish& wish);
+  void OnAction(const v1::Action& action);
+  void EveryMinute();
+
+  int next_request_ = 0;
+  int deaths_ = 0;
+  int tasks_ = 0;
+};
+
+}  // namespace mtp::simulation
