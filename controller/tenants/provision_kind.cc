@@ -78,7 +78,7 @@ operations::Kind ProvisionKind(TenantClients clients) {
   kind.name = "provision";
   kind.steps.push_back({"reserve", [](StepContext&) { return StepResult::Done(); },
                         [clients](StepContext& context) { return Release(clients, context); },
-                        true});
+                        false});
   kind.steps.push_back(
       {"start-container", [clients](StepContext& context) { return Apply(clients, context); },
        [clients](StepContext& context) { return TakeOffHost(clients, context); }, true});
