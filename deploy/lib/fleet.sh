@@ -18,7 +18,9 @@ fleet_use() {
   OPERATOR=${SUDO_USER:-root}
   CONTEXT=quickstart
   [ "$fleet_dir" = /var/lib/mtp-quickstart ] || CONTEXT=quickstart-$LAB_ID
-  OPERATOR_HOME=$(getent passwd "$OPERATOR" | cut -d : -f 6)
+  # Behind sudo HOME may be anybody's; without it, it is the caller's own word.
+  OPERATOR_HOME=$HOME
+  [ -z "${SUDO_USER:-}" ] || OPERATOR_HOME=$(getent passwd "$OPERATOR" | cut -d : -f 6)
   TELEGRAM_API='' ANTHROPIC_API='' OPENCLAW_IMAGE=''
   # shellcheck disable=SC1091
   [ ! -s "$fleet_dir/settings" ] || . "$fleet_dir/settings"
