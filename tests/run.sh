@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `unit` and `simulation`.
 #
-#   tests/run.sh                 unit, simulation and stand-ins
+#   tests/run.sh                 all: unit, simulation, stand-ins, a whole fleet on two real engines
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
@@ -56,6 +56,7 @@ case ${1:-all} in
     run_unit
     run_simulation --seeds 500
     run_standins
+    run_fleet
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;
