@@ -15,8 +15,6 @@ namespace {
 
 constexpr absl::Duration kGatewayTimeout = absl::Seconds(60);
 
-std::string ShortOperation(const v1::Operation& operation) { return operation.name(); }
-
 }  // namespace
 
 TenantServiceImpl::TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
@@ -101,65 +99,50 @@ grpc::ServerUnaryReactor* TenantServiceImpl::ProvisionTenant(
         if (TenantName::Parse(r.tenant_id()).ok()) note.target = "tenants/" + r.tenant_id();
         if (r.validate_only()) note.message = "dry run";
         MTP_RETURN_IF_ERROR(Fill(tenants_->Provision(caller.Name(), r), out));
-        note.operation = ShortOperation(out->operation());
+        note.operation = out->operation().name();
         return absl::OkStatus();
+      });
+}
+
+template <typename Request>
+grpc::ServerUnaryReactor* TenantServiceImpl::Change(
+    grpc::CallbackServerContext* context, const char* method, const Request* request,
+    v1::Operation* response,
+    absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&)) {
+  return gate_->Unary<Request, v1::Operation>(
+      context, method, request, response,
+      [this, change](const Caller& caller, const Request& r, v1::Operation* out, AuditNote& note) {
+        // A bad name is not repeated in the log: it may be anything.
+        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
+        const absl::Status status = Fill((tenants_->*change)(caller.Name(), r), out);
+        note.operation = out->name();
+        return status;
       });
 }
 
 grpc::ServerUnaryReactor* TenantServiceImpl::RemoveTenant(grpc::CallbackServerContext* context,
                                                           const v1::RemoveTenantRequest* request,
                                                           v1::Operation* response) {
-  return gate_->Unary<v1::RemoveTenantRequest, v1::Operation>(
-      context, "mtp.v1.TenantService/RemoveTenant", request, response,
-      [this](const Caller& caller, const v1::RemoveTenantRequest& r, v1::Operation* out,
-             AuditNote& note) {
-        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
-        const absl::Status status = Fill(tenants_->Remove(caller.Name(), r), out);
-        note.operation = ShortOperation(*out);
-        return status;
-      });
+  return Change(context, "mtp.v1.TenantService/RemoveTenant", request, response, &Tenants::Remove);
 }
 
 grpc::ServerUnaryReactor* TenantServiceImpl::StartTenant(grpc::CallbackServerContext* context,
                                                          const v1::StartTenantRequest* request,
                                                          v1::Operation* response) {
-  return gate_->Unary<v1::StartTenantRequest, v1::Operation>(
-      context, "mtp.v1.TenantService/StartTenant", request, response,
-      [this](const Caller& caller, const v1::StartTenantRequest& r, v1::Operation* out,
-             AuditNote& note) {
-        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
-        const absl::Status status = Fill(tenants_->Start(caller.Name(), r), out);
-        note.operation = ShortOperation(*out);
-        return status;
-      });
+  return Change(context, "mtp.v1.TenantService/StartTenant", request, response, &Tenants::Start);
 }
 
 grpc::ServerUnaryReactor* TenantServiceImpl::StopTenant(grpc::CallbackServerContext* context,
                                                         const v1::StopTenantRequest* request,
                                                         v1::Operation* response) {
-  return gate_->Unary<v1::StopTenantRequest, v1::Operation>(
-      context, "mtp.v1.TenantService/StopTenant", request, response,
-      [this](const Caller& caller, const v1::StopTenantRequest& r, v1::Operation* out,
-             AuditNote& note) {
-        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
-        const absl::Status status = Fill(tenants_->Stop(caller.Name(), r), out);
-        note.operation = ShortOperation(*out);
-        return status;
-      });
+  return Change(context, "mtp.v1.TenantService/StopTenant", request, response, &Tenants::Stop);
 }
 
 grpc::ServerUnaryReactor* TenantServiceImpl::RestartTenant(grpc::CallbackServerContext* context,
                                                            const v1::RestartTenantRequest* request,
                                                            v1::Operation* response) {
-  return gate_->Unary<v1::RestartTenantRequest, v1::Operation>(
-      context, "mtp.v1.TenantService/RestartTenant", request, response,
-      [this](const Caller& caller, const v1::RestartTenantRequest& r, v1::Operation* out,
-             AuditNote& note) {
-        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
-        const absl::Status status = Fill(tenants_->Restart(caller.Name(), r), out);
-        note.operation = ShortOperation(*out);
-        return status;
-      });
+  return Change(context, "mtp.v1.TenantService/RestartTenant", request, response,
+                &Tenants::Restart);
 }
 
 grpc::ServerWriteReactor<v1::LogChunk>* TenantServiceImpl::StreamTenantLogs(

@@ -46,6 +46,12 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
                                               v1::CallTenantGatewayResponse* response) override;
 
  private:
+  // A call that changes one tenant by name and answers with the operation.
+  template <typename Request>
+  grpc::ServerUnaryReactor* Change(
+      grpc::CallbackServerContext* context, const char* method, const Request* request,
+      v1::Operation* response,
+      absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&));
   // Channel to the host of `tenants/acme` or `admins/h1`.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& resource) const;
 

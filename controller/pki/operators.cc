@@ -14,6 +14,10 @@ namespace {
 constexpr int kMaxSerials = 8;
 constexpr size_t kMaxOperators = 1000;
 
+// Two removals at the same moment could each see the other's admin: they are compared in the
+// transaction, since every change of the set also puts this key.
+constexpr char kSetKey[] = "/meta/operators";
+
 using OperatorTable = kv::Table<state::v1::OperatorRecord>;
 
 OperatorTable Table(const kv::Store* store) { return {store, "/operators/"}; }
@@ -31,10 +35,6 @@ v1::Operator ToOperator(const state::v1::OperatorRecord& record) {
 
 Operators::Operators(kv::Store* store, const Authority* authority, const Clock* clock)
     : store_(store), authority_(authority), clock_(clock) {}
-
-// Two removals at the same moment could each see the other's admin: they are compared in the
-// transaction, since every change of the set also puts this key.
-constexpr char kSetKey[] = "/meta/operators";
 
 absl::Status Operators::KeepAnAdmin(const std::string& changed) const {
   MTP_ASSIGN_OR_RETURN(const auto rows, Table(store_).List());

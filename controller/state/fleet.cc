@@ -1,20 +1,14 @@
 #include "controller/state/fleet.h"
 
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 
+#include "common/base/timestamps.h"
 #include "common/base/version.h"
 
 namespace mtp {
 namespace {
-
-using google::protobuf::util::TimeUtil;
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
 
 v1::TenantState TransitionState(const std::string& kind) {
   if (kind == "provision" || kind == "start" || kind == "restart") return v1::TENANT_STATE_STARTING;
@@ -57,8 +51,10 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     view.cordoned = row.value.cordoned();
     view.reachable = seen.connected;
     view.engine_up = seen.status.state() != v1::HOST_STATE_ENGINE_DOWN;
-    view.allocatable_mib = seen.connected ? seen.status.allocatable_mib() : row.value.allocatable_mib();
-    view.memory_total_mib = seen.connected ? seen.status.memory_total_mib() : row.value.memory_total_mib();
+    view.allocatable_mib =
+        seen.connected ? seen.status.allocatable_mib() : row.value.allocatable_mib();
+    view.memory_total_mib =
+        seen.connected ? seen.status.memory_total_mib() : row.value.memory_total_mib();
     view.used_mib = seen.status.used_mib();
     view.memory_pressure_percent = seen.status.memory_pressure_percent();
     view.disk_free_mib = seen.connected ? seen.status.disk_free_mib() : -1;
@@ -122,7 +118,8 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
   status.set_port(record.port());
   status.set_container("mtp-" + row.id);
   status.set_memory_reservation_mib(record.resolved().memory_reservation_mib());
-  if (status.memory_limit_mib() == 0) status.set_memory_limit_mib(record.resolved().memory_limit_mib());
+  if (status.memory_limit_mib() == 0)
+    status.set_memory_limit_mib(record.resolved().memory_limit_mib());
   if (status.image().empty()) status.set_image(record.resolved().image());
   if (record.has_last_backup_time()) *status.mutable_last_backup_time() = record.last_backup_time();
 
@@ -130,11 +127,12 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
     // The container probably runs on; only nobody can say so now.
     status.set_state(v1::TENANT_STATE_UNSPECIFIED);
     status.set_health(v1::TENANT_HEALTH_UNSPECIFIED);
-    status.set_message(absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current"));
+    status.set_message(
+        absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current"));
   } else if (seen == observed.tenants.end()) {
     status.set_health(v1::TENANT_HEALTH_DOWN);
     status.set_state(record.spec().run_policy() == v1::RUN_POLICY_STOP ? v1::TENANT_STATE_STOPPED
-                                                                      : v1::TENANT_STATE_FAILED);
+                                                                       : v1::TENANT_STATE_FAILED);
     if (status.message().empty()) status.set_message("no container on the host");
   }
   const v1::TenantState transition = TransitionState(transition_kind);
@@ -148,8 +146,9 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
   return tenant;
 }
 
-absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables, const FleetObservation& observed,
-                                              absl::Time now, const std::string& tenant) {
+absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables,
+                                              const FleetObservation& observed, absl::Time now,
+                                              const std::string& tenant) {
   v1::FleetStatus fleet;
   *fleet.mutable_time() = ToTimestamp(now);
   fleet.set_controller_version(kVersion);
@@ -166,7 +165,8 @@ absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables, const FleetO
     auto rows = tables.tenants.List();
     if (!rows.ok()) return rows.status();
     for (const auto& row : *rows) {
-      *fleet.add_tenants() = ToTenant(row, TransitionKind(tables, row.id), Of(observed, row.value.host()));
+      *fleet.add_tenants() =
+          ToTenant(row, TransitionKind(tables, row.id), Of(observed, row.value.host()));
     }
   }
   auto hosts = tables.hosts.List();
