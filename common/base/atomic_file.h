@@ -2,15 +2,16 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
 #include <sys/types.h>
 
 #include <string>
-#include <absl/strings/string_view.h>
 
 namespace mtp {
 
-// Writes a temporary file beside `path` with exactly `mode`, syncs it, renames it over `path` and syncs the folder.
-// After a crash `path` holds the old or the new content. RESOURCE_EXHAUSTED when the disk is full.
+// Writes a temporary file beside `path` with exactly `mode`, syncs it, renames it over `path` and
+// syncs the folder. After a crash `path` holds the old or the new content. RESOURCE_EXHAUSTED when
+// the disk is full.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode);
 
 // The whole file, at most `max_bytes` (RESOURCE_EXHAUSTED beyond). NOT_FOUND when absent.
@@ -25,8 +26,9 @@ std::string FolderOf(const std::string& path);
 // Makes what was created, renamed or removed in the folder durable.
 absl::Status SyncFolder(const std::string& path);
 
-// errno as a status with a sentence: `context: strerror`. ENOENT is NOT_FOUND, ENOSPC and EDQUOT are
-// RESOURCE_EXHAUSTED, EACCES and EPERM PERMISSION_DENIED, EEXIST ALREADY_EXISTS, all else INTERNAL.
+// errno as a status with a sentence: `context: strerror`. ENOENT is NOT_FOUND, ENOSPC and EDQUOT
+// are RESOURCE_EXHAUSTED, EACCES and EPERM PERMISSION_DENIED, EEXIST ALREADY_EXISTS, all else
+// INTERNAL.
 absl::Status ErrnoStatus(int error, absl::string_view context);
 
 }  // namespace mtp

@@ -1,4 +1,5 @@
-// Time, injected. Everything that decides or waits takes a Clock, so that tests run on virtual time.
+// Time, injected. Everything that decides or waits takes a Clock, so that tests run on virtual
+// time.
 #pragma once
 
 #include <absl/time/time.h>
@@ -9,7 +10,8 @@ namespace mtp {
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Wall-clock time; may jump. Only for timestamps shown to people and for lifetimes of certificates and tokens.
+  // Wall-clock time; may jump. Only for timestamps shown to people and for lifetimes of
+  // certificates and tokens.
   virtual absl::Time Now() const = 0;
   // Time since some fixed moment; never jumps back. For waits, backoff and rates.
   virtual absl::Duration Monotonic() const = 0;

@@ -1,4 +1,5 @@
-// Where work runs, injected: a bounded thread pool in production, one virtual-time queue in the simulation.
+// Where work runs, injected: a bounded thread pool in production, one virtual-time queue in the
+// simulation.
 #pragma once
 
 #include <absl/time/time.h>
@@ -13,8 +14,8 @@ class Executor {
   virtual ~Executor() = default;
   // Runs `task` soon, on another stack.
   virtual void Post(std::function<void()> task) = 0;
-  // Runs `task` after `delay` of monotonic time. Tasks not yet due when the executor stops are dropped: what
-  // must happen is in the store, never only here.
+  // Runs `task` after `delay` of monotonic time. Tasks not yet due when the executor stops are
+  // dropped: what must happen is in the store, never only here.
   virtual void PostAfter(absl::Duration delay, std::function<void()> task) = 0;
 };
 

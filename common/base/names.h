@@ -1,12 +1,12 @@
-// Names as types: once parsed, always valid. One rule for tenants, hosts and operators: lowercase letters, digits
-// and inner hyphens, 1 to 40 characters.
+// Names as types: once parsed, always valid. One rule for tenants, hosts and operators: lowercase
+// letters, digits and inner hyphens, 1 to 40 characters.
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
 
 #include <compare>
 #include <string>
-#include <absl/strings/string_view.h>
 
 namespace mtp {
 
@@ -21,11 +21,12 @@ class TenantName {
   std::string Resource() const { return "tenants/" + value_; }
   // `mtp-acme`.
   std::string Container() const { return "mtp-" + value_; }
-  // Prefix of the tenant's variables in `.env`: uppercase, hyphens become underscores; a leading digit gets `T_`
-  // in front, since a variable name may not begin with one. `client-a` -> `CLIENT_A`.
+  // Prefix of the tenant's variables in `.env`: uppercase, hyphens become underscores; a leading
+  // digit gets `T_` in front, since a variable name may not begin with one. `client-a` ->
+  // `CLIENT_A`.
   std::string EnvPrefix() const;
-  // What must be unique in the fleet so that no two prefixes are equal or easily confused: the prefix with runs
-  // of underscores made one. `client-a` and `client--a` share `CLIENT_A`.
+  // What must be unique in the fleet so that no two prefixes are equal or easily confused: the
+  // prefix with runs of underscores made one. `client-a` and `client--a` share `CLIENT_A`.
   std::string EnvPrefixKey() const;
 
   auto operator<=>(const TenantName&) const = default;

@@ -1,8 +1,10 @@
-// A secret that cannot be streamed, formatted, logged or compared by accident, and is wiped when it goes.
+// A secret that cannot be streamed, formatted, logged or compared by accident, and is wiped when it
+// goes.
 #pragma once
 
-#include <string>
 #include <absl/strings/string_view.h>
+
+#include <string>
 
 namespace mtp {
 

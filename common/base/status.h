@@ -3,9 +3,8 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <grpcpp/support/status.h>
-
 #include <absl/strings/string_view.h>
+#include <grpcpp/support/status.h>
 
 #include "mtp/v1/operation.pb.h"
 
@@ -23,15 +22,15 @@ absl::Status FromError(const v1::Error& error);
 }  // namespace mtp
 
 // Returns the status from the enclosing function unless it is OK.
-#define MTP_RETURN_IF_ERROR(expr)                         \
-  do {                                                    \
+#define MTP_RETURN_IF_ERROR(expr)                                                   \
+  do {                                                                              \
     if (::absl::Status mtp_status_ = (expr); !mtp_status_.ok()) return mtp_status_; \
   } while (false)
 
 #define MTP_CONCAT_INNER_(a, b) a##b
 #define MTP_CONCAT_(a, b) MTP_CONCAT_INNER_(a, b)
 // MTP_ASSIGN_OR_RETURN(auto x, F()): x is F()'s value, or the status is returned.
-#define MTP_ASSIGN_OR_RETURN(lhs, expr)                               \
-  auto MTP_CONCAT_(mtp_or_, __LINE__) = (expr);                       \
+#define MTP_ASSIGN_OR_RETURN(lhs, expr)                                                     \
+  auto MTP_CONCAT_(mtp_or_, __LINE__) = (expr);                                             \
   if (!MTP_CONCAT_(mtp_or_, __LINE__).ok()) return MTP_CONCAT_(mtp_or_, __LINE__).status(); \
   lhs = std::move(MTP_CONCAT_(mtp_or_, __LINE__)).value()

@@ -1,8 +1,10 @@
-// Sortable unique identifiers (ULID: 48 bits of milliseconds, 80 random bits, Crockford base 32, 26 characters).
+// Sortable unique identifiers (ULID: 48 bits of milliseconds, 80 random bits, Crockford base 32, 26
+// characters).
 #pragma once
 
-#include <string>
 #include <absl/strings/string_view.h>
+
+#include <string>
 
 #include "common/base/clock.h"
 #include "common/base/random.h"

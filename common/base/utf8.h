@@ -1,5 +1,5 @@
-// Text from outside (program output, errors of other systems) on its way into protobuf strings, which must be valid
-// UTF-8: a message with any other bytes in a string cannot be read back.
+// Text from outside (program output, errors of other systems) on its way into protobuf strings,
+// which must be valid UTF-8: a message with any other bytes in a string cannot be read back.
 #pragma once
 
 #include <absl/strings/string_view.h>
@@ -8,7 +8,8 @@
 
 namespace mtp {
 
-// The text with each byte that is not part of valid UTF-8 as `?`, cut to at most `max_bytes` between characters.
+// The text with each byte that is not part of valid UTF-8 as `?`, cut to at most `max_bytes`
+// between characters.
 std::string ValidUtf8(absl::string_view text, size_t max_bytes);
 
 }  // namespace mtp

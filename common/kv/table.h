@@ -19,7 +19,8 @@ struct Row {
   int64_t revision = 0;
 };
 
-// A view of `prefix` (with its closing slash) as messages. Cheap to copy; the store must outlive it. Thread-safe.
+// A view of `prefix` (with its closing slash) as messages. Cheap to copy; the store must outlive
+// it. Thread-safe.
 template <typename Message>
 class Table {
  public:

@@ -86,9 +86,8 @@ void AgentSession::CheckSilence(int64_t stream_number) {
       stream_->Cancel();
       return;
     }
-    owner_->executor_->PostAfter(again, [self = shared_from_this(), stream_number] {
-      self->CheckSilence(stream_number);
-    });
+    owner_->executor_->PostAfter(
+        again, [self = shared_from_this(), stream_number] { self->CheckSilence(stream_number); });
   }
 }
 
@@ -103,9 +102,11 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
     if (!live) {
       if (event.has_host()) snapshot_.status = event.host();
       if (event.has_tenant()) snapshot_.tenants[event.tenant().tenant()] = event.tenant().status();
-      if (event.event_case() == v1::AgentEvent::kTenantGone) snapshot_.tenants.erase(event.tenant_gone());
+      if (event.event_case() == v1::AgentEvent::kTenantGone)
+        snapshot_.tenants.erase(event.tenant_gone());
       if (event.has_kept_data()) {
-        snapshot_.kept_data = {event.kept_data().tenants().begin(), event.kept_data().tenants().end()};
+        snapshot_.kept_data = {event.kept_data().tenants().begin(),
+                               event.kept_data().tenants().end()};
       }
       if (event.snapshot_complete()) completes_snapshot = snapshot_complete_ = true;
     }
@@ -116,7 +117,8 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
       seen.last_seen = owner_->clock_->Now();
       if (event.has_host()) seen.status = event.host();
       if (event.has_tenant()) seen.tenants[event.tenant().tenant()] = event.tenant().status();
-      if (event.event_case() == v1::AgentEvent::kTenantGone) seen.tenants.erase(event.tenant_gone());
+      if (event.event_case() == v1::AgentEvent::kTenantGone)
+        seen.tenants.erase(event.tenant_gone());
       if (event.has_kept_data()) {
         seen.kept_data = {event.kept_data().tenants().begin(), event.kept_data().tenants().end()};
       }
@@ -154,7 +156,8 @@ void AgentSession::OnEnd(const grpc::Status& status) {
       seen.connected = false;
       seen.error = status.error_code() == grpc::StatusCode::CANCELLED
                        ? "the agent fell silent"
-                       : absl::StrCat("the agent at ", address_, " cannot be reached: ", status.error_message());
+                       : absl::StrCat("the agent at ", address_,
+                                      " cannot be reached: ", status.error_message());
     });
     owner_->executor_->PostAfter(delay, [self = weak_from_this()] {
       if (auto session = self.lock()) session->Open();

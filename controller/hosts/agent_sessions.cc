@@ -120,7 +120,8 @@ absl::StatusOr<std::shared_ptr<AgentSession>> AgentSessions::Connected(
   if (it == sessions_.end()) return absl::NotFoundError(absl::StrCat("there is no host ", host));
   if (!seen.connected) {
     return absl::UnavailableError(absl::StrCat(
-        "host ", host, " is not connected: ", seen.error.empty() ? "not heard from yet" : seen.error));
+        "host ", host,
+        " is not connected: ", seen.error.empty() ? "not heard from yet" : seen.error));
   }
   return it->second;
 }

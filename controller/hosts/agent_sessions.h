@@ -24,13 +24,15 @@ namespace mtp {
 
 class AgentSession;
 
-// Thread-safe. Follows the host table: a host that joins is connected within a moment, one that is removed is dropped.
+// Thread-safe. Follows the host table: a host that joins is connected within a moment, one that is
+// removed is dropped.
 class AgentSessions final : public AgentDirectory {
  public:
   struct Options {
     // Deadline of one call. Default 10 s.
     absl::Duration call_timeout = absl::Seconds(10);
-    // A stream without any event for this long is given up (agents send one every 5 s). Default 15 s.
+    // A stream without any event for this long is given up (agents send one every 5 s). Default 15
+    // s.
     absl::Duration silence_timeout = absl::Seconds(15);
     // Time between attempts to connect: doubles between these. Default 0.5 s to 10 s.
     absl::Duration min_reconnect = absl::Milliseconds(500);
@@ -38,15 +40,17 @@ class AgentSessions final : public AgentDirectory {
   };
   struct Callbacks {
     // Makes the channel to a host's agent; the peer's identity is checked by its credentials.
-    std::function<std::shared_ptr<grpc::Channel>(const std::string& host, const std::string& address)> connect;
+    std::function<std::shared_ptr<grpc::Channel>(const std::string& host,
+                                                 const std::string& address)>
+        connect;
     // An action began, progressed or ended.
     std::function<void(const std::string& host, const v1::Action& action)> on_action;
     // The snapshot of a new stream is complete: whatever waits for this host should look again.
     std::function<void(const std::string& host)> on_connected;
   };
 
-  AgentSessions(kv::Store* store, Observations* observations, const Clock* clock, Executor* executor,
-                std::string instance, Callbacks callbacks, Options options);
+  AgentSessions(kv::Store* store, Observations* observations, const Clock* clock,
+                Executor* executor, std::string instance, Callbacks callbacks, Options options);
   ~AgentSessions() override;
 
   absl::Status Start();
@@ -57,8 +61,8 @@ class AgentSessions final : public AgentDirectory {
                                           const v1::EnsureActionRequest& request) override;
   absl::StatusOr<v1::Action> CancelAction(const std::string& host, const std::string& key) override;
 
-  // The channel of a connected host, for streams that are passed through. UNAVAILABLE when not connected,
-  // NOT_FOUND when there is no such host.
+  // The channel of a connected host, for streams that are passed through. UNAVAILABLE when not
+  // connected, NOT_FOUND when there is no such host.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectedChannel(const std::string& host) const;
 
  private:

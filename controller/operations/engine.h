@@ -1,6 +1,6 @@
-// The durable operations engine. An operation kind is a list of named steps; the engine carries them out one after
-// another, persisting before and after each, so that after a crash at any point the operation continues by itself.
-// See docs/decisions/0003-operations.md.
+// The durable operations engine. An operation kind is a list of named steps; the engine carries
+// them out one after another, persisting before and after each, so that after a crash at any point
+// the operation continues by itself. See docs/decisions/0003-operations.md.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -22,20 +22,24 @@ namespace mtp::operations {
 // What a step function sees. Valid only during the call.
 class StepContext {
  public:
-  StepContext(const state::v1::OperationRecord& record, std::string key) : record_(record), key_(std::move(key)) {}
+  StepContext(const state::v1::OperationRecord& record, std::string key)
+      : record_(record), key_(std::move(key)) {}
 
   const state::v1::OperationRecord& record() const { return record_; }
-  // Unique for ever: `<ULID>/<step>`, with `/undo` after it for a compensation. Key of the agent's actions.
+  // Unique for ever: `<ULID>/<step>`, with `/undo` after it for a compensation. Key of the agent's
+  // actions.
   const std::string& key() const { return key_; }
   // A fact of an earlier step; empty when there is none.
   std::string Fact(const std::string& name) const;
   // Hands a fact to later steps, persisted with this step's end (or wait). Never a secret.
   void SetFact(const std::string& name, std::string value) { new_facts_[name] = std::move(value); }
   // Adds a fact to the operation's result, shown to the caller.
-  void SetResult(const std::string& name, std::string value) { new_results_[name] = std::move(value); }
-  // Changes of the store that become true in the very transaction that persists the end of this step. Dropped
-  // when the step does not end as done. When one of its compares fails, the step is run again at once. A compensation
-  // may use it too.
+  void SetResult(const std::string& name, std::string value) {
+    new_results_[name] = std::move(value);
+  }
+  // Changes of the store that become true in the very transaction that persists the end of this
+  // step. Dropped when the step does not end as done. When one of its compares fails, the step is
+  // run again at once. A compensation may use it too.
   kv::Txn& txn() { return txn_; }
 
   const std::map<std::string, std::string>& new_facts() const { return new_facts_; }
@@ -52,12 +56,12 @@ class StepContext {
 // How a step call ended.
 struct StepResult {
   enum class Kind {
-    kDone,   // go on with the next step
-    kWait,   // nothing to do until Wake(this operation) or until `delay` has passed, whichever is first; `delay` is
-             // held within 10 ms and 10 minutes
-    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter. Wakes do not cut
-             // it short
-    kFail,   // for good: undo what was done
+    kDone,  // go on with the next step
+    kWait,  // nothing to do until Wake(this operation) or until `delay` has passed, whichever is
+            // first; `delay` is held within 10 ms and 10 minutes
+    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter.
+             // Wakes do not cut it short
+    kFail,  // for good: undo what was done
   };
   Kind kind = Kind::kDone;
   absl::Duration delay;
@@ -70,24 +74,25 @@ struct StepResult {
   static StepResult Fail(absl::Status status);
 };
 
-// One named step. Both functions are short, idempotent, may run on any thread of the executor, and see all outside
-// things through clients given at construction.
+// One named step. Both functions are short, idempotent, may run on any thread of the executor, and
+// see all outside things through clients given at construction.
 struct Step {
   std::string name;
   std::function<StepResult(StepContext&)> run;
-  // Undoes the step, also when it is not known whether it took effect. Null when there is nothing to undo. Retried
-  // until done: it must not fail for good (kFail counts as done, and is noted in the operation's error).
+  // Undoes the step, also when it is not known whether it took effect. Null when there is nothing
+  // to undo. Retried until done: it must not fail for good (kFail counts as done, and is noted in
+  // the operation's error).
   std::function<StepResult(StepContext&)> compensate;
-  // Whether a cancel request is honoured before this step or while it waits. False for steps after the point of
-  // no return.
+  // Whether a cancel request is honoured before this step or while it waits. False for steps after
+  // the point of no return.
   bool cancellable = true;
 };
 
 struct Kind {
   std::string name;
   std::vector<Step> steps;
-  // Added to the transaction that ends the operation, whatever its end. Called again when one of its compares fails,
-  // so it must read the store afresh each time. May be null.
+  // Added to the transaction that ends the operation, whatever its end. Called again when one of
+  // its compares fails, so it must read the store afresh each time. May be null.
   std::function<void(const state::v1::OperationRecord&, kv::Txn&)> on_end;
 };
 
@@ -118,7 +123,8 @@ class Engine {
     absl::Duration max_backoff = absl::Seconds(30);
     // Operations that have not ended; Create refuses beyond (RESOURCE_EXHAUSTED).
     int max_active = 10'000;
-    // Called when a change could not be persisted (it is tried again with backoff), for the log. May be null.
+    // Called when a change could not be persisted (it is tried again with backoff), for the log.
+    // May be null.
     std::function<void(const std::string& id, const absl::Status& status)> on_persist_failure;
     // Called at named points (`before-persist`, `after-persist`, `before-step`, `after-step` with
     // the step's key); a test crashes there. Null in production unless MTP_FAILPOINT is set.
@@ -129,24 +135,28 @@ class Engine {
   ~Engine();
 
   void Register(Kind kind);
-  // Takes up every operation that has not ended. DATA_LOSS when the state cannot be read: nothing is begun.
-  // FAILED_PRECONDITION when an operation is of a kind, or has steps, that this build does not know: it is left
-  // untouched, is named in the sentence and stays in the store; all others are taken up.
+  // Takes up every operation that has not ended. DATA_LOSS when the state cannot be read: nothing
+  // is begun. FAILED_PRECONDITION when an operation is of a kind, or has steps, that this build
+  // does not know: it is left untouched, is named in the sentence and stays in the store; all
+  // others are taken up.
   absl::Status Start();
-  // No step begins after this returns; running steps have ended. Nothing is written: a later Start goes on from the
-  // store. Twice changes nothing; not from inside a step.
+  // No step begins after this returns; running steps have ended. Nothing is written: a later Start
+  // goes on from the store. Twice changes nothing; not from inside a step.
   void Stop();
 
-  // The operation that this caller created before with this request id, or NOT_FOUND. ALREADY_EXISTS when the
-  // request differs. Check before validating: a retry must get its operation even if the world has changed.
-  absl::StatusOr<v1::Operation> FindRequest(const std::string& caller, const std::string& request_id,
+  // The operation that this caller created before with this request id, or NOT_FOUND.
+  // ALREADY_EXISTS when the request differs. Check before validating: a retry must get its
+  // operation even if the world has changed.
+  absl::StatusOr<v1::Operation> FindRequest(const std::string& caller,
+                                            const std::string& request_id,
                                             const std::string& request_hash) const;
-  // Creates the operation in one transaction with `txn` (reservations). ABORTED when a compare of `txn` fails (read
-  // again and decide anew) or FAILED_PRECONDITION naming the running operation when a lock is held. A request id
-  // seen before returns its operation and does not carry out `txn`. UNAVAILABLE before Start and after Stop.
+  // Creates the operation in one transaction with `txn` (reservations). ABORTED when a compare of
+  // `txn` fails (read again and decide anew) or FAILED_PRECONDITION naming the running operation
+  // when a lock is held. A request id seen before returns its operation and does not carry out
+  // `txn`. UNAVAILABLE before Start and after Stop.
   absl::StatusOr<v1::Operation> Create(const NewOperation& request, kv::Txn txn);
-  // Marks it; it ends CANCELLED once undone. Ended operations, and those being undone already, are returned as they
-  // are. NOT_FOUND. FAILED_PRECONDITION for an operation of an unknown kind.
+  // Marks it; it ends CANCELLED once undone. Ended operations, and those being undone already, are
+  // returned as they are. NOT_FOUND. FAILED_PRECONDITION for an operation of an unknown kind.
   absl::StatusOr<v1::Operation> Cancel(const std::string& id);
 
   absl::StatusOr<v1::Operation> Get(const std::string& id) const;

@@ -1,4 +1,5 @@
-// The fleet as a value: pure functions from records and observations to what the scheduler and people read.
+// The fleet as a value: pure functions from records and observations to what the scheduler and
+// people read.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -24,8 +25,9 @@ v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
 v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::string& transition_kind,
                     const HostObservation& observed);
 // `tenant`, when not empty, leaves only that tenant and its host (NOT_FOUND when unknown).
-absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables, const FleetObservation& observed,
-                                              absl::Time now, const std::string& tenant);
+absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables,
+                                              const FleetObservation& observed, absl::Time now,
+                                              const std::string& tenant);
 
 // Kind of the operation that holds the tenant's lock; empty when none does.
 std::string TransitionKind(const Tables& tables, const std::string& tenant);

@@ -42,8 +42,8 @@ class Observations {
   void Update(const std::string& host, const std::function<void(HostObservation&)>& change);
   void Remove(const std::string& host);
 
-  // `on_change` is called after each change, on the changer's thread; it must be short and must not call back into
-  // this class. It is not called any more once the returned handle is gone.
+  // `on_change` is called after each change, on the changer's thread; it must be short and must not
+  // call back into this class. It is not called any more once the returned handle is gone.
   std::shared_ptr<void> Listen(std::function<void()> on_change);
 
  private:
