@@ -1,10 +1,12 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `unit` and `simulation`.
 #
-#   tests/run.sh                 all: unit, simulation, stand-ins, a whole fleet on two real engines
+#   tests/run.sh                 all of them
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
+#   tests/run.sh real            the same with the real OpenClaw (some minutes)
+#   tests/run.sh contract        the OpenClaw double held to the cases that the real one is held to
 #   tests/run.sh bench           every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
@@ -12,7 +14,7 @@ set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 
 build() {
   [ -e build/build.ninja ] || cmake --preset debug >/dev/null
@@ -39,10 +41,24 @@ run_simulation() {
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
 
-run_fleet() {
-  [ "$(id -u)" -eq 0 ] || { echo "the fleet test makes network namespaces, which needs root: sudo $0 fleet" >&2; exit 2; }
+need_root() { [ "$(id -u)" -eq 0 ] || { echo "this test makes network namespaces, which needs root: sudo $0 $1" >&2; exit 2; }; }
+
+run_fleet() { # run_fleet [--real]
+  need_root fleet
   build mtp-controller mtp-agent mtp-cli
-  tests/e2e/fleet_test.sh
+  tests/e2e/fleet_test.sh "$@"
+}
+
+run_contract() {
+  need_root contract
+  tests/doubles/openclaw/contract_test.sh "$@"
+}
+
+run_bench() {
+  # What is measured ought to be a release build; a build folder that is there is only brought up to date.
+  [ -e build/build.ninja ] || cmake --preset release >/dev/null
+  build placement_bench mtp-controller mtp-agent mtp-cli
+  tests/bench/bench.sh "$@"
 }
 
 case ${1:-all} in
@@ -50,13 +66,17 @@ case ${1:-all} in
   simulation) shift; run_simulation "$@" ;;
   standins) run_standins ;;
   fleet) run_fleet ;;
-  bench) build placement_bench; build/bin/placement_bench ;;
+  real) run_fleet --real ;;
+  contract) shift; run_contract "$@" ;;
+  bench) shift; run_bench "$@" ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
     run_unit
     run_simulation --seeds 500
     run_standins
+    run_contract --only double
     run_fleet
+    run_fleet --real
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;

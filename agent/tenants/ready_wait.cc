@@ -168,10 +168,9 @@ ReadyWait::Look ReadyWait::LookOnce() {
   }
   NoteProgress();
   if (auto late = CheckTime()) return *late;
-  // In steps of 5 s: each new line travels to every watcher.
-  look.message =
-      absl::StrCat("waiting until ready, ", absl::ToInt64Seconds(clock_->Monotonic() - begin_),
-                   " s", last_words_.empty() ? "" : absl::StrCat(": ", last_words_));
+  // No seconds in it: each new line travels to every watcher, and those who show it have a clock.
+  look.message = absl::StrCat("waiting until ready",
+                              last_words_.empty() ? "" : absl::StrCat(": ", last_words_));
   return look;
 }
 
