@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `unit` and `simulation`.
 #
-#   tests/run.sh                 all of them
+#   tests/run.sh                 all but `real`, `contract` and `bench`
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
@@ -74,9 +74,7 @@ case ${1:-all} in
     run_unit
     run_simulation --seeds 500
     run_standins
-    run_contract --only double
     run_fleet
-    run_fleet --real
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;

@@ -72,6 +72,8 @@ else
   answer_within=60 start_within=60
 fi
 namespaces=''
+# Interrupted, it takes the fleet down all the same.
+trap "failed=1; finish" INT TERM
 if [ -z "$real" ]; then
   quickstart --openclaw-image "$image" --tenants 0 >"$work/none.log" 2>&1
   check "a quick start with nobody succeeds" test $? -eq 0
