@@ -1,0 +1,46 @@
+#!/bin/bash
+# Every benchmark, as one table with baseline, ratio and target. As root it starts a fleet of its own (two hosts, light
+# tenants), measures it and takes it down; otherwise only placement is measured. The programs in build/ are used as they
+# are: for figures that count, of a release build.
+#
+#   sudo tests/bench/bench.sh [--samples N] [--small N] [--large N] [--idle-tenants N] [--idle-seconds N]
+#
+# Ends with 0 when everything could be measured, also when a target is missed.
+set -euo pipefail
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+measure() { PYTHONDONTWRITEBYTECODE=1 python3 -W error "$repository/tests/bench/bench.py" --bin "$repository/build/bin" "$@"; }
+
+printf '%s, %s cores, %s MiB, kernel %s, %s build\n' "$(date +%F)" "$(nproc)" \
+  "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)" "$(uname -r)" \
+  "$(sed -n 's/^CMAKE_BUILD_TYPE:STRING=//p' "$repository/build/CMakeCache.txt")"
+if [ "$(id -u)" -ne 0 ]; then
+  echo "only placement: a fleet makes network namespaces, which needs root: sudo tests/run.sh bench"
+  measure "$@"
+  exit
+fi
+
+work=$(mktemp -d /tmp/mtp-bench.XXXXXX)
+fleet=$work/fleet
+# A context of its own: the caller's mtp-cli goes on with the fleet that it speaks to.
+export HOME=$work/home
+mkdir -p "$HOME"
+unset SUDO_USER
+quickstart() { "$repository/deploy/quickstart.sh" --fleet-dir "$fleet" "$@"; }
+
+finish() {
+  local code=$?
+  trap - EXIT
+  quickstart --down >"$work/down.log" 2>&1 || { tail -n 20 "$work/down.log" >&2; code=1; }
+  [ -e "$fleet" ] || rm -rf --one-file-system "$work"
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+image=$("$repository/tests/doubles/openclaw/build-image.sh")
+quickstart --tenants 0 --openclaw-image "$image" >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; exit 1; }
+info=$(quickstart --info)
+engine=$(jq -r '.hosts[0].docker_host' <<<"$info")
+printf 'Docker Engine %s, Compose %s, image %s\n' "$(docker --host "$engine" version --format '{{.Server.Version}}')" \
+  "$(docker compose version --short)" "$(jq -r .openclaw_image <<<"$info")"
+measure --fleet "$info" --work "$work" "$@"

@@ -1,0 +1,202 @@
+"""Measures a running quick-start fleet on its first host.
+
+Compared is the time from a command's start to the start of the container in the engine's own words (State.StartedAt):
+`mtp-cli provision`, through controller and agent, against `docker compose up -d --no-deps` in a like folder on the same
+engine, in turns.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from bare_project import OURS, BareProject, twin_of
+from table import Row, limit_row, ratio_row, seconds
+
+# The double needs 3 MiB; 130 of them fit on a host of 4 GB.
+MEMORY_MIB, MEMORY_LIMIT_MIB = 16, 64
+SETTLE_S = 1.0
+# By then the work that follows a start has come to rest, and what happens every 15 s has happened.
+IDLE_SETTLE_S = 20
+READY_TIMEOUT_S = 600
+MB = 1_000_000
+# Name in the table, record in the fleet's folder `processes`, limits of percent of a core and of MB.
+WATCHED = (("agent", "agent-{host}", (1.0, 40.0)), ("controller", "controller", None),
+           ("Docker Engine", "engine-{host}", None), ("Telegram stand-in", "telegram", None))
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Fleet:
+    def __init__(self, cli, info):
+        self._cli = cli
+        self._info = info
+        self.host = info["hosts"][0]
+        self.folder = pathlib.Path(info["fleet_dir"])
+        self._secrets = self.folder / "bench-secrets"
+        self._secrets.mkdir(mode=0o700)
+        self._bots = 0
+
+    def _run(self, *words):
+        done = subprocess.run([self._cli, *words], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"mtp-cli {' '.join(words[:2])}: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+    def _secret_file(self, name, text):
+        path = self._secrets / name
+        path.touch(mode=0o600)
+        path.write_text(text + "\n")
+        return str(path)
+
+    def provision(self, tenant, wait=True):
+        """Returns when it was called and when it ended, in seconds since the epoch."""
+        self._bots += 1
+        token = self._secret_file(f"{tenant}.telegram", f"1{self._bots:08d}:{os.urandom(16).hex()}")
+        key = self._secret_file(f"{tenant}.anthropic", "sk-ant-" + os.urandom(16).hex())
+        called = time.time()
+        self._run("provision", tenant, "--host", self.host["name"],
+                  "--memory", str(MEMORY_MIB), "--memory-limit", str(MEMORY_LIMIT_MIB),
+                  "--telegram-token-file", token, "--telegram-api", self._info["telegram_api"],
+                  "--anthropic-key-file", key, "--anthropic-api", self._info["anthropic_api"],
+                  "--wait" if wait else "--no-wait")
+        return called, time.time()
+
+    def remove(self, tenant):
+        self._run("remove", tenant, "--yes")
+
+    def ready(self):
+        tenants = json.loads(self._run("status", "-o", "json"))["tenants"]
+        return {tenant["name"] for tenant in tenants if tenant["health"] == "ready"}
+
+    def started_at(self, container):
+        words = ["docker", "--host", self.host["docker_host"], "inspect", "--format",
+                 "{{.State.Status}} {{.State.StartedAt}}", container]
+        status, at = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+        if status != "running":
+            raise RuntimeError(f"{container} is {status}")
+        # Nanoseconds are more than datetime takes.
+        return datetime.datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z", r"\1+00:00", at)).timestamp()
+
+
+class Starts:
+    """Starts of tenants and of their twins in the hand-kept folder, which has as many tenants at any time."""
+
+    def __init__(self, fleet, bare, samples):
+        self._fleet = fleet
+        self._bare = bare
+        self._samples = samples
+        self._tenants = []
+
+    def grow(self, count):
+        """Until there are as many tenants, each with its twin."""
+        wanted = [f"{OURS}{number:03d}" for number in range(1, count + 1)]
+        new = wanted[len(self._tenants):]
+        begun = time.monotonic()
+        for tenant in new:
+            self._fleet.provision(tenant, wait=False)
+        while not self._fleet.ready().issuperset(wanted):
+            if time.monotonic() - begun > READY_TIMEOUT_S:
+                raise RuntimeError(f"{count} tenants were not ready within {READY_TIMEOUT_S} s")
+            time.sleep(0.5)
+        ready_s = time.monotonic() - begun
+        self._tenants = wanted
+        self._bare.copy(wanted)
+        self._bare.up_many(new)
+        twins_s = time.monotonic() - begun - ready_s
+        note(f"{count} tenants: {len(new)} more were ready in {ready_s:.0f} s, their twins started in {twins_s:.0f} s")
+
+    def measure(self, number):
+        """The start of the `number`th tenant in turns with that of its twin; each is taken away again."""
+        self.grow(number - 1)
+        times = {"running": [], "ready": [], "bare running": [], "bare returned": []}
+        for sample in range(self._samples):
+            tenant = f"{OURS}{number:03d}-{sample}"
+            time.sleep(SETTLE_S)
+            called, ended = self._fleet.provision(tenant)
+            times["running"].append(self._fleet.started_at(f"mtp-{tenant}") - called)
+            times["ready"].append(ended - called)
+            # While the agent's files name the tenant, so that both projects are of the same size.
+            self._bare.copy([tenant])
+            self._fleet.remove(tenant)
+            time.sleep(SETTLE_S)
+            called, ended = self._bare.up_one(tenant)
+            times["bare running"].append(self._fleet.started_at(f"mtp-{twin_of(tenant)}") - called)
+            times["bare returned"].append(ended - called)
+            self._bare.remove_one(tenant)
+            note(f"tenant {number}, {sample + 1}: " + ", ".join(f"{what} {taken[-1]:.2f} s" for what, taken in times.items()))
+        return times
+
+
+def usage(pid):
+    """Processor seconds so far, and resident MB."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    resident = re.search(r"VmRSS:\s*(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(resident[1]) * 1024 / MB
+
+
+def idle_rows(fleet, tenants, during_s):
+    note(f"idle with {tenants} tenants for {IDLE_SETTLE_S + during_s} s")
+    records = fleet.folder / "processes"
+    pids = {name: (records / f"{record.format(host=fleet.host['name'])}.pid").read_text().split()[0]
+            for name, record, _ in WATCHED}
+    time.sleep(IDLE_SETTLE_S)
+    before = {name: usage(pid) for name, pid in pids.items()}
+    begun = time.monotonic()
+    time.sleep(during_s)
+    took_s = time.monotonic() - begun
+    rows = []
+    for name, _, limits in WATCHED:
+        used_s, resident_mb = usage(pids[name])
+        percent = (used_s - before[name][0]) / took_s * 100
+        resident_mb = max(resident_mb, before[name][1])
+        what = f"{name}, idle with {tenants} tenants"
+        if limits is None:
+            rows.append(Row(what, f"{percent:.2f} % of a core, {resident_mb:.1f} MB resident"))
+        else:
+            rows += [limit_row(what, percent, "% of a core", limits[0]), limit_row(what, resident_mb, "MB resident", limits[1])]
+    return rows
+
+
+def start_rows(number, times, most):
+    ours, bare = seconds(times["running"]), "compose up " + seconds(times["bare running"])
+    ratio = statistics.median(times["running"]) / statistics.median(times["bare running"])
+    what = f"tenant {number}, until it runs"
+    return [Row(what, ours, bare, ratio) if most is None else ratio_row(what, ours, bare, ratio, most),
+            Row(f"tenant {number}, until it is ready", seconds(times["ready"]), "up returned " + seconds(times["bare returned"]))]
+
+
+def growth_row(one, large, number):
+    ours = statistics.median(large["running"]) / statistics.median(one["running"])
+    bare = statistics.median(large["bare running"]) / statistics.median(one["bare running"])
+    return ratio_row(f"until it runs, tenant {number} against tenant 1", "", f"compose up {bare:.2f}", ours, 1.2)
+
+
+def fleet_rows(cli, info, work, options):
+    fleet = Fleet(cli, info)
+    bare = BareProject(fleet.host["project_dir"], pathlib.Path(work) / "twins", fleet.host["docker_host"])
+    starts = Starts(fleet, bare, options.samples)
+    # A host's first tenant pays for the check of its configuration by the image's own OpenClaw.
+    called, _ = fleet.provision("first")
+    first = [fleet.started_at("mtp-first") - called]
+    fleet.remove("first")
+    one = starts.measure(1)
+    small = starts.measure(options.small)
+    starts.grow(options.idle_tenants)
+    idle = idle_rows(fleet, options.idle_tenants, options.idle_seconds)
+    large = starts.measure(options.large)
+    return [
+        *start_rows(1, one, None),
+        *start_rows(options.small, small, 1.0),
+        *start_rows(options.large, large, 0.6),
+        growth_row(one, large, options.large),
+        Row("a host's very first tenant, until it runs", seconds(first)),
+        *idle,
+    ]
