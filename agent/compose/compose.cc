@@ -3,6 +3,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,6 +22,16 @@ constexpr absl::Duration kStopMargin = absl::Seconds(60);
 std::string OwnVariable(const char* name, const char* fallback) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : fallback;
+}
+
+// How each call of Compose begins. The plugin also works on its own, with the same arguments.
+std::vector<std::string> ComposeCommand(const ComposeOptions& options) {
+  if (!options.compose_plugin.empty()) return {options.compose_plugin};
+  return {options.docker_program, "compose"};
+}
+
+void Append(std::vector<std::string>* argv, const std::vector<std::string>& more) {
+  argv->insert(argv->end(), more.begin(), more.end());
 }
 
 // A whole number of seconds, at least 1: Docker's 0 means "kill at once".
@@ -61,8 +72,8 @@ class DockerCompose final : public Compose {
 
   absl::Status CheckProject() override {
     SubprocessOptions run = Base();
-    run.argv = {options_.docker_program, "compose", "--project-directory",
-                options_.project_folder, "config",  "--quiet"};
+    run.argv = ComposeCommand(options_);
+    Append(&run.argv, {"--project-directory", options_.project_folder, "config", "--quiet"});
     return Finish(run);
   }
 
@@ -100,7 +111,7 @@ class DockerCompose final : public Compose {
       run.argv.push_back(absl::StrCat(name, "=", value));
     }
     run.argv.push_back(one_off.image);
-    run.argv.insert(run.argv.end(), one_off.command.begin(), one_off.command.end());
+    Append(&run.argv, one_off.command);
     run.deadline = one_off.deadline;
     run.cancel = cancel;
     run.max_output_bytes = 256 << 10;
@@ -124,12 +135,12 @@ class DockerCompose final : public Compose {
     return run;
   }
 
-  absl::Status Run(const ComposeService& service, std::vector<std::string> command,
+  absl::Status Run(const ComposeService& service, const std::vector<std::string>& command,
                    absl::Duration deadline, const CancelToken* cancel) const {
     SubprocessOptions run = Base();
-    run.argv = {options_.docker_program, "compose", "--project-directory",
-                options_.project_folder, "-f",      "-"};
-    run.argv.insert(run.argv.end(), command.begin(), command.end());
+    run.argv = ComposeCommand(options_);
+    Append(&run.argv, {"--project-directory", options_.project_folder, "-f", "-"});
+    Append(&run.argv, command);
     run.stdin_bytes = service.file;
     run.deadline = deadline;
     run.cancel = cancel;
@@ -150,6 +161,18 @@ class DockerCompose final : public Compose {
 
 std::unique_ptr<Compose> NewCompose(ComposeOptions options) {
   return std::make_unique<DockerCompose>(std::move(options));
+}
+
+std::string FindComposePlugin() {
+  const std::string home = OwnVariable("HOME", "/root");
+  for (const std::string& folder :
+       {home + "/.docker", std::string("/usr/local/lib/docker"),
+        std::string("/usr/local/libexec/docker"), std::string("/usr/lib/docker"),
+        std::string("/usr/libexec/docker")}) {
+    std::string plugin = absl::StrCat(folder, "/cli-plugins/docker-compose");
+    if (access(plugin.c_str(), X_OK) == 0) return plugin;
+  }
+  return "";
 }
 
 absl::Status CheckDockerProgram(const ComposeOptions& options) {

@@ -55,7 +55,8 @@ class DaemonImpl final : public Daemon {
   absl::Status Start(DaemonAccess access) {
     MTP_ASSIGN_OR_RETURN(const std::string socket, EngineSocketPath(settings_.docker_host));
     MTP_ASSIGN_OR_RETURN(const SubnetPool subnets, SubnetPool::Parse(settings_.subnet_pool));
-    const ComposeOptions compose{settings_.project_dir, settings_.docker_host};
+    const ComposeOptions compose{settings_.project_dir, settings_.docker_host, "docker",
+                                 FindComposePlugin()};
     MTP_RETURN_IF_ERROR(CheckDockerProgram(compose));
     MTP_RETURN_IF_ERROR(MakeFolders(settings_.data_dir, 0700));
     MTP_ASSIGN_OR_RETURN(store_, kv::OpenSqliteStore(settings_.data_dir + "/journal.sqlite"));

@@ -86,6 +86,30 @@ TEST(Compose, NeverAsksTheEngineToKillAtOnce) {
   EXPECT_THAT(*ReadFile(folder + "/argv", 1 << 20), HasSubstr("stop --timeout 1 acme"));
 }
 
+TEST(Compose, CallsThePluginItselfWhereItIsKnown) {
+  const std::string folder = NewFolder();
+  auto compose = NewCompose({folder, "unix:///e", "/no/docker",
+                             FakeDocker(folder, "cat >/dev/null; echo \"$@\" > argv\n")});
+  ASSERT_TRUE(compose->UpOne({"acme", "name: mtp\n"}, nullptr).ok());
+  EXPECT_EQ(
+      *ReadFile(folder + "/argv", 1 << 20),
+      "--project-directory " + folder + " -f - up -d --no-deps --no-build --pull never acme\n");
+}
+
+TEST(Compose, FindsAUsersOwnPluginBeforeTheMachines) {
+  const std::string home = NewFolder();
+  const std::string home_before = getenv("HOME") == nullptr ? "" : getenv("HOME");
+  setenv("HOME", home.c_str(), 1);
+  const std::string folder = home + "/.docker/cli-plugins";
+  ASSERT_TRUE(MakeFolders(folder, 0755).ok());
+  const std::string plugin = folder + "/docker-compose";
+  ASSERT_TRUE(WriteFileAtomically(plugin, "", 0644).ok());
+  EXPECT_NE(FindComposePlugin(), plugin);
+  ASSERT_TRUE(WriteFileAtomically(plugin, "", 0755).ok());
+  EXPECT_EQ(FindComposePlugin(), plugin);
+  setenv("HOME", home_before.c_str(), 1);
+}
+
 TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
   const ProjectFolder folder(NewFolder());
   ASSERT_TRUE(folder.Prepare().ok());
