@@ -1,8 +1,8 @@
 """The baseline: the folder that an operator would keep by hand, without MTP.
 
-It is a copy of the agent's project folder, file for file: one `.env`, one `docker-compose.yml` (the admin instance), one
-`docker-compose.override.yml` with every tenant. Only what two projects on one engine cannot share is another: project and
-container names, ports, subnets, bots. So each tenant of MTP has a twin here, with the same settings.
+It is a copy of the agent's project folder, file for file, and the same Compose project: one `.env`, one `docker-compose.yml`
+(the admin instance), one `docker-compose.override.yml` with every tenant, whose containers run. Its last tenant is another: the
+twin of one that MTP just started, with the same settings, and a name, port, subnet and bot of its own.
 """
 
 import os
@@ -12,27 +12,38 @@ import shutil
 import subprocess
 import time
 
-# Names of MTP's tenants begin with the first, those of their twins with the second: of equal length, so that the files are.
+# How names of MTP's tenants begin, and those of their twins: of equal length, so that the files are.
 OURS, TWIN = "bench-", "twins-"
-PROJECT = "twins"
-PORT_OFFSET = 10_000
+PROJECT = "mtp"
+# Beyond those of any tenant of MTP.
+TWIN_PORT = 28801
+TWIN_SUBNET = "10.215.0.8/29"
 CONTAINER_UID = 1000
-FILES = (".env", "docker-compose.yml", "docker-compose.override.yml")
+OVERRIDE = "docker-compose.override.yml"
 
 
 def twin_of(tenant):
     return tenant.replace(OURS, TWIN, 1)
 
 
-def twin_text(text):
-    """A rendered file with everything renamed that two projects cannot share."""
-    text = text.replace(OURS, TWIN).replace(OURS.upper().replace("-", "_"), TWIN.upper().replace("-", "_"))
-    text = text.replace("name: mtp\n", f"name: {PROJECT}\n").replace("container_name: mtp-admin", "container_name: twins-admin")
-    # The agent watches containers that carry its label; these are none of its own.
-    text = text.replace("mtp.tenant", "twins.tenant").replace("mtp.admin", "twins.admin")
-    text = re.sub(r"(subnet: 10\.)214\.", r"\g<1>215.", text)
-    text = re.sub(r'(_PORT=")(\d+)"', lambda found: f'{found[1]}{int(found[2]) + PORT_OFFSET}"', text)
-    return re.sub(r'(_TELEGRAM_TOKEN=")1', r"\g<1>2", text)
+def prefix_of(tenant):
+    return tenant.replace("-", "_").upper() + "_"
+
+
+def twin_variables(text, tenant):
+    """`.env` with the twin's variables in the place of the tenant's."""
+    text = re.sub(rf"^# {tenant}$", f"# {twin_of(tenant)}", text, flags=re.M)
+    text = text.replace(prefix_of(tenant), prefix_of(twin_of(tenant)))
+    text = re.sub(rf'^({prefix_of(twin_of(tenant))}PORT=")\d+', rf"\g<1>{TWIN_PORT}", text, flags=re.M)
+    return re.sub(rf'^({prefix_of(twin_of(tenant))}TELEGRAM_TOKEN=")1', r"\g<1>2", text, flags=re.M)
+
+
+def twin_services(text, tenant):
+    """The tenants' Compose file with the twin's service and network in the place of the tenant's."""
+    text = re.sub(rf'(\n  "{tenant}":\n    driver: bridge\n    ipam: .*subnet: )[0-9./]+', rf"\g<1>{TWIN_SUBNET}", text)
+    # The agent watches what carries its label; this is none of its own.
+    text = text.replace(f'mtp.tenant: "{tenant}"', f'own.tenant: "{tenant}"')
+    return text.replace(prefix_of(tenant), prefix_of(twin_of(tenant))).replace(tenant, twin_of(tenant))
 
 
 class BareProject:
@@ -42,19 +53,17 @@ class BareProject:
         self._environment = {**os.environ, "DOCKER_HOST": docker_host}
         self._folder.mkdir(parents=True)
 
-    def copy(self, tenants):
-        """Takes over the files as they are now, and makes the data folders of those twins that have none yet."""
-        for name in FILES:
+    def copy(self, tenant):
+        """Takes over the files as they are now, with the tenant's twin in its place."""
+        for name, change in ((".env", twin_variables), ("docker-compose.yml", None), (OVERRIDE, twin_services)):
+            text = (self._original / name).read_text()
             target = self._folder / name
             target.touch(mode=0o600)
-            target.write_text(twin_text((self._original / name).read_text()))
-        for tenant in tenants:
-            self._make_data(tenant)
+            target.write_text(text if change is None else change(text, tenant))
+        self._make_data(tenant)
 
     def _make_data(self, tenant):
         data = self._folder / "data" / twin_of(tenant)
-        if data.exists():
-            return
         for part in (".openclaw", "workspace"):
             (data / part).mkdir(parents=True)
         config = data / ".openclaw" / "openclaw.json"
@@ -72,10 +81,6 @@ class BareProject:
         called = time.time()
         self._docker("compose", "up", "-d", "--no-deps", twin_of(tenant))
         return called, time.time()
-
-    def up_many(self, tenants):
-        if tenants:
-            self._docker("compose", "up", "-d", "--no-deps", *[twin_of(tenant) for tenant in tenants])
 
     def remove_one(self, tenant):
         self._docker("compose", "rm", "--stop", "--force", twin_of(tenant))

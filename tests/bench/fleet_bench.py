@@ -87,7 +87,7 @@ class Fleet:
 
 
 class Starts:
-    """Starts of tenants and of their twins in the hand-kept folder, which has as many tenants at any time."""
+    """Starts of tenants and of their twins in the hand-kept folder, which has as many tenants."""
 
     def __init__(self, fleet, bare, samples):
         self._fleet = fleet
@@ -96,7 +96,7 @@ class Starts:
         self._tenants = []
 
     def grow(self, count):
-        """Until there are as many tenants, each with its twin."""
+        """Until there are as many tenants."""
         wanted = [f"{OURS}{number:03d}" for number in range(1, count + 1)]
         new = wanted[len(self._tenants):]
         begun = time.monotonic()
@@ -106,12 +106,8 @@ class Starts:
             if time.monotonic() - begun > READY_TIMEOUT_S:
                 raise RuntimeError(f"{count} tenants were not ready within {READY_TIMEOUT_S} s")
             time.sleep(0.5)
-        ready_s = time.monotonic() - begun
         self._tenants = wanted
-        self._bare.copy(wanted)
-        self._bare.up_many(new)
-        twins_s = time.monotonic() - begun - ready_s
-        note(f"{count} tenants: {len(new)} more were ready in {ready_s:.0f} s, their twins started in {twins_s:.0f} s")
+        note(f"{count} tenants: {len(new)} more were ready in {time.monotonic() - begun:.0f} s")
 
     def measure(self, number):
         """The start of the `number`th tenant in turns with that of its twin; each is taken away again."""
@@ -123,8 +119,8 @@ class Starts:
             called, ended = self._fleet.provision(tenant)
             times["running"].append(self._fleet.started_at(f"mtp-{tenant}") - called)
             times["ready"].append(ended - called)
-            # While the agent's files name the tenant, so that both projects are of the same size.
-            self._bare.copy([tenant])
+            # While the agent's files name the tenant, so that both folders are of the same size.
+            self._bare.copy(tenant)
             self._fleet.remove(tenant)
             time.sleep(SETTLE_S)
             called, ended = self._bare.up_one(tenant)
@@ -181,7 +177,7 @@ def growth_row(one, large, number):
 
 def fleet_rows(cli, info, work, options):
     fleet = Fleet(cli, info)
-    bare = BareProject(fleet.host["project_dir"], pathlib.Path(work) / "twins", fleet.host["docker_host"])
+    bare = BareProject(fleet.host["project_dir"], pathlib.Path(work) / "by-hand", fleet.host["docker_host"])
     starts = Starts(fleet, bare, options.samples)
     # A host's first tenant pays for the check of its configuration by the image's own OpenClaw.
     called, _ = fleet.provision("first")
