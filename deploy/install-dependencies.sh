@@ -18,7 +18,8 @@ BUILD_PACKAGES=(
   libsodium-dev libarchive-dev libzstd-dev zstd
 )
 TEST_PACKAGES=(
-  libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy curl jq python3
+  libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy shellcheck curl jq
+  python3
 )
 RUN_PACKAGES=(iproute2 iptables debootstrap runc tini util-linux procps)
 # Debian 12's own engine (20.10) and Compose (1.29) are too old; these come from Debian 13.

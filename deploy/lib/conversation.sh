@@ -16,13 +16,13 @@ _answer_after() { # _answer_after TOKEN MESSAGE_ID
 
 hold_conversation() {
   local tenant=acme token message_id answer question="Hello, who is there?" asked
-  [ "$tenants" -gt 0 ] || return 0
+  [ "${tenants:?}" -gt 0 ] || return 0
   if ! own_stand_in telegram; then
     step "Conversation: write to $tenant's bot now, it listens"
     return 0
   fi
   # Once is enough; a later run of the quick start need not disturb the tenant.
-  [ ! -e "$fleet_dir/conversation-held" ] || return 0
+  [ ! -e "${fleet_dir:?}/conversation-held" ] || return 0
   step "Conversation with $tenant"
   token=$(cat "$fleet_dir/secrets/$tenant.telegram-token")
   note "you:   $question"

@@ -3,6 +3,7 @@
 
 # Prints "<URIs>|<Signed-By>" of the first source of the suite bookworm under /etc/apt, leaving out
 # the file $1 (if given). Returns 1 when there is none. Reads both spellings, .sources and .list.
+# shellcheck disable=SC2120  # install-dependencies.sh gives it
 debian_source() {
   local file found
   for file in /etc/apt/sources.list.d/*.sources; do

@@ -14,7 +14,7 @@ ANTHROPIC_PORT=8182
 
 fleet_use() {
   fleet_dir=$1
-  CLI=$repository/build/bin/mtp-cli
+  CLI=${repository:?}/build/bin/mtp-cli
   OPERATOR=${SUDO_USER:-root}
   CONTEXT=quickstart
   [ "$fleet_dir" = /var/lib/mtp-quickstart ] || CONTEXT=quickstart-$LAB_ID

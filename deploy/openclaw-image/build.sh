@@ -59,7 +59,7 @@ build_base() {
   step "Debian 12 base (about 70 s)" >&2
   quietly "$stage/debootstrap.log" debootstrap --variant=minbase --include=ca-certificates \
     bookworm "$root" "$mirror"
-  rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/dev/*
+  rm -rf "${root:?}"/{var/cache/apt,var/lib/apt/lists,var/log,dev}/*
   # The machine's own source of packages and name servers are nobody's business in an image.
   : >"$root/etc/resolv.conf"
   : >"$root/etc/hostname"
