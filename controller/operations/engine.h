@@ -56,12 +56,16 @@ class StepContext {
 // How a step call ended.
 struct StepResult {
   enum class Kind {
-    kDone,  // go on with the next step
-    kWait,  // nothing to do until Wake(this operation) or until `delay` has passed, whichever is
-            // first; `delay` is held within 10 ms and 10 minutes
-    kRetry,  // a fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter.
-             // Wakes do not cut it short
-    kFail,  // for good: undo what was done
+    // Go on with the next step.
+    kDone,
+    // Nothing to do until Wake(this operation) or until `delay` has passed, whichever is first;
+    // `delay` is held within 10 ms and 10 minutes.
+    kWait,
+    // A fault that may pass: again after a backoff of 0.5 s doubling to 30 s, with jitter. Wakes do
+    // not cut it short.
+    kRetry,
+    // For good: undo what was done.
+    kFail,
   };
   Kind kind = Kind::kDone;
   absl::Duration delay;
