@@ -115,8 +115,9 @@ grpc::ServerWriteReactor<v1::FleetStatus>* FleetServiceImpl::WatchFleetStatus(
   }
   feed->Hold(observations_->Listen(changed), *std::move(watch));
   Executor* const executor = gate_->executor();
-  // Released on the executor: a watch must not end inside its own callback.
-  stream->OnEnd([feed, executor]() mutable { executor->Post([feed = std::move(feed)] {}); });
+  // Released on the executor: a watch must not end inside its own callback. `feed = feed` is not
+  // const, so that it is really moved away.
+  stream->OnEnd([feed = feed, executor]() mutable { executor->Post([feed = std::move(feed)] {}); });
   feed->Show();
   return stream.get();
 }

@@ -127,9 +127,11 @@ grpc::ServerWriteReactor<v1::Operation>* OperationServiceImpl::WatchOperation(
     return stream.get();
   }
   // Released on the executor: a watch must not end inside its own callback.
-  const std::shared_ptr<kv::Watch> held = *std::move(watch);
+  std::shared_ptr<kv::Watch> held = *std::move(watch);
   Executor* const executor = gate_->executor();
-  stream->OnEnd([held, executor]() mutable { executor->Post([held = std::move(held)] {}); });
+  stream->OnEnd([held = std::move(held), executor]() mutable {
+    executor->Post([held = std::move(held)] {});
+  });
   // What the watch has shown meanwhile is newer than `now`, and comes again with the next change or
   // was the end, after which nothing more is shown: reading again here never goes back.
   if (auto current = Find(request->name()); current.ok()) show(*std::move(current));
