@@ -125,7 +125,7 @@ TEST_F(FilteredSocketServer, NeverTroublesTheEngineWithWhatItRefuses) {
            "\x16\x03\x01\r\n\r\n",
            "GET /info HTTP/1.1\r\nX: " + std::string(9000, 'x') + "\r\n\r\n",
            "GET /" + std::string(9000, 'x') + " HTTP/1.1\r\n" + host + "\r\n",
-           std::string("GET /info\0 HTTP/1.1\r\n\r\n", 24)}) {
+           std::string("GET /info\0 HTTP/1.1\r\n\r\n", 23)}) {
     const std::string answer = Send(request);
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 403 ") || answer.starts_with("HTTP/1.1 400 "))
         << request.substr(0, 60) << " -> " << answer;
@@ -219,7 +219,7 @@ TEST_F(FilteredSocketServer, DropsAReaderThatTakesNothing) {
   ServeWith([&](const std::string& head, int connection) -> std::string {
     if (head.find("/json HTTP") != std::string::npos) return testing::HttpAnswer(200, kOurs);
     testing::SendAll(connection, "HTTP/1.1 200 OK\r\n\r\n");
-    const std::string piece(64 * 1024, 'x');
+    const std::string piece(64 << 10, 'x');
     while (testing::SendAll(connection, piece)) {
     }
     ended = true;
