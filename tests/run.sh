@@ -1,7 +1,8 @@
 #!/bin/bash
-# Runs the tests. Root is needed for all but `unit` and `simulation`.
+# Runs the tests. Root is needed for all but `lint`, `unit` and `simulation`.
 #
-#   tests/run.sh                 all but `real`, `contract` and `bench`
+#   tests/run.sh                 all but `real`, `contract`, `bench` and clang-tidy
+#   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
@@ -14,7 +15,7 @@ set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 
 build() {
   [ -e build/build.ninja ] || cmake --preset debug >/dev/null
@@ -27,6 +28,11 @@ build() {
     return 1
   fi
   rm -f "$log"
+}
+
+run_lint() {
+  build mtp_proto
+  tests/lint.sh "$@"
 }
 
 run_unit() {
@@ -62,6 +68,7 @@ run_bench() {
 }
 
 case ${1:-all} in
+  lint) shift; run_lint "$@" ;;
   unit) run_unit ;;
   simulation) shift; run_simulation "$@" ;;
   standins) run_standins ;;
@@ -71,6 +78,7 @@ case ${1:-all} in
   bench) shift; run_bench "$@" ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
+    tests/lint.sh --quick
     run_unit
     run_simulation --seeds 500
     run_standins

@@ -2,10 +2,10 @@
 """Runs clang-tidy over every source file of the project; tests/lint.sh calls it.
 
 A file that was clean is not looked at again until something that decides about it has changed: the file
-itself, a project or generated header that it includes, directly or not, .clang-tidy, its compile command,
-or clang-tidy's version. Headers of the system are taken as given: after an upgrade of theirs, empty the
-folder of the stamps, ${XDG_CACHE_HOME:-~/.cache}/mtp/lint. A stamp is an empty file named by a hash of
-all of the above, so it is good for every checkout.
+itself, a project or generated header that it includes, directly or not, any .clang-tidy, its compile
+command, or clang-tidy's version. Headers of the system are taken as given: after an upgrade of theirs,
+empty the folder of the stamps, ${XDG_CACHE_HOME:-~/.cache}/mtp/lint. A stamp is an empty file named by a
+hash of all of the above, so it is good for every checkout.
 """
 import argparse
 import concurrent.futures
@@ -78,7 +78,7 @@ class Key:
     """What decides about a file, as a hash. One object sees each header as it was when first read."""
 
     def __init__(self, version):
-        self.common = version + (ROOT / ".clang-tidy").read_bytes()
+        self.common = version + b"".join((folder / ".clang-tidy").read_bytes() for folder in (ROOT, DOUBLE))
         self.known = {}
 
     def of(self, file, command):
