@@ -4,7 +4,10 @@
 
 #include <absl/synchronization/mutex.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_callback.h>
+#include <grpcpp/support/server_callback.h>
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -23,6 +26,11 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
   PassThrough(std::shared_ptr<grpc::Channel> channel, Request request, const Begin& begin)
       : channel_(std::move(channel)), request_(std::move(request)), source_(this) {
     begin(&source_.context, &request_, &source_);
+    // Reads are asked for outside of the call's own reactions, when a message has been passed on.
+    // Without a hold the agent's end of the call could come in between, and the call be gone. A
+    // message is on its way either in or out, never both: one of them fails, once, and that lets
+    // the hold go.
+    source_.AddHold();
     source_.StartRead(&message_);
     source_.StartCall();
   }
@@ -32,6 +40,7 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
       source_.StartRead(&message_);
     } else {
       source_.context.TryCancel();
+      source_.RemoveHold();
     }
   }
   void OnCancel() override { source_.context.TryCancel(); }
@@ -41,7 +50,11 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
   struct Source final : grpc::ClientReadReactor<Message> {
     explicit Source(PassThrough* owner) : owner(owner) {}
     void OnReadDone(bool ok) override {
-      if (ok) owner->StartWrite(&owner->message_);
+      if (ok) {
+        owner->StartWrite(&owner->message_);
+      } else {
+        this->RemoveHold();
+      }
     }
     void OnDone(const grpc::Status& status) override {
       owner->Finish(status);
