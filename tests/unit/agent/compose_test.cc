@@ -9,17 +9,13 @@
 
 #include "agent/compose/project_folder.h"
 #include "common/base/atomic_file.h"
+#include "tests/support/temp_folder.h"
 
 namespace mtp {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string NewFolder() {
-  std::string path = ::testing::TempDir() + "mtp-compose-XXXXXX";
-  return mkdtemp(path.data());
-}
 
 // A program in the place of docker that writes down how it was called.
 std::string FakeDocker(const std::string& folder, const std::string& script) {
@@ -63,7 +59,8 @@ TEST(ComposeErrors, TellsAMissingImage) {
 }
 
 TEST(Compose, GivesTheChildNothingOfTheAgentsEnvironment) {
-  const std::string folder = NewFolder();
+  const testing::TempFolder temp;
+  const std::string& folder = temp.path();
   setenv("MTP_TEST_LEAK", "leak", 1);
   auto compose = NewCompose({folder, "unix:///engine.sock",
                              FakeDocker(folder,
@@ -79,7 +76,8 @@ TEST(Compose, GivesTheChildNothingOfTheAgentsEnvironment) {
 }
 
 TEST(Compose, NeverAsksTheEngineToKillAtOnce) {
-  const std::string folder = NewFolder();
+  const testing::TempFolder temp;
+  const std::string& folder = temp.path();
   auto compose =
       NewCompose({folder, "unix:///e", FakeDocker(folder, "cat >/dev/null; echo \"$@\" > argv\n")});
   ASSERT_TRUE(compose->StopOne({"acme", ""}, absl::ZeroDuration(), nullptr).ok());
@@ -87,7 +85,8 @@ TEST(Compose, NeverAsksTheEngineToKillAtOnce) {
 }
 
 TEST(Compose, CallsThePluginItselfWhereItIsKnown) {
-  const std::string folder = NewFolder();
+  const testing::TempFolder temp;
+  const std::string& folder = temp.path();
   auto compose = NewCompose({folder, "unix:///e", "/no/docker",
                              FakeDocker(folder, "cat >/dev/null; echo \"$@\" > argv\n")});
   ASSERT_TRUE(compose->UpOne({"acme", "name: mtp\n"}, nullptr).ok());
@@ -97,7 +96,8 @@ TEST(Compose, CallsThePluginItselfWhereItIsKnown) {
 }
 
 TEST(Compose, FindsAUsersOwnPluginBeforeTheMachines) {
-  const std::string home = NewFolder();
+  const testing::TempFolder temp;
+  const std::string& home = temp.path();
   const std::string home_before = getenv("HOME") == nullptr ? "" : getenv("HOME");
   setenv("HOME", home.c_str(), 1);
   const std::string folder = home + "/.docker/cli-plugins";
@@ -111,7 +111,8 @@ TEST(Compose, FindsAUsersOwnPluginBeforeTheMachines) {
 }
 
 TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
-  const ProjectFolder folder(NewFolder());
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
   ASSERT_TRUE(folder.Prepare().ok());
   const std::string path = folder.path() + "/config/tenant-template.json5";
   ASSERT_TRUE(WriteFileAtomically(path, "{ /* mine */ }", 0644).ok());
@@ -120,7 +121,8 @@ TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
 }
 
 TEST(ProjectFolder, LeavesAFileAloneThatIsRightAlready) {
-  const ProjectFolder folder(NewFolder());
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
   const std::vector<RenderedFile> files = {{".env", "A=1\n", 0600}};
   ASSERT_TRUE(folder.Write(files).ok());
   struct stat before, after;
@@ -131,7 +133,8 @@ TEST(ProjectFolder, LeavesAFileAloneThatIsRightAlready) {
 }
 
 TEST(ProjectFolder, MendsTheModeOfAnEnvFileThatOthersCanRead) {
-  const ProjectFolder folder(NewFolder());
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
   const std::vector<RenderedFile> files = {{".env", "A=1\n", 0600}};
   ASSERT_TRUE(folder.Write(files).ok());
   const std::string path = folder.path() + "/.env";
@@ -143,7 +146,8 @@ TEST(ProjectFolder, MendsTheModeOfAnEnvFileThatOthersCanRead) {
 }
 
 TEST(ProjectFolder, ReadsTheAdminInstancesOptionalSecrets) {
-  const ProjectFolder folder(NewFolder());
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
   ASSERT_TRUE(folder.Prepare().ok());
   EXPECT_EQ(folder.AdminSecrets()->telegram_token(), "");
   ASSERT_TRUE(
