@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests. Root is needed for all but `lint`, `unit` and `simulation`.
+# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation` and the placement part of `bench`.
 #
 #   tests/run.sh                 all but `real`, `contract`, `bench` and clang-tidy
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
@@ -14,6 +14,7 @@
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
+called="tests/run.sh${1:+ $1}"
 
 usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 
@@ -47,16 +48,18 @@ run_simulation() {
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
 
-need_root() { [ "$(id -u)" -eq 0 ] || { echo "this test makes network namespaces, which needs root: sudo $0 $1" >&2; exit 2; }; }
+need_root() {
+  [ "$(id -u)" -eq 0 ] || { echo "this makes network namespaces, which needs root: sudo $called" >&2; exit 2; }
+}
 
 run_fleet() { # run_fleet [--real]
-  need_root fleet
+  need_root
   build mtp-controller mtp-agent mtp-cli
   tests/e2e/fleet_test.sh "$@"
 }
 
 run_contract() {
-  need_root contract
+  need_root
   tests/doubles/openclaw/contract_test.sh "$@"
 }
 
