@@ -1,13 +1,13 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `real`, `contract`, `bench` and clang-tidy
+#   tests/run.sh                 all but `bench`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
-#   tests/run.sh contract        the OpenClaw double held to the cases that the real one is held to
+#   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
 #   tests/run.sh bench           every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
@@ -85,7 +85,9 @@ case ${1:-all} in
     run_unit
     run_simulation --seeds 500
     run_standins
+    run_contract --only double
     run_fleet
+    run_fleet --real
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;
