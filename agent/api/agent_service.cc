@@ -14,7 +14,7 @@ namespace mtp {
 namespace {
 
 constexpr size_t kMaxCommandWords = 128;
-constexpr size_t kMaxCommandBytes = 64 << 10;
+constexpr size_t kMaxCommandBytes = 64 * 1024;
 constexpr absl::Duration kDefaultExecTimeout = absl::Minutes(10);
 constexpr absl::Duration kMaxExecTimeout = absl::Hours(24);
 constexpr absl::Duration kMaxGatewayTimeout = absl::Seconds(120);
@@ -138,9 +138,10 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
     deps_.blocking->Post(
         [this, call, target, request, response, timeout, token = secrets.gateway_token()] {
           auto payload = AskGateway(target, SecretString(token), *request, timeout, call->stop());
+          const grpc::Status status = ToGrpc(payload.status());
           if (payload.ok()) response->set_payload_json(*std::move(payload));
           LeavePlace();
-          call->Finish(ToGrpc(payload.status()));
+          call->Finish(status);
         });
     return call.get();
   }
@@ -158,8 +159,9 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
     }
     deps_.calls->Post([reactor, response, work] {
       auto answer = work();
+      const grpc::Status status = ToGrpc(answer.status());
       if (answer.ok()) *response = *std::move(answer);
-      reactor->Finish(ToGrpc(answer.status()));
+      reactor->Finish(status);
     });
     return reactor;
   }

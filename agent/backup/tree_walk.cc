@@ -100,7 +100,7 @@ absl::Status TreeWalk::Visit(const Place& place) {
   return Skip(place, SpecialKind(info.st_mode));
 }
 
-absl::Status TreeWalk::VisitFolder(const Place& place, ManifestEntry entry, long mtime_ns) {
+absl::Status TreeWalk::VisitFolder(const Place& place, const ManifestEntry& entry, long mtime_ns) {
   if (place.depth >= kMaxDepth) {
     return Skip(place, absl::StrCat("nested deeper than ", kMaxDepth, " folders"));
   }

@@ -40,7 +40,7 @@ class TreeWalk {
   };
 
   absl::Status Visit(const Place& place);
-  absl::Status VisitFolder(const Place& place, ManifestEntry entry, long mtime_ns);
+  absl::Status VisitFolder(const Place& place, const ManifestEntry& entry, long mtime_ns);
   absl::Status VisitSymlink(const Place& place);
   absl::Status VisitFile(const Place& place);
   absl::Status CopyContent(int file, const struct stat& info, ManifestEntry* entry);

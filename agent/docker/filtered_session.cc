@@ -290,6 +290,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // While an answer streams the client has nothing to say: whatever comes, its end above all, ends
   // the stream, even when the engine is silent.
+  // By value: a coroutine's parameters live as long as it does.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   static net::awaitable<void> EndWithClient(std::shared_ptr<Session> self) {
     char byte = 0;
     error_code ignored;

@@ -25,7 +25,7 @@ namespace net = boost::asio;
 namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
 
-constexpr std::string_view kNoId = "";
+constexpr std::string_view kNoId;
 constexpr std::string_view kConnectId = "1";
 constexpr std::string_view kCallId = "2";
 // A payload and the frame around it.

@@ -253,7 +253,7 @@ void Actions::End(const std::shared_ptr<Run>& run, v1::ActionState state,
   RecordEnd(run);
 }
 
-void Actions::RecordEnd(std::shared_ptr<Run> run) {
+void Actions::RecordEnd(const std::shared_ptr<Run>& run) {
   // Nobody changes the record of an action that has ended.
   const absl::Status recorded = deps_.journal->EndAction(run->record);
   if (!recorded.ok()) {

@@ -75,7 +75,7 @@ class Actions {
   void Advance(std::shared_ptr<Run> run);
   PhaseContext ContextFor(const std::shared_ptr<Run>& run);
   void End(const std::shared_ptr<Run>& run, v1::ActionState state, const absl::Status& status);
-  void RecordEnd(std::shared_ptr<Run> run);
+  void RecordEnd(const std::shared_ptr<Run>& run);
   v1::Action Copy(const Run& run) const;
 
   const ActionsDeps deps_;

@@ -167,7 +167,7 @@ void AdminKeeper::Advance() {
   PhaseContext context;
   context.cancel = &cancel_;
   context.result = &result;
-  context.progress = [](std::string) {};
+  context.progress = [](const std::string&) {};
   context.save_result = [] { return absl::OkStatus(); };
   const PhaseResult step = script->Step(context);
   if (step.kind == PhaseResult::Kind::kAgain) {

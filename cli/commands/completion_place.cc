@@ -57,7 +57,7 @@ void ValuesOf(const CLI::Option& option, CompletionPlace* place) {
 }
 
 Wanted FirstPositional(const CLI::App& command) {
-  const std::string name = command.get_name();
+  const std::string& name = command.get_name();
   const std::string group =
       command.get_parent()->get_parent() == nullptr ? "" : command.get_parent()->get_name();
   if (group == "host") return name == "token" || name == "list" ? Wanted::kNothing : Wanted::kHost;

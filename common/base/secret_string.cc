@@ -11,15 +11,13 @@ void WipeString(std::string* text) {
   text->clear();
 }
 
-SecretString::SecretString(SecretString&& other) noexcept : value_(other.value_) {
-  // Copied and wiped, not moved: a short string lives inside the object, and a move would leave it
-  // there.
-  other.Wipe();
-}
+SecretString::SecretString(SecretString&& other) noexcept { *this = std::move(other); }
 
 SecretString& SecretString::operator=(SecretString&& other) noexcept {
   if (this == &other) return *this;
   Wipe();
+  // Copied and wiped, not moved: a short string lives inside the object, and a move would leave it
+  // there.
   value_ = other.value_;
   other.Wipe();
   return *this;

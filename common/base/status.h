@@ -30,7 +30,10 @@ absl::Status FromError(const v1::Error& error);
 #define MTP_CONCAT_INNER_(a, b) a##b
 #define MTP_CONCAT_(a, b) MTP_CONCAT_INNER_(a, b)
 // MTP_ASSIGN_OR_RETURN(auto x, F()): x is F()'s value, or the status is returned.
+// NOLINTBEGIN(bugprone-macro-parentheses): lhs may be a declaration, which cannot stand in
+// parentheses.
 #define MTP_ASSIGN_OR_RETURN(lhs, expr)                                                     \
   auto MTP_CONCAT_(mtp_or_, __LINE__) = (expr);                                             \
   if (!MTP_CONCAT_(mtp_or_, __LINE__).ok()) return MTP_CONCAT_(mtp_or_, __LINE__).status(); \
   lhs = std::move(MTP_CONCAT_(mtp_or_, __LINE__)).value()
+// NOLINTEND(bugprone-macro-parentheses)

@@ -23,8 +23,6 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 
-extern "C" char** environ;
-
 namespace mtp {
 namespace {
 
@@ -98,7 +96,6 @@ struct ChildFiles {
   // Dies with its parent even when that is killed with SIGKILL; the check closes the race with a
   // parent that is already gone.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  int error = 0;
   if (getppid() != parent) _exit(127);
   for (int signal = 1; signal < NSIG; ++signal) {
     if (signal != SIGKILL && signal != SIGSTOP) ::signal(signal, SIG_DFL);
@@ -106,17 +103,14 @@ struct ChildFiles {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (dup2(files.stdin_fd, 0) < 0 || dup2(files.stdout_fd, 1) < 0 || dup2(files.stderr_fd, 2) < 0) {
-    error = errno;
-  } else if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
-    // Whatever this process has inherited or opened carelessly stays here.
-    error = errno;
-  } else if (*folder != '\0' && chdir(folder) != 0) {
-    error = errno;
-  } else {
-    execve(program, image.argv(), image.env());
-    error = errno;
-  }
+  // Whatever this process has inherited or opened carelessly stays here: close_range.
+  const bool ready = dup2(files.stdin_fd, 0) >= 0 && dup2(files.stdout_fd, 1) >= 0 &&
+                     dup2(files.stderr_fd, 2) >= 0 &&
+                     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
+                     (*folder == '\0' || chdir(folder) == 0);
+  if (ready) execve(program, image.argv(), image.env());
+  // Here only when one of them has failed.
+  const int error = errno;
   [[maybe_unused]] ssize_t ignored = write(files.failure_fd, &error, sizeof(error));
   _exit(127);
 }

@@ -36,7 +36,7 @@ void RestrictTls() {
   setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", /*overwrite=*/1);
 }
 
-IdentityFolder::IdentityFolder(std::string folder)
+IdentityFolder::IdentityFolder(const std::string& folder)
     : key(folder + "/key.pem"), certificate(folder + "/cert.pem"), authority(folder + "/ca.pem") {}
 
 absl::Status WriteIdentity(const std::string& folder, const SecretString& key,

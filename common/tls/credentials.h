@@ -25,7 +25,7 @@ void RestrictTls();
 
 // Paths of one identity.
 struct IdentityFolder {
-  explicit IdentityFolder(std::string folder);
+  explicit IdentityFolder(const std::string& folder);
   std::string key;
   std::string certificate;
   std::string authority;

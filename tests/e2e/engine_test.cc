@@ -56,7 +56,7 @@ class RealEngine : public ::testing::Test {
     std::string loaded;
     if (own_->Docker("load -q -i " + *image, &loaded) != 0) return;
     image_ = loaded.substr(loaded.find(": ") + 2);
-    image_.erase(image_.find_last_not_of("\n") + 1);
+    image_.erase(image_.find_last_not_of('\n') + 1);
     StartTenant();
     own_->Docker("run -d --name other --label com.docker.compose.project=else -e KEY=planted " +
                  image_ + " sleep 86400");

@@ -191,9 +191,9 @@ void Judge::Conclude(const std::vector<KindPlan>& kinds, const SimAgents& agents
   for (const std::string& complaint : agents.complaints()) Violation(complaint);
   int64_t counter = 0;
   for (const auto& [id, record] : operations_) {
-    const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const KindPlan& plan) {
-      return plan.name == record.operation().kind();
-    });
+    const auto kind = std::find_if(
+        kinds.begin(), kinds.end(),
+        [&name = record.operation().kind()](const KindPlan& plan) { return plan.name == name; });
     if (!operations::HasEnded(record.operation())) {
       Violation(absl::StrCat(id, " (", record.operation().kind(), ", step ", record.step(), ", ",
                              record.operation().message(), ") does not end"));

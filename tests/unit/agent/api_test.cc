@@ -235,10 +235,9 @@ class ApiTlsTest : public ApiTest {
     return folder;
   }
 
-  grpc::Status CallAs(std::shared_ptr<grpc::ChannelCredentials> credentials) {
-    auto channel =
-        grpc::CreateCustomChannel(Address(), std::move(credentials),
-                                  tls::PeerArguments({tls::Identity::Kind::kAgent, "f", "h1"}));
+  grpc::Status CallAs(const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+    auto channel = grpc::CreateCustomChannel(
+        Address(), credentials, tls::PeerArguments({tls::Identity::Kind::kAgent, "f", "h1"}));
     auto stub = v1::AgentService::NewStub(channel);
     v1::CancelActionRequest request;
     request.set_key("never/was");
@@ -350,7 +349,7 @@ class LogStreamTest : public ::testing::Test {
     std::string log;
     end_ = StreamLogs(
         engine, clock_, request,
-        [&log](v1::LogChunk chunk) {
+        [&log](const v1::LogChunk& chunk) {
           log += chunk.data();
           return !absl::StrContains(log, "enough");
         },

@@ -20,7 +20,7 @@ class EngineClient : public ::testing::Test {
  protected:
   // Every request gets this answer.
   void Answer(std::string bytes) {
-    Serve([bytes](const std::string&, int) { return bytes; });
+    Serve([bytes = std::move(bytes)](const std::string&, int) { return bytes; });
   }
   void Serve(testing::FakeEngineSocket::Handler handler) {
     server_.reset();

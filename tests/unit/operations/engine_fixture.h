@@ -71,7 +71,7 @@ class EngineFixture : public ::testing::Test {
   // A step that ends as it is told.
   Step Ending(const std::string& name, std::function<StepResult(StepContext&)> run) {
     Step step = Noting(name);
-    step.run = [this, name, run](StepContext& context) {
+    step.run = [this, name, run = std::move(run)](StepContext& context) {
       log_.push_back(name);
       return run(context);
     };

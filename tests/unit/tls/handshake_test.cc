@@ -60,12 +60,12 @@ class HandshakeTest : public ::testing::Test {
   void ServeMutualTls() { Serve(MutualTlsServer(folder_ / "server")); }
 
   // One call over a connection of its own.
-  grpc::Status Call(std::shared_ptr<grpc::ChannelCredentials> credentials, v1::Operation* answer,
-                    const Identity& server = kController) {
+  grpc::Status Call(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+                    v1::Operation* answer, const Identity& server = kController) {
     grpc::ChannelArguments arguments = PeerArguments(server);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    auto stub = v1::OperationService::NewStub(grpc::CreateCustomChannel(
-        absl::StrCat("127.0.0.1:", port_), std::move(credentials), arguments));
+    auto stub = v1::OperationService::NewStub(
+        grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port_), credentials, arguments));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kDeadline);
     return stub->GetOperation(&context, v1::GetOperationRequest(), answer);
