@@ -134,6 +134,9 @@ printf '555000111:%s\n' "$(openssl rand -hex 16)" >"$token_file"
 : >"$work/empty"
 provision() { "$cli" provision "$@" --telegram-api "$telegram" --anthropic-api "$anthropic"; }
 refusals() {
+  # The rule of common/base/names.h: hyphens become underscores, and a run of them counts as one.
+  printf '555000444:%s\n' "$(openssl rand -hex 16)" >"$work/client-token"
+  check "client-a is provisioned" exits 0 provision client-a --telegram-token-file "$work/client-token"
   before=$(state_of_the_world)
   check "a duplicate is refused with exit 3" exits 3 provision acme --telegram-token-file "$token_file"
   check "admin is refused with exit 2" exits 2 provision admin --telegram-token-file "$token_file"
@@ -141,6 +144,8 @@ refusals() {
   check "spaces are refused with exit 2" exits 2 provision "a b" --telegram-token-file "$token_file"
   check "special characters are refused with exit 2" exits 2 provision 'a;b' --telegram-token-file "$token_file"
   check "41 characters are refused with exit 2" exits 2 provision "$(printf 'a%.0s' {1..41})" --telegram-token-file "$token_file"
+  check "client--a, whose env prefix client-a has, is refused with exit 3" exits 3 provision client--a --telegram-token-file "$token_file"
+  check "and told who has the prefix" says "client-a" provision client--a --telegram-token-file "$token_file"
   check "a bot that another tenant has is refused with exit 3" exits 3 provision gamma --telegram-token-file "$fleet/secrets/acme.telegram-token"
   check "an empty token file is refused with exit 2" exits 2 provision gamma --telegram-token-file "$work/empty"
   check "a missing token file is refused with exit 2" exits 2 provision gamma --telegram-token-file "$work/none"
@@ -148,6 +153,8 @@ refusals() {
   check "no room names every host" says "h2:" provision gamma --telegram-token-file "$token_file" --memory 900000
   check "a dry run succeeds" exits 0 provision gamma --telegram-token-file "$token_file" --dry-run
   check "refusals and dry runs change nothing" test "$before" = "$(state_of_the_world)"
+  check "client-a is removed" exits 0 "$cli" remove client-a --yes
+  check "its env prefix is free again" exits 0 provision client--a --telegram-token-file "$token_file" --dry-run
 }
 [ -n "$real" ] || refusals
 
@@ -228,6 +235,9 @@ trust() {
   check "TLS 1.2 is refused" bash -c "! openssl s_client -connect $controller -tls1_2 -alpn h2 </dev/null >/dev/null 2>&1"
 }
 [ -n "$real" ] || trust
+# shellcheck source=tests/e2e/join_tokens.sh
+source "$repository/tests/e2e/join_tokens.sh"
+[ -n "$real" ] || join_tokens
 
 # --- The project folder
 check "docker compose config is valid" bash -c "cd $project_h1 && docker compose config --quiet"
