@@ -91,6 +91,11 @@ class RunningDaemon final : public Daemon {
       log_.Error(absl::StrCat("operation ", id, " could not be persisted, will try again: ",
                               std::string(status.message())));
     };
+    options.on_drop = [this](const std::string& id) {
+      log_.Error(absl::StrCat("operation ", id,
+                              " is dropped: its record is gone from the state (was a backup put "
+                              "back?); look at what it was about with mtp-cli status"));
+    };
     engine_ = std::make_unique<operations::Engine>(store_.get(), &clock_, &random_, &step_pool_,
                                                    std::move(options));
     AgentSessions::Callbacks callbacks;

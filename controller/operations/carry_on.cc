@@ -81,6 +81,7 @@ void Core::Settle(Live& live, const Pace& pace) {
 }
 
 Core::Pace Core::Advance(Live& live) {
+  if (absl::IsNotFound(store_->Get(OperationKey(live.id)).status())) return Drop(live);
   if (live.unsaved.has_value()) return SaveOutcome(live);
   const OperationRecord record = RecordOf(live);
   if (HasEnded(record.operation())) return {Pace::Kind::kEnded, {}};
@@ -250,6 +251,23 @@ Core::Pace Core::EndOperation(Live& live) {
   return PersistBackoff(live);
 }
 
+Core::Pace Core::Drop(Live& live) {
+  const OperationRecord record = RecordOf(live);
+  kv::Txn txn;
+  for (const std::string& lock : record.locks()) {
+    const auto held = store_->Get(lock);
+    state::v1::LockRecord holder;
+    if (!held.ok() || !holder.ParseFromString(held->value) || holder.operation() != live.id) {
+      continue;
+    }
+    txn.RequireRevision(lock, held->mod_revision).Delete(lock);
+  }
+  // Nobody else would ever release them.
+  if (!txn.deletes.empty() && !store_->Commit(txn).ok()) return PersistBackoff(live);
+  if (options_.on_drop) options_.on_drop(live.id);
+  return {Pace::Kind::kEnded, {}};
+}
+
 Core::Pace Core::PersistBackoff(Live& live) {
   return {Pace::Kind::kBackoff,
           Backoff(live.persist_failures++, options_.min_backoff, options_.max_backoff, *random_)};
@@ -258,7 +276,8 @@ Core::Pace Core::PersistBackoff(Live& live) {
 template <typename Change>
 Core::Pace Core::PersistSimply(Live& live, Change change) {
   const Saved saved = Persist(live, {}, change);
-  // A conflict without changes of a step means that the record itself is gone: nothing to spin on.
+  // A conflict without changes of a step means that the record itself is gone: the next look drops
+  // the operation.
   const bool on = saved == Saved::kYes || saved == Saved::kReloaded;
   return on ? Pace{Pace::Kind::kAgain, {}} : PersistBackoff(live);
 }

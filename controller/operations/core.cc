@@ -233,6 +233,7 @@ absl::StatusOr<v1::Operation> Core::Cancel(const std::string& id) {
   {
     absl::MutexLock lock(&live->record_mutex);
     if (live->revision == 0) return absl::NotFoundError(absl::StrCat("no operation ", id));
+    MTP_RETURN_IF_ERROR(Get(id).status());
     const v1::Operation& operation = live->record.operation();
     if (HasEnded(operation) || IsUndoing(live->record) || operation.cancel_requested()) {
       return Shown(live->record, live->revision);

@@ -108,6 +108,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Pace AfterOutcome(Live& live);
   Pace OnConflict(Live& live);
   Pace EndOperation(Live& live);
+  Pace Drop(Live& live);  // its record is gone from the store
   Pace PersistBackoff(Live& live);
   template <typename Change>
   Pace PersistSimply(Live& live, Change change);

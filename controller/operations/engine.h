@@ -130,6 +130,10 @@ class Engine {
     // Called when a change could not be persisted (it is tried again with backoff), for the log.
     // May be null.
     std::function<void(const std::string& id, const absl::Status& status)> on_persist_failure;
+    // Called when an operation is dropped since its record is gone from the store (a state put back
+    // from a backup): no step of it runs any more, its locks are released. For the log. May be
+    // null.
+    std::function<void(const std::string& id)> on_drop;
     // Called at named points (`before-persist`, `after-persist`, `before-step`, `after-step` with
     // the step's key); a test crashes there. Null in production unless MTP_FAILPOINT is set.
     std::function<void(const std::string& point, const std::string& key)> failpoint;
