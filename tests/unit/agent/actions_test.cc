@@ -1,61 +1,20 @@
 #include "agent/tenants/actions.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/match.h>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 
-#include "tests/unit/agent/fake_host.h"
+#include "tests/unit/agent/actions_fixture.h"
 
 namespace mtp {
 namespace {
 
-using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-class ActionsTest : public ::testing::Test {
- protected:
-  ActionsTest() { NewAgent(); }
-
-  // The agent dies without a word and another begins.
-  void NewAgent(int max_starts = 4) {
-    agent_.reset();
-    agent_.emplace(&machine_, max_starts);
-    begun_ = agent_->reconciler->Begin();
-  }
-  bool HasContainer(const std::string& name) {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    return machine_.engine.containers.count(name) > 0;
-  }
-  bool IsRunning(const std::string& name) {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    auto found = machine_.engine.containers.find(name);
-    return found != machine_.engine.containers.end() && found->second.running;
-  }
-  int Starts(const std::string& name) {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    return machine_.engine.containers[name].starts;
-  }
-  // A stopped or running tenant to begin with.
-  void Provision(const std::string& tenant, int port = 18801) {
-    const v1::Action action = agent_->Finish(ApplyRequest("setup/" + tenant, tenant, 1, port));
-    ASSERT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
-  }
-  void Stop(const std::string& tenant) {
-    auto request = ActionRequest("setup-stop/" + tenant, tenant, 1);
-    request.mutable_stop();
-    ASSERT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE);
-  }
-
-  FakeMachine machine_;
-  std::optional<FakeAgent> agent_;
-  absl::Status begun_;
-};
+class ActionsTest : public ActionsFixture {};
 
 TEST_F(ActionsTest, ApplyMakesATenantThatIsReady) {
   const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
@@ -157,160 +116,6 @@ TEST_F(ActionsTest, KeptDataThatIsSetAsideIsRenamedAndNotDeleted) {
   EXPECT_EQ(found, 1);
 }
 
-TEST_F(ActionsTest, AContainerThatKeepsEndingFailsEarlyWithItsLastWordsAndNoSecret) {
-  machine_.openclaw.ready = false;
-  machine_.engine.on_start = [](FakeContainer& container) {
-    container.log = "config ok\nboom: token 123:planted-secret refused\n";
-    container.restarts_by_engine = 0;
-  };
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
-  machine_.executor.RunFor(absl::Seconds(2));
-  {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.containers["mtp-acme"].restarts_by_engine = 3;
-    machine_.engine.containers["mtp-acme"].exit_code = 78;
-  }
-  const absl::Duration before = machine_.clock.Monotonic();
-  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
-  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
-  EXPECT_LT(machine_.clock.Monotonic() - before, absl::Seconds(10));
-  EXPECT_THAT(action.error().message(), HasSubstr("exit code 78"));
-  EXPECT_THAT(action.error().message(), HasSubstr("boom: token"));
-  EXPECT_THAT(action.error().message(), Not(HasSubstr("planted-secret")));
-}
-
-TEST_F(ActionsTest, AContainerThatTheKernelKilledSaysSo) {
-  machine_.engine.on_start = [](FakeContainer& container) {
-    container.running = false;
-    container.oom_killed = true;
-  };
-  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
-  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
-  EXPECT_THAT(action.error().message(), HasSubstr("for want of memory (limit 2048 MiB)"));
-}
-
-TEST_F(ActionsTest, AStartWithoutAnyActivityIsGivenUpAfterTwoMinutes) {
-  machine_.openclaw.ready = false;
-  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
-  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kDeadlineExceeded));
-  EXPECT_GE(machine_.clock.Monotonic(), absl::Seconds(120));
-  EXPECT_LT(machine_.clock.Monotonic(), absl::Seconds(135));
-  EXPECT_THAT(action.error().message(), HasSubstr("startup-sidecars"));
-}
-
-TEST_F(ActionsTest, AStartThatWorksIsWaitedForBeyondTwoMinutesAndGivenUpAtTheCap) {
-  machine_.openclaw.ready = false;
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
-  for (int second = 0; second < 600; ++second) {
-    machine_.executor.RunFor(absl::Seconds(1));
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.containers["mtp-acme"].cpu_ns += 500'000'000;
-  }
-  EXPECT_TRUE(agent_->actions->IsStarting("acme"));
-  machine_.openclaw.ready = true;
-  EXPECT_EQ(agent_->Finish(ApplyRequest("o1/start", "acme", 1)).state(), v1::ACTION_STATE_DONE);
-
-  machine_.openclaw.ready = false;
-  auto restart = ActionRequest("o2/restart", "acme", 1);
-  restart.mutable_restart();
-  const absl::Duration before = machine_.clock.Monotonic();
-  ASSERT_TRUE(agent_->actions->Ensure(restart).ok());
-  while (agent_->actions->IsBusy("acme")) {
-    machine_.executor.RunFor(absl::Seconds(1));
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.containers["mtp-acme"].cpu_ns += 500'000'000;
-  }
-  EXPECT_GE(machine_.clock.Monotonic() - before, absl::Minutes(15));
-  EXPECT_LT(machine_.clock.Monotonic() - before, absl::Minutes(16));
-}
-
-TEST_F(ActionsTest, StartsWaitForASlotAndSayHowManyAreAhead) {
-  NewAgent(/*max_starts=*/1);
-  machine_.openclaw.ready = false;
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "a", 1, 18801)).ok());
-  machine_.executor.RunFor(absl::Seconds(1));
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o2/start", "b", 1, 18802)).ok());
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o3/start", "c", 1, 18803)).ok());
-  machine_.executor.RunFor(absl::Seconds(1));
-  EXPECT_TRUE(IsRunning("mtp-a"));
-  EXPECT_FALSE(HasContainer("mtp-b"));
-  EXPECT_EQ(agent_->actions->Ensure(ApplyRequest("o3/start", "c", 1, 18803))->message(),
-            "waiting for a start slot (2 ahead)");
-  machine_.openclaw.ready = true;
-  machine_.executor.RunFor(absl::Seconds(5));
-  EXPECT_TRUE(IsRunning("mtp-b") && IsRunning("mtp-c"));
-}
-
-TEST_F(ActionsTest, AFailedStartGivesItsSlotBack) {
-  NewAgent(/*max_starts=*/1);
-  machine_.compose.up_error = absl::FailedPreconditionError("port is already allocated");
-  EXPECT_EQ(agent_->Finish(ApplyRequest("o1/start", "a", 1, 18801)).state(),
-            v1::ACTION_STATE_FAILED);
-  machine_.compose.up_error = absl::OkStatus();
-  EXPECT_EQ(agent_->Finish(ApplyRequest("o2/start", "b", 1, 18802)).state(), v1::ACTION_STATE_DONE);
-}
-
-TEST_F(ActionsTest, ACancelledStartEndsCancelled) {
-  machine_.openclaw.ready = false;
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
-  machine_.executor.RunFor(absl::Seconds(1));
-  ASSERT_TRUE(agent_->actions->Cancel("o1/start").ok());
-  EXPECT_EQ(agent_->Finish(ApplyRequest("o1/start", "acme", 1)).state(),
-            v1::ACTION_STATE_CANCELLED);
-  EXPECT_EQ(agent_->actions->Cancel("never/was").status().code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(ActionsTest, AnEngineThatIsAwayForAMomentFailsNothing) {
-  {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.away = true;
-  }
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
-  machine_.executor.RunFor(absl::Minutes(2));
-  {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.away = false;
-  }
-  EXPECT_EQ(agent_->Finish(ApplyRequest("o1/start", "acme", 1)).state(), v1::ACTION_STATE_DONE);
-}
-
-TEST_F(ActionsTest, AnEngineThatStaysAwayFailsTheActionInTheEnd) {
-  {
-    absl::MutexLock lock(&machine_.engine.mutex);
-    machine_.engine.away = true;
-  }
-  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
-  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kUnavailable));
-  EXPECT_LE(machine_.clock.Monotonic(), absl::Minutes(6));
-}
-
-TEST_F(ActionsTest, AnImageThatIsNowhereIsNamedWithWhatToDo) {
-  auto request = ApplyRequest("o1/start", "acme", 1);
-  request.mutable_apply()->mutable_spec()->set_image("nowhere:9");
-  const v1::Action action = agent_->Finish(request);
-  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
-  EXPECT_THAT(action.error().message(), HasSubstr("nowhere:9"));
-  EXPECT_THAT(action.error().message(), HasSubstr("docker load"));
-}
-
-TEST_F(ActionsTest, AConfigurationThatTheImageRefusesNeverReachesTheTenant) {
-  machine_.compose.config_issues =
-      R"({"ok":false,"valid":false,"issues":[{"path":"gateway.mode","message":"Invalid input"}]})";
-  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
-  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(action.error().message(), HasSubstr("gateway.mode: Invalid input"));
-  EXPECT_FALSE(HasContainer("mtp-acme"));
-}
-
-TEST_F(ActionsTest, AConfigurationIsCheckedOnceForAllTenantsAndWithoutSecrets) {
-  Provision("a", 18801);
-  Provision("b", 18802);
-  EXPECT_EQ(machine_.compose.one_offs, 1);
-  for (const auto& [name, value] : machine_.compose.checked.env) {
-    EXPECT_THAT(value, Not(HasSubstr("planted"))) << name;
-  }
-}
-
 TEST_F(ActionsTest, StopLeavesTheTenantStoppedAndKnown) {
   Provision("acme");
   Stop("acme");
@@ -391,89 +196,6 @@ TEST_F(ActionsTest, RemovingWhatIsNotThereIsDone) {
   remove.mutable_remove();
   EXPECT_EQ(agent_->Finish(remove).state(), v1::ACTION_STATE_DONE);
 }
-
-TEST_F(ActionsTest, AnEndThatCannotBeJournaledIsTriedUntilItCan) {
-  machine_.openclaw.ready = false;
-  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
-  machine_.executor.RunFor(absl::Seconds(1));
-  agent_->store.choose_fault = [](const kv::Txn&) { return testing::CommitFault::kDiskFull; };
-  machine_.openclaw.ready = true;
-  machine_.executor.RunFor(absl::Seconds(3));
-  EXPECT_TRUE(agent_->actions->IsBusy("acme"));
-  agent_->store.choose_fault = nullptr;
-  machine_.executor.RunFor(absl::Seconds(10));
-  EXPECT_FALSE(agent_->actions->IsBusy("acme"));
-  EXPECT_EQ(agent_->journal.Action("o1/start")->action().state(), v1::ACTION_STATE_DONE);
-}
-
-// The agent dies at each commit of an action in turn, before and after it takes effect; the next
-// life ends the action, and a controller that asks again sees one tenant.
-class CrashAtEachCommit : public ActionsTest, public ::testing::WithParamInterface<bool> {
- protected:
-  // Returns how many commits the action made, 0 when `request` did not reach commit `at`.
-  bool CrashAt(int at, const v1::EnsureActionRequest& request) {
-    int commits = 0;
-    agent_->store.choose_fault = [&](const kv::Txn&) {
-      if (commits++ != at) return testing::CommitFault::kNone;
-      return GetParam() ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
-    };
-    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
-    agent_->Finish(request);
-    const bool crashed = agent_->store.crashed();
-    NewAgent();
-    EXPECT_TRUE(begun_.ok()) << begun_;
-    return crashed;
-  }
-};
-
-TEST_P(CrashAtEachCommit, AnApplyGoesOnToOneReadyTenant) {
-  for (int at = 0;; ++at) {
-    const std::string tenant = absl::StrCat("t", at);
-    const auto request = ApplyRequest(absl::StrCat("o", at, "/start"), tenant, 1, 18801 + at);
-    const bool crashed = CrashAt(at, request);
-    EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
-    EXPECT_EQ(Starts("mtp-" + tenant), 1) << "commit " << at;
-    EXPECT_THAT(machine_.disk->List("/action-secrets/"), IsEmpty());
-    if (!crashed) {
-      EXPECT_GE(at, 3);
-      return;
-    }
-  }
-}
-
-TEST_P(CrashAtEachCommit, ABackupGoesOnToOneArchive) {
-  Provision("acme");
-  Stop("acme");
-  for (int at = 0;; ++at) {
-    auto request = ActionRequest(absl::StrCat("o", at, "/backup"), "acme", 1);
-    request.mutable_backup()->set_backup_id(absl::StrCat("b", at));
-    const bool crashed = CrashAt(at, request);
-    EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
-    int archives = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(agent_->project.BackupsPath())) {
-      archives += absl::EndsWith(entry.path().string(), absl::StrCat("-b", at, ".tar.gz")) ? 1 : 0;
-    }
-    EXPECT_EQ(archives, 1) << "commit " << at;
-    if (!crashed) return;
-  }
-}
-
-TEST_P(CrashAtEachCommit, ARemoveGoesOnUntilNothingIsLeft) {
-  for (int at = 0;; ++at) {
-    const std::string tenant = absl::StrCat("t", at);
-    Provision(tenant, 18801 + at);
-    auto request = ActionRequest(absl::StrCat("o", at, "/remove"), tenant, 1);
-    request.mutable_remove();
-    const bool crashed = CrashAt(at, request);
-    EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
-    EXPECT_FALSE(HasContainer("mtp-" + tenant));
-    EXPECT_FALSE(std::filesystem::exists(agent_->project.DataPath() + "/" + tenant));
-    EXPECT_EQ(agent_->ReadProjectFile("tenants.conf"), "");
-    if (!crashed) return;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(BeforeAndAfter, CrashAtEachCommit, ::testing::Bool());
 
 }  // namespace
 }  // namespace mtp
