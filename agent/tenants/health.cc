@@ -110,22 +110,4 @@ v1::TenantStatus ObserveTenant(const TenantFacts& facts) {
   return status;
 }
 
-std::string HealthWord(v1::TenantHealth health) {
-  switch (health) {
-    case v1::TENANT_HEALTH_READY:
-      return "ready";
-    case v1::TENANT_HEALTH_STARTING:
-      return "starting";
-    case v1::TENANT_HEALTH_DEGRADED:
-      return "degraded";
-    case v1::TENANT_HEALTH_DOWN:
-      return "down";
-    case v1::TENANT_HEALTH_UNSPECIFIED:
-    case v1::TenantHealth_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::TenantHealth_INT_MAX_SENTINEL_DO_NOT_USE_:
-      return "unknown";
-  }
-  return "unknown";
-}
-
 }  // namespace mtp

@@ -35,7 +35,4 @@ struct TenantFacts {
 // Everything but `host`, which is the controller's.
 v1::TenantStatus ObserveTenant(const TenantFacts& facts);
 
-// `ready`, `starting`, `degraded`, `down` or `unknown`, as in AdminStatus.
-std::string HealthWord(v1::TenantHealth health);
-
 }  // namespace mtp

@@ -7,6 +7,7 @@
 #include "agent/tenants/health.h"
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
+#include "common/base/words.h"
 
 namespace mtp {
 namespace {
@@ -74,7 +75,7 @@ void HostObserver::SetAdmin(const v1::TenantStatus& admin) {
   {
     absl::MutexLock lock(&mutex_);
     admin_.set_running(admin.has_start_time());
-    admin_.set_health(HealthWord(admin.health()));
+    admin_.set_health(std::string(HealthName(admin.health())));
     if (admin.has_start_time()) {
       *admin_.mutable_start_time() = admin.start_time();
     } else {

@@ -1,11 +1,11 @@
-// The words that states have in tables and JSON. A value that this build does not know, from a
-// newer controller, is `unknown`.
+// The words that states have in tables and JSON, beside those of common/base/words.h. A value that
+// this build does not know, from a newer controller, is `unknown`.
 #pragma once
 
 #include <absl/strings/string_view.h>
 
 #include "cli/output/table.h"
-#include "mtp/v1/fleet.pb.h"
+#include "common/base/words.h"
 #include "mtp/v1/host.pb.h"
 #include "mtp/v1/operation.pb.h"
 #include "mtp/v1/tenant.pb.h"
@@ -14,18 +14,14 @@ namespace mtp::cli {
 
 // `running`, `stopped`, `starting`, `updating`, `moving`, `failed`, `unknown`.
 absl::string_view StateName(v1::TenantState state);
-// `ready`, `starting`, `degraded`, `down`, `unknown`.
-absl::string_view HealthName(v1::TenantHealth health);
 // `ready`, `unreachable`, `engine-down`, `joining`, `unknown`.
 absl::string_view StateName(v1::HostState state);
 // `pending`, `running`, `undoing`, `succeeded`, `failed`, `cancelled`, `unknown`.
 absl::string_view StateName(v1::OperationState state);
 // `pending`, `running`, `done`, `failed`, `undone`, `unknown`.
 absl::string_view StateName(v1::StepState state);
-// `viewer`, `operator`, `admin`, `none`.
-absl::string_view RoleName(v1::Role role);
 
-// Colour for any of the words above.
+// Colour for any of the words above, and for those of health.
 Tone ToneOf(absl::string_view state);
 
 // True once an operation goes no further.

@@ -4,25 +4,10 @@
 
 #include <algorithm>
 
+#include "common/base/words.h"
 #include "controller/api/roles.h"
 
 namespace mtp {
-namespace {
-
-absl::string_view RoleName(v1::Role role) {
-  switch (role) {
-    case v1::ROLE_VIEWER:
-      return "viewer";
-    case v1::ROLE_OPERATOR:
-      return "operator";
-    case v1::ROLE_ADMIN:
-      return "admin";
-    default:
-      return "none";
-  }
-}
-
-}  // namespace
 
 Authorizer::Authorizer(const kv::Store* store, std::string fleet)
     : operators_(store, "/operators/"), fleet_(std::move(fleet)) {}

@@ -1,0 +1,39 @@
+#include "common/base/words.h"
+
+namespace mtp {
+
+absl::string_view HealthName(v1::TenantHealth health) {
+  switch (health) {
+    case v1::TENANT_HEALTH_READY:
+      return "ready";
+    case v1::TENANT_HEALTH_STARTING:
+      return "starting";
+    case v1::TENANT_HEALTH_DEGRADED:
+      return "degraded";
+    case v1::TENANT_HEALTH_DOWN:
+      return "down";
+    case v1::TENANT_HEALTH_UNSPECIFIED:
+    case v1::TenantHealth_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::TenantHealth_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return "unknown";
+}
+
+absl::string_view RoleName(v1::Role role) {
+  switch (role) {
+    case v1::ROLE_VIEWER:
+      return "viewer";
+    case v1::ROLE_OPERATOR:
+      return "operator";
+    case v1::ROLE_ADMIN:
+      return "admin";
+    case v1::ROLE_UNSPECIFIED:
+    case v1::Role_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::Role_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return "none";
+}
+
+}  // namespace mtp

@@ -1,0 +1,17 @@
+// The words that values of the API have wherever people read them: in tables, JSON, sentences and
+// figures. A value that this build does not know, from a newer program, is `unknown` or `none`.
+#pragma once
+
+#include <absl/strings/string_view.h>
+
+#include "mtp/v1/fleet.pb.h"
+#include "mtp/v1/tenant.pb.h"
+
+namespace mtp {
+
+// `ready`, `starting`, `degraded`, `down`, `unknown`.
+absl::string_view HealthName(v1::TenantHealth health);
+// `viewer`, `operator`, `admin`, `none`.
+absl::string_view RoleName(v1::Role role);
+
+}  // namespace mtp
