@@ -13,7 +13,15 @@ namespace {
 // Keeps the members in the order they are written, so that people find the path first.
 using Json = nlohmann::ordered_json;
 
-constexpr char kFormat[] = "mtp-archive/1";
+const char* FormatOf(ManifestOf what) {
+  switch (what) {
+    case ManifestOf::kArchive:
+      return "mtp-archive/1";
+    case ManifestOf::kTree:
+      return "mtp-tree/1";
+  }
+  return "";
+}
 
 const char* TypeName(EntryType type) {
   switch (type) {
@@ -71,7 +79,7 @@ int64_t Number(const Json& json, const char* key) {
 
 }  // namespace
 
-std::string ManifestHeadLine() { return Json({{"format", kFormat}}).dump(); }
+std::string ManifestHeadLine(ManifestOf what) { return Json({{"format", FormatOf(what)}}).dump(); }
 
 std::string ManifestLine(const ManifestEntry& entry) {
   Json json;
@@ -85,6 +93,7 @@ std::string ManifestLine(const ManifestEntry& entry) {
   json["uid"] = entry.uid;
   json["gid"] = entry.gid;
   json["mtime"] = entry.mtime_s;
+  if (entry.mtime_ns != 0) json["mtime_ns"] = entry.mtime_ns;
   if (entry.type == EntryType::kFile) {
     json["size"] = entry.size;
     json["sha256"] = entry.sha256;
@@ -97,23 +106,26 @@ std::string ManifestLine(const ManifestEntry& entry) {
 }
 
 std::string ManifestLine(const ManifestEnd& end) {
-  const Json json = {{"end", true},
-                     {"archive_sha256", end.archive_sha256},
-                     {"archive_bytes", end.archive_bytes},
-                     {"entries", end.entries},
-                     {"files", end.files},
-                     {"content_bytes", end.content_bytes},
-                     {"skipped", end.skipped}};
+  Json json = {{"end", true}};
+  if (!end.archive_sha256.empty()) {
+    json["archive_sha256"] = end.archive_sha256;
+    json["archive_bytes"] = end.archive_bytes;
+  }
+  json["entries"] = end.entries;
+  json["files"] = end.files;
+  json["content_bytes"] = end.content_bytes;
+  json["skipped"] = end.skipped;
   return json.dump();
 }
 
-absl::StatusOr<ManifestLineValue> ParseManifestLine(std::string_view line) {
+absl::StatusOr<ManifestLineValue> ParseManifestLine(std::string_view line, ManifestOf what) {
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::DataLossError("the manifest has a line that is no object");
   ManifestLineValue value;
   if (json.contains("format")) {
-    if (Text(json, "format") != kFormat) {
-      return absl::DataLossError(absl::StrCat("the manifest is not of the format ", kFormat));
+    if (Text(json, "format") != FormatOf(what)) {
+      return absl::DataLossError(
+          absl::StrCat("the manifest is not of the format ", FormatOf(what)));
     }
     return value;
   }
@@ -139,6 +151,7 @@ absl::StatusOr<ManifestLineValue> ParseManifestLine(std::string_view line) {
   entry.uid = static_cast<uid_t>(Number(json, "uid"));
   entry.gid = static_cast<gid_t>(Number(json, "gid"));
   entry.mtime_s = Number(json, "mtime");
+  entry.mtime_ns = json.contains("mtime_ns") ? Number(json, "mtime_ns") : 0;
   entry.size = entry.type == EntryType::kFile ? Number(json, "size") : 0;
   entry.sha256 = Text(json, "sha256");
   entry.target = GetBytes(json, "target");

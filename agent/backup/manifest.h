@@ -26,6 +26,7 @@ struct ManifestEntry {
   gid_t gid = 0;
   int64_t size = 0;      // Of files.
   int64_t mtime_s = 0;   // Unix time.
+  int64_t mtime_ns = 0;  // Below the second; only in manifests of trees.
   std::string sha256;    // Of files.
   std::string target;    // Of symbolic and hard links.
   std::string reason;    // Of what was skipped.
@@ -34,7 +35,7 @@ struct ManifestEntry {
 
 // Last line: what the archive as a whole must be.
 struct ManifestEnd {
-  std::string archive_sha256;
+  std::string archive_sha256;  // Empty for a tree, which has no archive.
   int64_t archive_bytes = 0;
   int64_t entries = 0;  // In the archive.
   int64_t files = 0;
@@ -42,8 +43,11 @@ struct ManifestEnd {
   int64_t skipped = 0;
 };
 
+// What a manifest describes: an archive, or a tree (tree_manifest.h).
+enum class ManifestOf { kArchive, kTree };
+
 // Each without a line end.
-std::string ManifestHeadLine();
+std::string ManifestHeadLine(ManifestOf what = ManifestOf::kArchive);
 std::string ManifestLine(const ManifestEntry& entry);
 std::string ManifestLine(const ManifestEnd& end);
 
@@ -54,6 +58,7 @@ struct ManifestLineValue {
   ManifestEnd end;
 };
 // DATA_LOSS when the line is none of the three.
-absl::StatusOr<ManifestLineValue> ParseManifestLine(std::string_view line);
+absl::StatusOr<ManifestLineValue> ParseManifestLine(std::string_view line,
+                                                    ManifestOf what = ManifestOf::kArchive);
 
 }  // namespace mtp

@@ -139,24 +139,29 @@ absl::Status CheckName(const std::string& name) {
 
 }  // namespace
 
-absl::Status RemoveTreeBeneath(const std::string& root, const std::string& name) {
+absl::Status RemoveTreeBeneath(int folder, const std::string& name) {
   MTP_RETURN_IF_ERROR(CheckName(name));
-  MTP_ASSIGN_OR_RETURN(const FileDescriptor folder, OpenFolder(root));
-  if (unlinkat(folder.get(), name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
+  if (unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, absl::StrCat("remove ", name));
   int error = 0;
-  const FileDescriptor top = OpenBeneath(folder.get(), name, O_RDONLY | O_DIRECTORY, &error);
+  const FileDescriptor top = OpenBeneath(folder, name, O_RDONLY | O_DIRECTORY, &error);
   if (!top.valid()) {
     if (error == EXDEV) return Mounted(name);
     return ErrnoStatus(error, absl::StrCat("open folder ", name));
   }
-  MTP_RETURN_IF_ERROR(Annotate(TreeRemover(top.get()).RemoveContents(top.get(), 0),
-                               absl::StrCat("remove ", root, "/", name)));
-  if (unlinkat(folder.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
+  MTP_RETURN_IF_ERROR(
+      Annotate(TreeRemover(top.get()).RemoveContents(top.get(), 0), absl::StrCat("remove ", name)));
+  if (unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
     return absl::OkStatus();
   }
   if (errno == EBUSY) return Mounted(name);
-  return ErrnoStatus(errno, absl::StrCat("remove ", root, "/", name));
+  return ErrnoStatus(errno, absl::StrCat("remove ", name));
+}
+
+absl::Status RemoveTreeBeneath(const std::string& root, const std::string& name) {
+  MTP_RETURN_IF_ERROR(CheckName(name));
+  MTP_ASSIGN_OR_RETURN(const FileDescriptor folder, OpenFolder(root));
+  return Annotate(RemoveTreeBeneath(folder.get(), name), absl::StrCat("in ", root));
 }
 
 absl::Status SetOwnerBeneath(const std::string& root, const std::string& name, uid_t uid,

@@ -14,6 +14,8 @@ namespace mtp {
 // mounted file system beneath it is refused (FAILED_PRECONDITION) and left whole. Things that are
 // added meanwhile are removed too, in a bounded number of passes (ABORTED when they keep coming).
 absl::Status RemoveTreeBeneath(const std::string& root, const std::string& name);
+// The same in an opened folder.
+absl::Status RemoveTreeBeneath(int folder, const std::string& name);
 
 // Gives `root/name` and all beneath it to `uid:gid`; symbolic links are changed themselves. A file
 // with other hard links (which may be outside) is left alone unless it already belongs to `uid`.

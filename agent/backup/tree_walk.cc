@@ -10,6 +10,7 @@
 #include <climits>
 
 #include "agent/backup/beneath.h"
+#include "agent/backup/entry_kind.h"
 #include "agent/backup/sha256.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -40,13 +41,6 @@ ManifestEntry EntryOf(const std::string& path, EntryType type, const struct stat
 
 bool SameMoment(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-const char* SpecialKind(mode_t mode) {
-  if (S_ISSOCK(mode)) return "a socket";
-  if (S_ISFIFO(mode)) return "a fifo";
-  if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
-  return "of an unknown kind";
 }
 
 bool IsSuspiciouslySparse(const struct stat& info) {
