@@ -12,10 +12,10 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
-#include <random>
 #include <thread>
 
 #include "agent/backup/exclusions.h"
+#include "tests/unit/agent/random_changes.h"
 #include "tests/unit/agent/scratch_folder.h"
 
 namespace mtp {
@@ -270,71 +270,13 @@ TEST_F(StagingCopy, LeavesNothingBehindAndSweepsWhatACrashLeft) {
   EXPECT_TRUE(absl::IsNotFound(staging_->Refresh({}, {}).status()));
 }
 
-// Seeded changes of every kind between two passes.
-class Mutator {
- public:
-  Mutator(std::string top, uint32_t seed) : top_(std::move(top)), random_(seed) {}
-  void Change() {
-    const std::string path = Path();
-    const std::string other = Path();
-    std::error_code ignored;
-    switch (random_() % 10) {
-      case 0:
-      case 1:
-        if (!fs::is_symlink(path)) {
-          std::ofstream(path, std::ios::app) << std::string(random_() % 70'000, Letter());
-        }
-        break;
-      case 2:
-        fs::create_directory(path, ignored);
-        break;
-      case 3:
-        fs::remove_all(path, ignored);
-        break;
-      case 4:
-        fs::rename(path, other, ignored);
-        break;
-      case 5:
-        fs::create_hard_link(path, other, ignored);
-        break;
-      case 6:
-        fs::create_symlink("../" + std::string(1, Letter()), path, ignored);
-        break;
-      case 7:
-        if (!fs::is_symlink(path)) chmod(path.c_str(), 0600 | (random_() % 0100));
-        break;
-      case 8:
-        lchown(path.c_str(), 1000 + random_() % 3, 1000 + random_() % 3);
-        break;
-      case 9:
-        if (fs::is_regular_file(fs::symlink_status(path))) {
-          truncate(path.c_str(), static_cast<off_t>(random_() % 200'000));
-        }
-        break;
-    }
-  }
-
- private:
-  char Letter() { return static_cast<char>('a' + random_() % 5); }
-  std::string Path() {
-    std::string path = top_;
-    for (uint32_t depth = 1 + random_() % 3; depth > 0; --depth) {
-      path += '/';
-      path += Letter();
-    }
-    return path;
-  }
-  const std::string top_;
-  std::mt19937 random_;
-};
-
 TEST_F(StagingCopy, EqualsTheFolderAfterAnyChanges) {
   request_.exclude = nullptr;
   request_.racy_window = absl::Seconds(1);
   for (uint32_t seed = 0; seed < 60; ++seed) {
     fs::remove_all(folder_ / "data/acme");
     fs::create_directories(folder_ / "data/acme");
-    Mutator mutator(folder_ / "data/acme", seed);
+    RandomChanges mutator(folder_ / "data/acme", seed);
     Create();
     for (int pass = 0; pass < 4; ++pass) {
       for (int change = 0; change < 60; ++change) mutator.Change();
