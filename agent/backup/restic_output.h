@@ -1,0 +1,51 @@
+// What restic 0.14 says: pure functions from its output to values and errors.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/backup/repository.h"
+
+namespace mtp {
+
+// Why a call failed, by what restic wrote to standard error (repository.h lists the codes). Never
+// OK.
+absl::Status ResticError(int exit_code, absl::string_view stderr_text);
+
+// Standard output of `backup --json`, which comes in pieces of any size: one JSON object a line.
+class BackupOutput {
+ public:
+  // Whole lines that are progress are given to `progress` (may be empty).
+  void Add(absl::string_view bytes, const std::function<void(const BackupProgress&)>& progress);
+  // The summary, without the full id: `snapshot` is its first digits. DATA_LOSS when none has come.
+  absl::StatusOr<BackupResult> Summary() const;
+
+ private:
+  void Line(absl::string_view line, const std::function<void(const BackupProgress&)>& progress);
+  std::string rest_;
+  std::optional<BackupResult> summary_;
+};
+
+// Of `snapshots --json`; those without an identity of ours are left out. In order of time.
+absl::StatusOr<std::vector<RepositorySnapshot>> ParseSnapshots(absl::string_view json);
+
+// Of `stats --mode raw-data --json`.
+absl::StatusOr<RepositoryStats> ParseStats(absl::string_view json);
+
+// Entries and bytes of `stats --mode restore-size --json SNAPSHOT`.
+struct TreeSize {
+  int64_t entries = 0;  // of any type
+  int64_t bytes = 0;    // of files; several hard links to one count once
+  bool operator==(const TreeSize&) const = default;
+};
+absl::StatusOr<TreeSize> ParseTreeSize(absl::string_view json);
+
+// Bytes of the line `total prune: N blobs / 1.5 MiB`.
+absl::StatusOr<int64_t> ParsePrunedBytes(absl::string_view text);
+
+}  // namespace mtp
