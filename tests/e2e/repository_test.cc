@@ -1,0 +1,143 @@
+// The repository against the real restic. Skipped where restic is not installed.
+#include "agent/backup/repository.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/e2e/own_engine.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/temp_folder.h"
+
+namespace mtp {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::SeededRandom;
+using testing::Shell;
+using testing::TempFolder;
+
+void WriteFile(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+class LocalRepository : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (Shell("restic version") != 0) GTEST_SKIP() << "restic is not installed";
+    fs::create_directories(folder_ / "source/empty");
+    WriteFile(folder_ / "source/big", random_.Bytes(2 << 20));
+    WriteFile(folder_ / "source/odd\n\xff", "odd");
+    fs::create_symlink("/etc/passwd", folder_ / "source/link");
+    fs::create_hard_link(folder_ / "source/big", folder_ / "source/hard");
+    chmod((folder_ / "source/odd\n\xff").c_str(), 0640);
+    repository_ = Open("secret");
+    ASSERT_TRUE(repository_->Init(nullptr).ok());
+  }
+
+  std::unique_ptr<Repository> Open(const std::string& password) {
+    auto opened =
+        OpenResticRepository({.url = folder_ / "repository", .password = SecretString(password)},
+                             {.state_folder = folder_ / "state", .lock_wait = absl::Seconds(5)});
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return std::move(*opened);
+  }
+
+  absl::StatusOr<BackupResult> Backup(const std::string& id) {
+    return repository_->Backup({.folder = folder_ / "source",
+                                .identity = {"fleet", "acme", id},
+                                .host = "h1",
+                                .time = absl::FromUnixSeconds(1777000000)},
+                               nullptr, nullptr);
+  }
+
+  TempFolder folder_;
+  SeededRandom random_{1};
+  std::unique_ptr<Repository> repository_;
+};
+
+TEST_F(LocalRepository, IsMadeOnceAndOpensOnlyWithItsPassword) {
+  EXPECT_TRUE(repository_->Init(nullptr).ok());
+  EXPECT_EQ(Open("other")->Init(nullptr).code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(LocalRepository, RestoresWhatWasBackedUp) {
+  const auto backup = Backup("b1");
+  ASSERT_TRUE(backup.ok()) << backup.status();
+  fs::create_directory(folder_ / "out");
+  ASSERT_TRUE(repository_->Restore(backup->snapshot, folder_ / "out", nullptr).ok());
+  const std::string list =
+      " && find . -printf '%P %y %m %U %G %n %l %T@ %s\\n' | grep -v '^ ' | sort";
+  std::string before, after;
+  // Sizes of folders are the file system's own affair; on one file system they are equal.
+  Shell("cd " + folder_ / "source" + list, &before);
+  Shell("cd " + folder_ / "out" + list, &after);
+  EXPECT_EQ(before, after);
+  EXPECT_EQ(Shell("diff -r --no-dereference " + folder_ / "source" + " " + folder_ / "out"), 0);
+}
+
+TEST_F(LocalRepository, KeepsOneSnapshotOfOneIdentity) {
+  const auto first = Backup("b1");
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = Backup("b1");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->already_there);
+  EXPECT_EQ(again->snapshot, first->snapshot);
+  WriteFile(folder_ / "source/new", "more");
+  ASSERT_TRUE(Backup("b1").ok());
+  EXPECT_EQ(repository_->List("fleet", "acme", nullptr)->size(), 1U);
+  const auto second = Backup("b2");
+  ASSERT_TRUE(second.ok());
+  EXPECT_LT(second->bytes_added, 10000);
+}
+
+TEST_F(LocalRepository, NeverTakesDamagedDataForGood) {
+  const auto backup = Backup("b1");
+  ASSERT_TRUE(backup.ok());
+  const auto good = repository_->Verify(backup->snapshot, nullptr);
+  ASSERT_TRUE(good.ok()) << good.status();
+  std::vector<std::string> files;
+  for (const char* part : {"data", "index", "snapshots", "keys"})
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "repository/" + part))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+  int detected = 0;
+  for (int i = 0; i < 24; ++i) {
+    const std::string& path = files[random_.Below(files.size())];
+    std::ifstream in(path, std::ios::binary);
+    const std::string whole((std::istreambuf_iterator<char>(in)), {});
+    std::string broken = whole;
+    const size_t at = random_.Below(whole.size());
+    if (random_.Chance(250))
+      broken.resize(at);
+    else
+      broken[at] = static_cast<char>(broken[at] ^ (1 << random_.Below(8)));
+    fs::permissions(path, fs::perms::owner_all);
+    WriteFile(path, broken);
+    const auto verified = repository_->Verify(backup->snapshot, nullptr);
+    if (verified.ok()) {
+      EXPECT_EQ(verified->tar_sha256, good->tar_sha256) << path << " at " << at;
+    } else {
+      ++detected;
+    }
+    WriteFile(path, whole);
+  }
+  EXPECT_GT(detected, 0);
+  EXPECT_TRUE(repository_->Check(/*read_data=*/true, nullptr).ok());
+}
+
+TEST_F(LocalRepository, ForgetsAndPrunes) {
+  const auto backup = Backup("b1");
+  ASSERT_TRUE(backup.ok());
+  ASSERT_TRUE(repository_->Forget({backup->snapshot}, nullptr).ok());
+  EXPECT_EQ(repository_->Find({"fleet", "acme", "b1"}, nullptr).status().code(),
+            absl::StatusCode::kNotFound);
+  const auto freed = repository_->Prune(/*dry_run=*/false, nullptr);
+  ASSERT_TRUE(freed.ok()) << freed.status();
+  EXPECT_GT(*freed, 1 << 20);
+}
+
+}  // namespace
+}  // namespace mtp
