@@ -1,10 +1,11 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, clang-tidy and the contract of the real OpenClaw
+#   tests/run.sh                 all but `bench`, `e2e`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
+#   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
@@ -16,7 +17,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 called="tests/run.sh${1:+ $1}"
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
 
 build() {
   [ -e build/build.ninja ] || cmake --preset debug >/dev/null
@@ -52,6 +53,12 @@ need_root() {
   [ "$(id -u)" -eq 0 ] || { echo "this makes network namespaces, which needs root: sudo $called" >&2; exit 2; }
 }
 
+run_e2e() {
+  need_root
+  build e2e_engine
+  build/bin/e2e_engine
+}
+
 run_fleet() { # run_fleet [--real]
   need_root
   build mtp-controller mtp-agent mtp-cli
@@ -75,6 +82,7 @@ case ${1:-all} in
   unit) run_unit ;;
   simulation) shift; run_simulation "$@" ;;
   standins) run_standins ;;
+  e2e) run_e2e ;;
   fleet) run_fleet ;;
   real) run_fleet --real ;;
   contract) shift; run_contract "$@" ;;
