@@ -2,18 +2,16 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
 #include "agent/backup/archive_files.h"
 #include "agent/backup/archive_verify.h"
 #include "agent/backup/beneath.h"
 #include "agent/backup/manifest.h"
+#include "agent/backup/manifest_file.h"
 #include "agent/backup/tar_stream.h"
 #include "agent/backup/tree_walk.h"
 #include "common/base/atomic_file.h"
@@ -23,77 +21,6 @@ namespace mtp {
 namespace {
 
 constexpr char kArchiveSuffix[] = ".tar.gz";
-constexpr size_t kManifestBuffer = 256 * 1024;
-
-// A file under a temporary name that goes away again unless it gets its real one.
-class PartialFile {
- public:
-  static absl::StatusOr<PartialFile> Create(const std::string& folder, const std::string& name) {
-    PartialFile file;
-    file.path_ = absl::StrCat(folder, "/", kPartialPrefix, name);
-    unlink(file.path_.c_str());
-    file.fd_ = FileDescriptor(
-        open(file.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file.fd_.valid()) return ErrnoStatus(errno, absl::StrCat("create ", file.path_));
-    return file;
-  }
-  PartialFile(PartialFile&& other) noexcept
-      : path_(std::exchange(other.path_, {})), fd_(std::move(other.fd_)) {}
-  PartialFile& operator=(PartialFile&&) = delete;
-  ~PartialFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-
-  int fd() const { return fd_.get(); }
-  const std::string& path() const { return path_; }
-
-  absl::Status Sync() {
-    if (fsync(fd_.get()) == 0) return absl::OkStatus();
-    return ErrnoStatus(errno, absl::StrCat("sync ", path_));
-  }
-
-  // `replace` an older file of that name, or refuse with ALREADY_EXISTS.
-  absl::Status Publish(const std::string& path, bool replace) {
-    const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
-    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(), flags) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("name ", path));
-    }
-    path_.clear();
-    return absl::OkStatus();
-  }
-
- private:
-  PartialFile() = default;
-  std::string path_;
-  FileDescriptor fd_;
-};
-
-class LineWriter {
- public:
-  explicit LineWriter(int fd) : fd_(fd) {}
-
-  absl::Status Add(const std::string& line) {
-    buffer_ += line;
-    buffer_ += '\n';
-    return buffer_.size() < kManifestBuffer ? absl::OkStatus() : Flush();
-  }
-
-  absl::Status Flush() {
-    std::string_view left = buffer_;
-    while (!left.empty()) {
-      const ssize_t written = write(fd_, left.data(), left.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return ErrnoStatus(errno, "write the manifest");
-      left.remove_prefix(static_cast<size_t>(written));
-    }
-    buffer_.clear();
-    return absl::OkStatus();
-  }
-
- private:
-  const int fd_;
-  std::string buffer_;
-};
 
 absl::Status CheckRequest(const ArchiveRequest& request) {
   const std::string& output = request.output;
@@ -113,19 +40,13 @@ absl::Status CheckRequest(const ArchiveRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status SyncFolder(const std::string& folder) {
-  MTP_ASSIGN_OR_RETURN(const FileDescriptor fd, OpenFolder(folder));
-  if (fsync(fd.get()) == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("sync ", folder));
-}
-
 // Fills both files; the last line of the manifest included.
 absl::StatusOr<ArchiveResult> Fill(const ArchiveRequest& request, int archive, int manifest,
                                    const ArchiveProgressSink& progress,
                                    const std::stop_token& stop) {
   MTP_ASSIGN_OR_RETURN(const FileDescriptor root, OpenFolder(request.root));
   MTP_ASSIGN_OR_RETURN(const std::unique_ptr<TarWriter> tar, TarWriter::Open(archive));
-  LineWriter lines(manifest);
+  ManifestWriter lines(manifest);
   MTP_RETURN_IF_ERROR(lines.Add(ManifestHeadLine()));
   TreeWalk walk(
       request, tar.get(), [&lines](const std::string& line) { return lines.Add(line); }, progress,
@@ -152,10 +73,11 @@ absl::StatusOr<ArchiveResult> Write(const ArchiveRequest& request,
                                     const std::stop_token& stop) {
   MTP_RETURN_IF_ERROR(CheckRequest(request));
   const std::string folder = ArchiveFolder(request.output);
-  const std::string name = ArchiveName(request.output);
-  MTP_ASSIGN_OR_RETURN(PartialFile archive, PartialFile::Create(folder, name));
+  const std::string partial =
+      absl::StrCat(folder, "/", kPartialPrefix, ArchiveName(request.output));
+  MTP_ASSIGN_OR_RETURN(PartialFile archive, PartialFile::Create(partial));
   MTP_ASSIGN_OR_RETURN(PartialFile manifest,
-                       PartialFile::Create(folder, absl::StrCat(name, kManifestSuffix)));
+                       PartialFile::Create(absl::StrCat(partial, kManifestSuffix)));
   MTP_ASSIGN_OR_RETURN(ArchiveResult result,
                        Fill(request, archive.fd(), manifest.fd(), progress, stop));
   MTP_RETURN_IF_ERROR(archive.Sync());

@@ -3,11 +3,9 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 
-#include <fstream>
-
 #include "agent/backup/archive.h"
 #include "agent/backup/archive_files.h"
-#include "agent/backup/manifest.h"
+#include "agent/backup/manifest_file.h"
 #include "agent/backup/tar_stream.h"
 #include "common/base/atomic_file.h"
 #include "common/base/file_descriptor.h"
@@ -15,38 +13,6 @@
 
 namespace mtp {
 namespace {
-
-// A path may have 4096 bytes, base64 and JSON included far below this.
-constexpr size_t kMaxLine = 64 * 1024;
-
-// The manifest's lines one by one, so that a manifest of any size needs little memory.
-class ManifestReader {
- public:
-  explicit ManifestReader(const std::string& path) : in_(path) {}
-
-  bool IsOpen() const { return in_.is_open(); }
-
-  // The next line that is in the archive, or the end; skipped entries are passed over.
-  absl::StatusOr<ManifestLineValue> Next() {
-    while (true) {
-      std::string line;
-      if (!std::getline(in_, line)) return absl::DataLossError("the manifest has no end");
-      if (line.size() > kMaxLine) return absl::DataLossError("the manifest has a line too long");
-      MTP_ASSIGN_OR_RETURN(ManifestLineValue value, ParseManifestLine(line));
-      const bool is_head = value.kind == ManifestLineValue::Kind::kHead;
-      if (is_head != (lines_++ == 0)) {
-        return absl::DataLossError("the manifest does not begin with its head line");
-      }
-      const bool skipped =
-          value.kind == ManifestLineValue::Kind::kEntry && value.entry.type == EntryType::kSkipped;
-      if (!is_head && !skipped) return value;
-    }
-  }
-
- private:
-  std::ifstream in_;
-  int64_t lines_ = 0;
-};
 
 absl::Status Different(const ManifestEntry& entry, const char* what) {
   return absl::DataLossError(absl::StrCat("`", entry.path, "` has another ", what,
