@@ -10,7 +10,7 @@
 
 namespace mtp {
 
-// When a copy has to end. Not thread-safe.
+// When a copy has to end. Thread-safe: nothing in it changes.
 class CopyBudget {
  public:
   // Begins now; `allowed` may be infinite.

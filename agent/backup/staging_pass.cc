@@ -14,7 +14,7 @@
 #include <ctime>
 
 #include "agent/backup/beneath.h"
-#include "agent/backup/entry_kind.h"
+#include "agent/backup/entry.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
 

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "agent/backup/beneath.h"
-#include "agent/backup/entry_kind.h"
+#include "agent/backup/entry.h"
 #include "agent/backup/file_copy.h"
 #include "agent/backup/sha256.h"
 #include "common/base/atomic_file.h"
@@ -141,13 +141,7 @@ class Scan {
       return absl::ResourceExhaustedError(
           absl::StrCat("there are more than ", limits_.max_entries, " files and folders"));
     }
-    ManifestEntry entry;
-    entry.path = path_;
-    entry.type = type;
-    entry.mode = info.st_mode & 07777;
-    entry.uid = info.st_uid;
-    entry.gid = info.st_gid;
-    entry.mtime_s = info.st_mtim.tv_sec;
+    ManifestEntry entry = EntryOf(path_, type, info);
     entry.mtime_ns = info.st_mtim.tv_nsec;
     if (type == EntryType::kSkipped) entry.reason = SpecialKind(info.st_mode);
     if (type == EntryType::kFile) {

@@ -10,7 +10,7 @@
 #include <climits>
 
 #include "agent/backup/beneath.h"
-#include "agent/backup/entry_kind.h"
+#include "agent/backup/entry.h"
 #include "agent/backup/sha256.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -27,17 +27,6 @@ constexpr int64_t kSparseSuspicious = int64_t{16} << 30;
 constexpr int64_t kSparseRatio = 8;
 constexpr int64_t kReportBytes = 8 << 20;
 constexpr int64_t kReportFiles = 64;
-
-ManifestEntry EntryOf(const std::string& path, EntryType type, const struct stat& info) {
-  ManifestEntry entry;
-  entry.path = path;
-  entry.type = type;
-  entry.mode = info.st_mode & 07777;
-  entry.uid = info.st_uid;
-  entry.gid = info.st_gid;
-  entry.mtime_s = info.st_mtim.tv_sec;
-  return entry;
-}
 
 bool SameMoment(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
