@@ -32,7 +32,8 @@ TRIXIE_PINS=/etc/apt/preferences.d/mtp-trixie
 # Prints those of its arguments that are not installed.
 missing_packages() {
   local installed
-  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+  # dpkg-query fails when it does not know one of them, after it has told of the others.
+  installed=$({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
     sed -n 's/^installed //p' | sort -u)
   comm -23 <(printf '%s\n' "$@" | sort -u) <(printf '%s\n' "$installed")
 }
