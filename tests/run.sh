@@ -100,6 +100,7 @@ case ${1:-all} in
     run_unit
     run_simulation --seeds 500
     run_standins
+    tests/deploy_test.sh
     run_contract --only double
     run_fleet
     run_fleet --real
