@@ -12,6 +12,7 @@
 #include <string>
 
 #include "agent/api/authorize.h"
+#include "agent/backup/database_child.h"
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/own_address.h"
 #include "agent/daemon/settings.h"
@@ -178,11 +179,19 @@ int main(int argc, char** argv) {
   CLI::App* join = app.add_subcommand("join", "Join a fleet with a token of `mtp-cli host token`.");
   AddJoinOptions(join, &arguments);
 
+  // Started by CheckDatabases alone, so no help shows it.
+  int uid = -1;
+  int gid = -1;
+  CLI::App* check = app.add_subcommand("check-databases")->group("");
+  check->add_option("--uid", uid, "User to become");
+  check->add_option("--gid", gid, "Group to become");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
+  if (check->parsed()) return mtp::DatabaseChildMain(uid, gid);
   if (join->parsed()) {
     const absl::Status joined = Join(std::move(arguments));
     return joined.ok() ? 0 : Fail(joined);
