@@ -46,6 +46,8 @@ Added<Options> AddCommand(CLI::App& parent, Chosen& chosen, const std::string& n
 void AddProvision(CLI::App& root, Chosen& chosen);
 void AddLifecycle(CLI::App& root, Chosen& chosen);  // remove, start, stop, restart
 void AddStatus(CLI::App& root, Chosen& chosen);     // status
+void AddBackup(CLI::App& root, Chosen& chosen);     // backup, backup …
+void AddRepository(CLI::App& root, Chosen& chosen);
 void AddCapacity(CLI::App& root, Chosen& chosen);
 void AddTenantAccess(CLI::App& root, Chosen& chosen);  // logs, exec, rpc
 void AddHost(CLI::App& root, Chosen& chosen);

@@ -3,12 +3,16 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include <map>
+
 #include "cli/commands/call.h"
 #include "cli/commands/command.h"
 #include "cli/commands/run.h"
+#include "cli/output/backup_tables.h"
 #include "cli/output/names.h"
 #include "cli/output/text.h"
 #include "cli/output/values.h"
+#include "mtp/v1/backup.grpc.pb.h"
 #include "mtp/v1/fleet.grpc.pb.h"
 #include "mtp/v1/operation.grpc.pb.h"
 
@@ -76,6 +80,39 @@ void AddOperators(Invocation& invocation, std::vector<Candidate>* candidates) {
   }
 }
 
+v1::ListBackupsResponse AskForBackups(Invocation& invocation, const std::string& tenant) {
+  v1::ListBackupsRequest request;
+  request.set_page_size(1000);
+  if (!tenant.empty()) request.set_tenant("tenants/" + tenant);
+  return Ask(invocation, &v1::BackupService::Stub::ListBackups, request);
+}
+
+void AddBackups(Invocation& invocation, const std::string& tenant,
+                std::vector<Candidate>* candidates) {
+  const auto response = AskForBackups(invocation, tenant);
+  for (const v1::Backup& backup : response.backups()) {
+    candidates->push_back(
+        {ShortName(backup.name()),
+         absl::StrCat(backup.tenant(), " ",
+                      Ago(backup.has_start_time(), backup.start_time(), invocation.now()))});
+  }
+}
+
+void AddBackedUpTenants(Invocation& invocation, std::vector<Candidate>* candidates) {
+  const auto response = AskForBackups(invocation, "");
+  std::map<std::string, int> counts;
+  for (const v1::Backup& backup : response.backups()) ++counts[backup.tenant()];
+  for (const auto& [tenant, count] : counts)
+    candidates->push_back({tenant, absl::StrCat(count, count == 1 ? " backup" : " backups")});
+}
+
+void AddRepositories(Invocation& invocation, std::vector<Candidate>* candidates) {
+  const auto response =
+      Ask(invocation, &v1::BackupService::Stub::ListRepositories, v1::ListRepositoriesRequest());
+  for (const v1::Repository& repository : response.repositories())
+    candidates->push_back({ShortName(repository.name()), repository.url()});
+}
+
 void AddContexts(const Environment& environment, std::vector<Candidate>* candidates) {
   const auto path = ContextFilePath(environment);
   if (!path.ok()) return;
@@ -109,6 +146,15 @@ absl::StatusOr<int> Complete(Invocation& invocation, const NoOptions&) {
       break;
     case Wanted::kContext:
       AddContexts(invocation.environment, &candidates);
+      break;
+    case Wanted::kBackup:
+      AddBackups(invocation, place.tenant, &candidates);
+      break;
+    case Wanted::kBackedUpTenant:
+      AddBackedUpTenants(invocation, &candidates);
+      break;
+    case Wanted::kRepository:
+      AddRepositories(invocation, &candidates);
       break;
   }
   const std::string begun = words.empty() ? "" : words.back();

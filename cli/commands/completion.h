@@ -17,12 +17,24 @@ struct Candidate {
 };
 
 // What can stand at a place of the command line beside words of the tree itself.
-enum class Wanted { kNothing, kTenant, kTarget, kHost, kOperation, kOperator, kContext };
+enum class Wanted {
+  kNothing,
+  kTenant,
+  kTarget,
+  kHost,
+  kOperation,
+  kOperator,
+  kContext,
+  kBackup,          // of CompletionPlace::tenant, or any
+  kBackedUpTenant,  // one that has backups; it need not exist any more
+  kRepository,
+};
 
 struct CompletionPlace {
   std::vector<Candidate> fixed;      // from the tree
   Wanted wanted = Wanted::kNothing;  // from the fleet
   EndpointFlags endpoint;            // as typed so far
+  std::string tenant;                // whose backups may stand here; empty for all
 };
 
 // What may stand as the last of `words` (which may be empty or begun). Pure.

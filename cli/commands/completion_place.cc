@@ -31,13 +31,17 @@ void NoteEndpoint(const CLI::Option& option, const std::string& value, EndpointF
 }
 
 void AddFlags(const CLI::App* command, std::vector<Candidate>* candidates) {
-  for (; command != nullptr; command = command->get_parent()) {
-    for (const CLI::Option* option : command->get_options()) {
+  const CLI::App* root = command;
+  while (root->get_parent() != nullptr) root = root->get_parent();
+  // Not those of a command in between: `backup --all` is no flag of `backup list`.
+  for (const CLI::App* owner : {command, root}) {
+    for (const CLI::Option* option : owner->get_options()) {
       if (option->get_positional() || option->get_group().empty()) continue;
       for (const std::string& name : option->get_lnames()) {
         candidates->push_back({"--" + name, option->get_description()});
       }
     }
+    if (owner == root) return;
   }
 }
 
@@ -54,6 +58,8 @@ void ValuesOf(const CLI::Option& option, CompletionPlace* place) {
   if (option.check_name("--host")) place->wanted = Wanted::kHost;
   if (option.check_name("--target")) place->wanted = Wanted::kTenant;
   if (option.check_name("--context")) place->wanted = Wanted::kContext;
+  if (option.check_name("--from")) place->wanted = Wanted::kBackup;
+  if (option.check_name("--repository")) place->wanted = Wanted::kRepository;
 }
 
 Wanted FirstPositional(const CLI::App& command) {
@@ -62,11 +68,15 @@ Wanted FirstPositional(const CLI::App& command) {
       command.get_parent()->get_parent() == nullptr ? "" : command.get_parent()->get_name();
   if (group == "host") return name == "token" || name == "list" ? Wanted::kNothing : Wanted::kHost;
   if (group == "op") return name == "list" ? Wanted::kNothing : Wanted::kOperation;
+  if (group == "backup") {
+    return name == "show" || name == "verify" ? Wanted::kBackup : Wanted::kBackedUpTenant;
+  }
+  if (group == "repository") return Wanted::kNothing;
   if (group == "operator") return name == "remove" ? Wanted::kOperator : Wanted::kNothing;
   if (group == "context")
     return name == "add" || name == "list" ? Wanted::kNothing : Wanted::kContext;
   if (name == "logs" || name == "exec" || name == "rpc") return Wanted::kTarget;
-  for (const char* changing : {"remove", "start", "stop", "restart", "status"}) {
+  for (const char* changing : {"remove", "start", "stop", "restart", "status", "backup"}) {
     if (name == changing) return Wanted::kTenant;
   }
   return Wanted::kNothing;
@@ -82,7 +92,10 @@ CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& 
   int positionals = 0;
   for (size_t i = 0; i + 1 < words.size(); ++i) {
     const std::string& word = words[i];
-    if (word == "--") return place;  // what follows is a command inside a container
+    if (word == "--") {  // what follows is a command inside a container, or more names
+      if (command->get_name() == "backup") place.wanted = Wanted::kTenant;
+      return place;
+    }
     if (open != nullptr) {
       NoteEndpoint(*open, word, &place.endpoint);
       open = nullptr;
@@ -98,7 +111,7 @@ CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& 
     } else if (const CLI::App* child = FindCommand(*command, word); child != nullptr) {
       command = child;
     } else {
-      ++positionals;
+      if (positionals++ == 0 && command->get_name() == "restore") place.tenant = word;
     }
   }
   if (open != nullptr) {
@@ -109,7 +122,10 @@ CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& 
     AddCommands(*command, &place.fixed);
     if (command->get_name() == "completion")
       place.fixed = {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
-    if (place.fixed.empty()) place.wanted = FirstPositional(*command);
+    if (place.fixed.empty() || command->get_name() == "backup")
+      place.wanted = FirstPositional(*command);
+  } else if (command->get_name() == "backup") {
+    place.wanted = Wanted::kTenant;
   } else if (command->get_name() == "rpc" && positionals == 1) {
     place.fixed = {{"health", "State of the gateway"}, {"status", "Sessions and channels"}};
   }

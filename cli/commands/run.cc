@@ -53,6 +53,12 @@ std::string UnknownCommand(const CLI::App& tree) {
   return absl::StrCat("there is no command ", words[0]);
 }
 
+// A command for a container; or tenants to back up, which may be named like commands of `backup`.
+bool TakesTrailing(const CLI::App& tree) {
+  if (tree.got_subcommand("exec") || tree.got_subcommand("__complete")) return true;
+  return tree.got_subcommand("backup") && &Deepest(tree) == tree.get_subcommand("backup");
+}
+
 std::string FullName(const CLI::App& command) {
   if (command.get_parent() == nullptr) return command.get_name();
   return absl::StrCat(FullName(*command.get_parent()), " ", command.get_name());
@@ -95,6 +101,8 @@ std::unique_ptr<CLI::App> MakeTree(GlobalFlags& flags, Chosen& chosen) {
   AddProvision(*tree, chosen);
   AddLifecycle(*tree, chosen);
   AddStatus(*tree, chosen);
+  AddBackup(*tree, chosen);
+  AddRepository(*tree, chosen);
   AddTenantAccess(*tree, chosen);
   AddHost(*tree, chosen);
   AddCapacity(*tree, chosen);
@@ -111,7 +119,7 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
   GlobalFlags flags;
   Chosen chosen;
   Invocation invocation{.environment = environment};
-  // What stands behind `--` belongs to exec and is nobody's flag.
+  // What stands behind `--` belongs to exec, or is a name for backup, and is nobody's flag.
   const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
   std::vector<std::string> words(arguments.begin(), dashes);
   invocation.has_trailing = dashes != arguments.end();
@@ -147,9 +155,8 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
   if (!format.ok()) return Fail(invocation, format.status());
   invocation.format = *format;
   invocation.endpoint = flags.endpoint;
-  const bool takes_trailing = tree->got_subcommand("exec") || tree->got_subcommand("__complete");
-  if (invocation.has_trailing && !takes_trailing) {
-    return Fail(invocation, UsageError(*tree, "only exec takes a command behind --"));
+  if (invocation.has_trailing && !TakesTrailing(*tree)) {
+    return Fail(invocation, UsageError(*tree, "only exec and backup take words behind --"));
   }
   const absl::StatusOr<int> done = chosen.run(invocation);
   return done.ok() ? *done : Fail(invocation, done.status());

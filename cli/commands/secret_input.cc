@@ -1,10 +1,12 @@
 #include "cli/commands/secret_input.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "common/base/atomic_file.h"
@@ -48,6 +50,19 @@ absl::StatusOr<SecretString> ReadWhole(const std::string& file, absl::string_vie
   return secret;
 }
 
+std::string SecretName(const std::string& file, absl::string_view what) {
+  return absl::StrCat(what, file == "-" ? " on standard input" : absl::StrCat(" in ", file));
+}
+
+// From the file, or from standard input for `-`.
+absl::StatusOr<SecretString> ReadRaw(const Environment& environment, const std::string& file,
+                                     absl::string_view name) {
+  if (file != "-") return ReadWhole(file, name);
+  absl::StatusOr<SecretString> raw = environment.read_input(kMaxSecretBytes);
+  if (!raw.ok()) return Refuse(name, absl::StrCat("cannot be read: ", raw.status().message()));
+  return raw;
+}
+
 }  // namespace
 
 absl::StatusOr<SecretString> CheckSecret(SecretString raw, absl::string_view what) {
@@ -69,15 +84,39 @@ absl::StatusOr<SecretString> CheckSecret(SecretString raw, absl::string_view wha
 
 absl::StatusOr<SecretString> ReadSecret(const Environment& environment, const std::string& file,
                                         absl::string_view what) {
-  const std::string name =
-      absl::StrCat(what, file == "-" ? " on standard input" : absl::StrCat(" in ", file));
-  if (file != "-") {
-    MTP_ASSIGN_OR_RETURN(SecretString raw, ReadWhole(file, name));
-    return CheckSecret(std::move(raw), name);
+  const std::string name = SecretName(file, what);
+  MTP_ASSIGN_OR_RETURN(SecretString raw, ReadRaw(environment, file, name));
+  return CheckSecret(std::move(raw), name);
+}
+
+absl::StatusOr<SecretString> ReadSecretText(const Environment& environment, const std::string& file,
+                                            absl::string_view what) {
+  const std::string name = SecretName(file, what);
+  MTP_ASSIGN_OR_RETURN(SecretString raw, ReadRaw(environment, file, name));
+  const absl::string_view text = raw.Reveal();
+  if (absl::StripAsciiWhitespace(text).empty()) return Refuse(name, "is empty");
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool layout = c == '\n' || c == '\r' || c == '\t';
+    if ((byte < 0x20 && !layout) || byte == 0x7f) return Refuse(name, "has control characters");
   }
-  absl::StatusOr<SecretString> raw = environment.read_input(kMaxSecretBytes);
-  if (!raw.ok()) return Refuse(name, absl::StrCat("cannot be read: ", raw.status().message()));
-  return CheckSecret(*std::move(raw), name);
+  if (ValidUtf8(text, text.size()) != text) return Refuse(name, "is not valid text (UTF-8)");
+  return raw;
+}
+
+absl::Status ReadSecretFlags(const Environment& environment, const std::vector<SecretFlag>& flags) {
+  const auto from_input =
+      std::count_if(flags.begin(), flags.end(), [](const auto& flag) { return flag.file == "-"; });
+  if (from_input > 1)
+    return absl::InvalidArgumentError("only one secret can come from standard input");
+  for (const SecretFlag& flag : flags) {
+    if (flag.file.empty()) continue;
+    MTP_ASSIGN_OR_RETURN(const SecretString secret,
+                         flag.is_text ? ReadSecretText(environment, flag.file, flag.what)
+                                      : ReadSecret(environment, flag.file, flag.what));
+    *flag.field = std::string(secret.Reveal());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace mtp::cli

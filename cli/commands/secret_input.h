@@ -5,6 +5,7 @@
 #include <absl/strings/string_view.h>
 
 #include <string>
+#include <vector>
 
 #include "cli/commands/environment.h"
 #include "common/base/secret_string.h"
@@ -24,5 +25,23 @@ absl::StatusOr<SecretString> CheckSecret(SecretString raw, absl::string_view wha
 // file that cannot be read, and one larger than kMaxSecretBytes.
 absl::StatusOr<SecretString> ReadSecret(const Environment& environment, const std::string& file,
                                         absl::string_view what);
+
+// As ReadSecret, for a text of several lines, such as a private key: nothing is changed, not even
+// the newline at its end. INVALID_ARGUMENT when it is empty, not UTF-8, or has control characters
+// other than newlines and tabs.
+absl::StatusOr<SecretString> ReadSecretText(const Environment& environment, const std::string& file,
+                                            absl::string_view what);
+
+// A flag that names a secret's file, and the field of a request that the secret goes to.
+struct SecretFlag {
+  std::string file;  // may be empty: then the field stays as it is
+  absl::string_view what;
+  std::string* field;
+  bool is_text = false;  // by ReadSecretText
+};
+
+// Reads all of them. INVALID_ARGUMENT as above, and when more than one is to come from standard
+// input. The caller wipes the fields.
+absl::Status ReadSecretFlags(const Environment& environment, const std::vector<SecretFlag>& flags);
 
 }  // namespace mtp::cli

@@ -28,6 +28,8 @@ Json TenantJson(const v1::Tenant& tenant, absl::Time now) {
       {"epoch", status.epoch()},
       {"created", TimeJson(tenant.has_create_time(), tenant.create_time())},
       {"observed", TimeJson(status.has_observe_time(), status.observe_time())},
+      {"backup_failure",
+       status.backup_failure().empty() ? Json(nullptr) : Json(status.backup_failure())},
   };
 }
 

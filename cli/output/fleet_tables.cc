@@ -1,6 +1,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_split.h>
 
+#include "cli/output/backup_tables.h"
 #include "cli/output/fleet_view.h"
 #include "cli/output/names.h"
 #include "cli/output/table.h"
@@ -35,6 +37,13 @@ std::string ImageName(absl::string_view image) {
   return absl::StrCat(ShortName(image.substr(0, digest)), image.substr(digest, 8 + 12));
 }
 
+// Age of the last good backup; an exclamation mark when a newer one failed.
+Cell BackupCell(const v1::TenantStatus& status, absl::Time now) {
+  const std::string age = Ago(status.has_last_backup_time(), status.last_backup_time(), now);
+  if (status.backup_failure().empty()) return {age};
+  return {absl::StrCat("! ", age), Tone::kBad};
+}
+
 void AddAdmin(Table& table, const v1::Host& host, absl::Time now) {
   const v1::AdminStatus& admin = host.status().admin();
   const std::string state(AdminState(host));
@@ -56,20 +65,17 @@ void AddTenant(Table& table, const v1::Tenant& tenant, absl::Time now) {
   const std::string state(StateName(status.state()));
   const std::string health(HealthName(status.health()));
   const bool stopped = status.state() == v1::TENANT_STATE_STOPPED;
-  table.Add(
-      {{ShortName(tenant.name()), Tone::kStrong},
-       {status.host().empty() ? "-" : status.host()},
-       {state, ToneOf(state)},
-       {health, stopped ? Tone::kDim : ToneOf(health)},
-       {Uptime(status.has_start_time(), status.start_time(), now)},
-       {OfTotal(status.memory_mib(), status.memory_limit_mib()),
-        FillTone(status.memory_mib(), status.memory_limit_mib())},
-       {status.port() == 0 ? "-" : absl::StrCat(status.port())},
-       {status.has_last_backup_time()
-            ? absl::StrCat(HumanDuration(now - FromTimestamp(status.last_backup_time())), " ago")
-            : "never"},
-       {status.container()},
-       {ImageName(status.image()), Tone::kDim}});
+  table.Add({{ShortName(tenant.name()), Tone::kStrong},
+             {status.host().empty() ? "-" : status.host()},
+             {state, ToneOf(state)},
+             {health, stopped ? Tone::kDim : ToneOf(health)},
+             {Uptime(status.has_start_time(), status.start_time(), now)},
+             {OfTotal(status.memory_mib(), status.memory_limit_mib()),
+              FillTone(status.memory_mib(), status.memory_limit_mib())},
+             {status.port() == 0 ? "-" : absl::StrCat(status.port())},
+             BackupCell(status, now),
+             {status.container()},
+             {ImageName(status.image()), Tone::kDim}});
 }
 
 std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width, bool colour) {
@@ -90,6 +96,22 @@ std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width
   return table.empty() ? "" : table.Render(width, colour);
 }
 
+// The text on as many lines as it takes.
+std::string Wrapped(absl::string_view text, int width) {
+  std::string lines;
+  std::string line;
+  for (absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (!line.empty() && Width(line) + 1 + Width(word) > width) {
+      absl::StrAppend(&lines, line, "\n");
+      line = "  ";
+    } else if (!line.empty()) {
+      line += ' ';
+    }
+    absl::StrAppend(&line, Shorten(word, width - 2));
+  }
+  return lines + line;
+}
+
 // What needs a person's eye, with the reason that the system gives.
 std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
   std::string text;
@@ -106,6 +128,15 @@ std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
     if (tenant.status().health() == v1::TENANT_HEALTH_READY) continue;
     if (tenant.status().state() == v1::TENANT_STATE_STOPPED) continue;
     remark(Visible(ShortName(tenant.name())), tenant.status().message(), Tone::kWarning);
+  }
+  for (const v1::Tenant& tenant : fleet.tenants()) {
+    if (tenant.status().backup_failure().empty()) continue;
+    const std::string line = Visible(absl::StrCat(
+        ShortName(tenant.name()), ": backup failed: ", tenant.status().backup_failure()));
+    const bool alone = fleet.tenants_size() == 1;  // then there is room for all of it
+    absl::StrAppend(&text,
+                    Paint(alone ? Wrapped(line, width) : Shorten(line, width), Tone::kBad, colour),
+                    "\n");
   }
   return text;
 }

@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
+#include <algorithm>
+
 namespace mtp::cli {
 
 FakeController::FakeController() {
@@ -12,6 +14,7 @@ FakeController::FakeController() {
   builder.RegisterService(static_cast<v1::HostService::Service*>(this));
   builder.RegisterService(static_cast<v1::FleetService::Service*>(this));
   builder.RegisterService(static_cast<v1::OperationService::Service*>(this));
+  builder.RegisterService(static_cast<v1::BackupService::Service*>(this));
   server_ = builder.BuildAndStart();
 }
 
@@ -122,12 +125,14 @@ grpc::Status FakeController::AddOperator(Context*, const v1::AddOperatorRequest*
   return Answer();
 }
 
-grpc::Status FakeController::WatchOperation(Context* context, const v1::WatchOperationRequest*,
+grpc::Status FakeController::WatchOperation(Context* context,
+                                            const v1::WatchOperationRequest* request,
                                             grpc::ServerWriter<v1::Operation>* writer) {
   OperationStream stream;
   {
     absl::MutexLock lock(&mutex_);
     ++calls;
+    watched.push_back(request->name());
     if (streams.empty()) return {grpc::StatusCode::INTERNAL, "the test has no stream for this"};
     stream = streams.front();
     streams.pop_front();
@@ -135,6 +140,96 @@ grpc::Status FakeController::WatchOperation(Context* context, const v1::WatchOpe
   for (const v1::Operation& operation : stream.operations) writer->Write(operation);
   while (stream.hang && !context->IsCancelled()) absl::SleepFor(absl::Milliseconds(2));
   return stream.status;
+}
+
+grpc::Status FakeController::GetTenant(Context*, const v1::GetTenantRequest* request,
+                                       v1::Tenant* tenant) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::Tenant& one : fleet.tenants()) {
+    if (one.name() != request->name()) continue;
+    *tenant = one;
+    return Answer();
+  }
+  return {grpc::StatusCode::NOT_FOUND, "there is no such tenant"};
+}
+
+grpc::Status FakeController::ListTenants(Context*, const v1::ListTenantsRequest*,
+                                         v1::ListTenantsResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  *response->mutable_tenants() = fleet.tenants();
+  return Answer();
+}
+
+grpc::Status FakeController::CreateBackup(Context*, const v1::CreateBackupRequest* request,
+                                          v1::Operation* operation) {
+  absl::MutexLock lock(&mutex_);
+  *operation = accepted;
+  operation->set_name(absl::StrCat("operations/01ARZ3NDEKTSV4RRFFQ69G5FA", created_backups.size()));
+  operation->set_target(request->tenant());
+  created_backups.push_back(*request);
+  return Answer();
+}
+
+grpc::Status FakeController::GetBackup(Context*, const v1::GetBackupRequest* request,
+                                       v1::Backup* backup) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::Backup& one : backups) {
+    if (one.name() != request->name()) continue;
+    *backup = one;
+    return Answer();
+  }
+  return {grpc::StatusCode::NOT_FOUND, "there is no such backup"};
+}
+
+grpc::Status FakeController::ListBackups(Context*, const v1::ListBackupsRequest* request,
+                                         v1::ListBackupsResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  ++listed_backups;
+  const size_t most = std::min(backups_page, static_cast<size_t>(request->page_size()));
+  size_t at = request->page_token().empty() ? 0 : std::stoul(request->page_token());
+  for (; at < backups.size(); ++at) {
+    if (!request->tenant().empty() && "tenants/" + backups[at].tenant() != request->tenant())
+      continue;
+    if (static_cast<size_t>(response->backups_size()) == most) break;
+    *response->add_backups() = backups[at];
+  }
+  if (at < backups.size()) response->set_next_page_token(absl::StrCat(at));
+  return Answer();
+}
+
+grpc::Status FakeController::VerifyBackup(Context*, const v1::VerifyBackupRequest* request,
+                                          v1::Operation* operation) {
+  {
+    absl::MutexLock lock(&mutex_);
+    verified_backups.push_back(*request);
+  }
+  return Accept(operation);
+}
+
+grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequest* request,
+                                           v1::Operation* operation) {
+  {
+    absl::MutexLock lock(&mutex_);
+    restored_backups.push_back(*request);
+  }
+  return Accept(operation);
+}
+
+grpc::Status FakeController::AddRepository(Context*, const v1::AddRepositoryRequest* request,
+                                           v1::Repository* repository) {
+  absl::MutexLock lock(&mutex_);
+  added_repositories.push_back(*request);
+  repository->set_name("repositories/" + request->repository_id());
+  repository->set_url(request->url());
+  repository->set_is_default(added_repositories.size() == 1);
+  return Answer();
+}
+
+grpc::Status FakeController::ListRepositories(Context*, const v1::ListRepositoriesRequest*,
+                                              v1::ListRepositoriesResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::Repository& repository : repositories) *response->add_repositories() = repository;
+  return Answer();
 }
 
 v1::Operation MakeOperation(const std::string& kind, const std::string& target,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "mtp/v1/backup.grpc.pb.h"
 #include "mtp/v1/fleet.grpc.pb.h"
 #include "mtp/v1/host.grpc.pb.h"
 #include "mtp/v1/operation.grpc.pb.h"
@@ -28,7 +29,8 @@ struct OperationStream {
 class FakeController final : public v1::TenantService::Service,
                              public v1::HostService::Service,
                              public v1::FleetService::Service,
-                             public v1::OperationService::Service {
+                             public v1::OperationService::Service,
+                             public v1::BackupService::Service {
  public:
   FakeController();
   ~FakeController() override;
@@ -39,12 +41,18 @@ class FakeController final : public v1::TenantService::Service,
 
   // Calls are answered with these first, in order; then all succeed.
   std::deque<grpc::Status> refusals;
-  // The operation of every change of a tenant.
+  // The operation of every change of a tenant. Those that back up have the tenant as their target
+  // and names that count up, `operations/01ARZ3NDEKTSV4RRFFQ69G5FA0` and so on.
   v1::Operation accepted;
   v1::PlacementDecision placement;
   // One for each WatchOperation.
   std::deque<OperationStream> streams;
+  // Its tenants are also what ListTenants and GetTenant know.
   v1::FleetStatus fleet;
+  // The catalogue, newest first, and how much of it a page has at most.
+  std::vector<v1::Backup> backups;
+  size_t backups_page = 1000;
+  std::vector<v1::Repository> repositories;
   std::vector<v1::LogChunk> log;
   std::vector<v1::ExecOutput> exec_output;
   std::string gateway_answer = "{}";
@@ -57,6 +65,12 @@ class FakeController final : public v1::TenantService::Service,
   std::vector<v1::CallTenantGatewayRequest> gateway_calls;
   std::vector<v1::CreateJoinTokenRequest> tokens;
   std::vector<v1::AddOperatorRequest> added_operators;
+  std::vector<v1::CreateBackupRequest> created_backups;
+  std::vector<v1::VerifyBackupRequest> verified_backups;
+  std::vector<v1::RestoreBackupRequest> restored_backups;
+  std::vector<v1::AddRepositoryRequest> added_repositories;
+  std::vector<std::string> watched;  // names of operations
+  int listed_backups = 0;            // pages
 
  private:
   using Context = grpc::ServerContext;
@@ -79,6 +93,18 @@ class FakeController final : public v1::TenantService::Service,
                                v1::CreateJoinTokenResponse*) override;
   grpc::Status GetFleetStatus(Context*, const v1::GetFleetStatusRequest*,
                               v1::FleetStatus*) override;
+  grpc::Status GetTenant(Context*, const v1::GetTenantRequest*, v1::Tenant*) override;
+  grpc::Status ListTenants(Context*, const v1::ListTenantsRequest*,
+                           v1::ListTenantsResponse*) override;
+  grpc::Status CreateBackup(Context*, const v1::CreateBackupRequest*, v1::Operation*) override;
+  grpc::Status GetBackup(Context*, const v1::GetBackupRequest*, v1::Backup*) override;
+  grpc::Status ListBackups(Context*, const v1::ListBackupsRequest*,
+                           v1::ListBackupsResponse*) override;
+  grpc::Status VerifyBackup(Context*, const v1::VerifyBackupRequest*, v1::Operation*) override;
+  grpc::Status RestoreBackup(Context*, const v1::RestoreBackupRequest*, v1::Operation*) override;
+  grpc::Status AddRepository(Context*, const v1::AddRepositoryRequest*, v1::Repository*) override;
+  grpc::Status ListRepositories(Context*, const v1::ListRepositoriesRequest*,
+                                v1::ListRepositoriesResponse*) override;
   grpc::Status AddOperator(Context*, const v1::AddOperatorRequest*,
                            v1::AddOperatorResponse*) override;
   grpc::Status WatchOperation(Context*, const v1::WatchOperationRequest*,
