@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "agent/backup/reachable.h"
 #include "agent/backup/restic_output.h"
 #include "common/base/atomic_file.h"
 #include "common/base/clock.h"
@@ -23,6 +24,7 @@ namespace {
 
 constexpr char kCallPrefix[] = "call-";
 constexpr size_t kOutputBytesMax = 32 << 20;  // `snapshots --json`: about 400 bytes each
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr absl::Duration kFirstPause = absl::Seconds(1);
 constexpr absl::Duration kPauseMax = absl::Seconds(15);
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
@@ -116,6 +118,8 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
 }
 
 absl::StatusOr<std::string> ResticRunner::Run(const ResticCall& call, const CancelToken* cancel) {
+  if (address_.kind != RepositoryKind::kFolder)
+    MTP_RETURN_IF_ERROR(CheckReachable(address_.host, address_.port, kConnectTimeout));
   const SystemClock clock;
   const absl::Duration give_up_at = clock.Monotonic() + options_.lock_wait;
   for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax)) {

@@ -98,7 +98,10 @@ absl::StatusOr<RepositoryAddress> ParseS3(absl::string_view url) {
   if (!OnlyOf(path, "._-/")) return BadUrl("has a malformed prefix");
   if (plain && !IsLoopback(host.host))
     return BadUrl("is without TLS: plain http is only for this very machine; use s3:https://");
-  return RepositoryAddress{.kind = RepositoryKind::kS3, .restic_url = std::string(url)};
+  return RepositoryAddress{.kind = RepositoryKind::kS3,
+                           .restic_url = std::string(url),
+                           .host = host.host,
+                           .port = host.port};
 }
 
 }  // namespace
@@ -203,11 +206,13 @@ std::vector<std::string> ResticArguments(const std::string& program,
 std::map<std::string, std::string> ResticEnvironment(const RepositoryAddress& address,
                                                      const RepositoryAccess& access,
                                                      const CallFiles& files) {
-  // restic finds ssh by PATH, keeps its half-made packs in TMPDIR, and reads `--time` in TZ.
+  // restic finds ssh by PATH, keeps its half-made packs in TMPDIR, reads `--time` in TZ, and tells
+  // of its progress sixty times a second unless it is told otherwise.
   std::map<std::string, std::string> env = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                             {"HOME", files.folder},
                                             {"TMPDIR", files.folder},
                                             {"TZ", "UTC"},
+                                            {"RESTIC_PROGRESS_FPS", "1"},
                                             {"LC_ALL", "C"}};
   if (address.kind == RepositoryKind::kS3) {
     env["AWS_ACCESS_KEY_ID"] = access.s3_access_key;

@@ -17,10 +17,10 @@ enum class RepositoryKind { kFolder, kSftp, kS3 };
 struct RepositoryAddress {
   RepositoryKind kind = RepositoryKind::kFolder;
   std::string restic_url;  // as restic writes it
-  // Of SFTP.
-  std::string user;
+  std::string user;  // of SFTP
+  // Of SFTP and S3; an IPv6 address is in brackets.
   std::string host;
-  int port = 22;
+  int port = 0;
 };
 
 // INVALID_ARGUMENT with a sentence for every form that repository.h does not name.

@@ -29,6 +29,8 @@ namespace {
 
 // Actions and what keeps the host right: some block for minutes (a stop that drains, a backup).
 constexpr int kWorkThreads = 16;
+// Each reads and writes all of a tenant's data.
+constexpr int kMaxBackups = 1;
 // Looks at tenants; one that hangs holds its thread for five seconds.
 constexpr int kLookThreads = 4;
 // Short calls, so that they never wait behind a backup.
@@ -45,7 +47,9 @@ class DaemonImpl final : public Daemon {
         log_(log),
         folder_(settings.project_dir),
         data_(folder_.DataPath(), kContainerUid, kContainerUid),
+        restores_(folder_.DataPath(), kContainerUid, kContainerUid),
         starts_(MaxStarts()),
+        backups_(kMaxBackups),
         work_(kWorkThreads),
         looks_(kLookThreads),
         calls_(kCallThreads),
@@ -105,7 +109,18 @@ class DaemonImpl final : public Daemon {
     tools_.compose = compose_.get();
     tools_.engine = engine_.get();
     tools_.openclaw = openclaw_.get();
+    tools_.restores = &restores_;
     tools_.starts = &starts_;
+    tools_.backups = &backups_;
+    tools_.host = settings_.host;
+    tools_.open_repository = [this](RepositoryAccess access) {
+      ResticOptions options;
+      options.state_folder = settings_.data_dir + "/restic";
+      return OpenResticRepository(std::move(access), std::move(options));
+    };
+    tools_.check_databases = [](const std::string& folder, const CancelToken* cancel) {
+      return CheckDatabases(folder, DatabaseCheckOptions(), cancel);
+    };
     tools_.clock = &clock_;
     tools_.log = log_.For("tenants");
     tools_.refresh = [this](const std::string& name) { observer_->Refresh(name); };
@@ -235,7 +250,9 @@ class DaemonImpl final : public Daemon {
   CgroupReader cgroups_;
   ProjectFolder folder_;
   DataFolders data_;
+  RestoreFolders restores_;
   StartSlots starts_;
+  StartSlots backups_;
   std::unique_ptr<kv::Store> store_;
   std::optional<SecretBox> box_;
   std::optional<Journal> journal_;

@@ -203,6 +203,20 @@ class SocketEngine final : public Engine {
     return Act(container, "restart", GraceQuery(grace), grace + kStartTimeout, stop);
   }
 
+  absl::Status Pause(const std::string& container) override {
+    const absl::Status paused = Act(container, "pause", "", kCallTimeout, {});
+    if (!absl::IsFailedPrecondition(paused)) return paused;
+    MTP_ASSIGN_OR_RETURN(const ContainerDetails details, InspectContainer(container));
+    return details.state == ContainerState::kPaused ? absl::OkStatus() : paused;
+  }
+
+  absl::Status Unpause(const std::string& container) override {
+    const absl::Status thawed = Act(container, "unpause", "", kCallTimeout, {});
+    if (thawed.ok()) return thawed;
+    MTP_ASSIGN_OR_RETURN(const ContainerDetails details, InspectContainer(container));
+    return details.state == ContainerState::kPaused ? thawed : absl::OkStatus();
+  }
+
   absl::Status Kill(const std::string& container, const std::string& signal) override {
     if (!IsContainerReference(signal)) return absl::InvalidArgumentError("not a signal's name");
     return Act(container, "kill", absl::StrCat("?signal=", signal), kCallTimeout, {});

@@ -194,6 +194,11 @@ class Engine {
                             std::stop_token stop) = 0;
   virtual absl::Status Restart(const std::string& container, absl::Duration grace,
                                std::stop_token stop) = 0;
+  // Freezes every process of the container; already paused is OK. FAILED_PRECONDITION when it does
+  // not run.
+  virtual absl::Status Pause(const std::string& container) = 0;
+  // Thaws them; not paused is OK, whatever it is instead.
+  virtual absl::Status Unpause(const std::string& container) = 0;
   // `signal` such as `SIGKILL`. FAILED_PRECONDITION when it does not run.
   virtual absl::Status Kill(const std::string& container, const std::string& signal) = 0;
 };

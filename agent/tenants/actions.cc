@@ -72,7 +72,7 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
     begun.set_state(v1::ACTION_STATE_RUNNING);
     begun.set_message("begun");
     *begun.mutable_start_time() = ToTimestamp(deps_.clock->Now());
-    MTP_RETURN_IF_ERROR(deps_.journal->BeginAction(record, request.apply().secrets()));
+    MTP_RETURN_IF_ERROR(deps_.journal->BeginAction(record, request));
     run = Begin(std::move(record));
     run->after = recovery;
     action = run->record.action();

@@ -57,7 +57,9 @@ Verdict Judge(const TenantFacts& facts) {
     case ContainerState::kRunning:
       return Running(facts, container);
     case ContainerState::kPaused:
-      return {v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DOWN, "its container is paused"};
+      return {
+          v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DEGRADED,
+          "its container is paused: a backup is taking its moment, or somebody paused it by hand"};
     case ContainerState::kRestarting:
       return {facts.being_started ? v1::TENANT_STATE_STARTING : v1::TENANT_STATE_FAILED,
               v1::TENANT_HEALTH_DOWN,

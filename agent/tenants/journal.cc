@@ -27,6 +27,18 @@ std::string ActionSecretsKey(const std::string& key) {
   return absl::StrCat("/action-secrets/", key);
 }
 
+std::string ActionRepositoryKey(const std::string& key) {
+  return absl::StrCat("/action-repositories/", key);
+}
+
+// Null for actions that use none.
+const v1::RepositoryAccess* RepositoryOf(const v1::EnsureActionRequest& request) {
+  if (request.has_snapshot()) return &request.snapshot().repository();
+  if (request.has_verify()) return &request.verify().repository();
+  if (request.has_restore()) return &request.restore().repository();
+  return nullptr;
+}
+
 absl::Status CheckConflicts(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows,
                             const TenantName& name, int port) {
   for (const auto& row : rows) {
@@ -65,28 +77,33 @@ Journal::Journal(kv::Store* store, const SecretBox* box)
 
 absl::Status Journal::Commit(const kv::Txn& txn) { return store_->Commit(txn).status(); }
 
-absl::StatusOr<std::string> Journal::SealSecrets(const std::string& key,
-                                                 const v1::TenantSecrets& secrets) const {
-  std::string plain = secrets.SerializeAsString();
+std::string Journal::Seal(const std::string& key,
+                          const google::protobuf::MessageLite& message) const {
+  std::string plain = message.SerializeAsString();
   state::v1::SecretsRecord record;
   record.set_sealed(box_->Seal(plain, key));
   WipeString(&plain);
   return record.SerializeAsString();
 }
 
-absl::StatusOr<v1::TenantSecrets> Journal::OpenSecrets(const std::string& key) const {
+absl::Status Journal::Open(const std::string& key, google::protobuf::MessageLite* message) const {
   auto entry = store_->Get(key);
   if (!entry.ok()) return entry.status();
   state::v1::SecretsRecord record;
-  v1::TenantSecrets secrets;
   if (!record.ParseFromString(entry->value)) {
     return absl::DataLossError(absl::StrCat("the state of ", key, " cannot be read"));
   }
   auto plain = box_->Open(record.sealed(), key);
   if (!plain.ok()) return Annotate(plain.status(), key);
-  if (!secrets.ParseFromArray(plain->Reveal().data(), static_cast<int>(plain->size()))) {
+  if (!message->ParseFromArray(plain->Reveal().data(), static_cast<int>(plain->size()))) {
     return absl::DataLossError(absl::StrCat("the state of ", key, " cannot be read"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::TenantSecrets> Journal::OpenSecrets(const std::string& key) const {
+  v1::TenantSecrets secrets;
+  MTP_RETURN_IF_ERROR(Open(key, &secrets));
   return secrets;
 }
 
@@ -137,8 +154,7 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
 
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
-  MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(SecretsKey(name), change.secrets));
-  txn.Put(SecretsKey(name), std::move(sealed));
+  txn.Put(SecretsKey(name), Seal(SecretsKey(name), change.secrets));
   MTP_RETURN_IF_ERROR(Commit(txn));
   return record;
 }
@@ -188,7 +204,7 @@ absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Journal::Actions() con
 }
 
 absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
-                                  const v1::TenantSecrets& secrets) {
+                                  const v1::EnsureActionRequest& request) {
   absl::MutexLock lock(&mutex_);
   const std::string& key = record.action().key();
   MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(record.request().tenant()));
@@ -209,9 +225,11 @@ absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
     tenant->value.set_epoch(record.request().epoch());
     tenants_.Put(txn, name.value(), tenant->value);
   }
-  if (record.request().has_apply()) {
-    MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(ActionSecretsKey(key), secrets));
-    txn.Put(ActionSecretsKey(key), std::move(sealed));
+  if (request.has_apply()) {
+    txn.Put(ActionSecretsKey(key), Seal(ActionSecretsKey(key), request.apply().secrets()));
+  }
+  if (const v1::RepositoryAccess* access = RepositoryOf(request)) {
+    txn.Put(ActionRepositoryKey(key), Seal(ActionRepositoryKey(key), *access));
   }
   absl::Status status = Commit(txn);
   if (absl::IsAborted(status)) {
@@ -232,11 +250,18 @@ absl::Status Journal::EndAction(const state::v1::AgentActionRecord& record) {
   kv::Txn txn;
   actions_.Put(txn, record.action().key(), record);
   txn.Delete(ActionSecretsKey(record.action().key()));
+  txn.Delete(ActionRepositoryKey(record.action().key()));
   return Commit(txn);
 }
 
 absl::StatusOr<v1::TenantSecrets> Journal::ActionSecrets(const std::string& key) const {
   return OpenSecrets(ActionSecretsKey(key));
+}
+
+absl::StatusOr<v1::RepositoryAccess> Journal::ActionRepository(const std::string& key) const {
+  v1::RepositoryAccess access;
+  MTP_RETURN_IF_ERROR(Open(ActionRepositoryKey(key), &access));
+  return access;
 }
 
 absl::Status Journal::TrimActions(absl::Time now) {
@@ -265,8 +290,7 @@ absl::StatusOr<SecretString> Journal::AdminGatewayToken(Random& random) {
   v1::TenantSecrets made;
   made.set_gateway_token(absl::BytesToHexString(random.Bytes(32)));
   kv::Txn txn;
-  MTP_ASSIGN_OR_RETURN(std::string sealed, SealSecrets(kAdminTokenKey, made));
-  txn.Put(kAdminTokenKey, std::move(sealed));
+  txn.Put(kAdminTokenKey, Seal(kAdminTokenKey, made));
   MTP_RETURN_IF_ERROR(Commit(txn));
   return SecretString(made.gateway_token());
 }
@@ -289,6 +313,9 @@ absl::Status Journal::SetConfigAccepted(const std::string& hash) {
 v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
   v1::EnsureActionRequest bare = request;
   if (bare.has_apply()) bare.mutable_apply()->clear_secrets();
+  if (bare.has_snapshot()) bare.mutable_snapshot()->clear_repository();
+  if (bare.has_verify()) bare.mutable_verify()->clear_repository();
+  if (bare.has_restore()) bare.mutable_restore()->clear_repository();
   return bare;
 }
 

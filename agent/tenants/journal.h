@@ -59,17 +59,19 @@ class Journal {
   // NOT_FOUND when the key was never used or is no longer kept.
   absl::StatusOr<state::v1::AgentActionRecord> Action(const std::string& key) const;
   absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Actions() const;
-  // Records a new action, raises the tenant's epoch to the request's, and keeps the request's
-  // secrets sealed until the action ends. The record's request must hold none.
+  // Records a new action, raises the tenant's epoch to the request's, and keeps the secrets of
+  // `request` sealed until the action ends. The record's own request must hold none.
   // FAILED_PRECONDITION when the epoch is below the highest seen; ALREADY_EXISTS for a known key.
   absl::Status BeginAction(const state::v1::AgentActionRecord& record,
-                           const v1::TenantSecrets& secrets);
+                           const v1::EnsureActionRequest& request);
   // Replaces the record of a running action.
   absl::Status SaveAction(const state::v1::AgentActionRecord& record);
   // Records the end and forgets the action's own secrets.
   absl::Status EndAction(const state::v1::AgentActionRecord& record);
   // Secrets that the action came with. NOT_FOUND when it had none.
   absl::StatusOr<v1::TenantSecrets> ActionSecrets(const std::string& key) const;
+  // Access to the repository that the action came with. NOT_FOUND when it had none.
+  absl::StatusOr<v1::RepositoryAccess> ActionRepository(const std::string& key) const;
   // Forgets actions that ended more than 7 days before `now`, and the oldest ended ones beyond
   // 10,000.
   absl::Status TrimActions(absl::Time now);
@@ -82,9 +84,9 @@ class Journal {
   absl::Status SetConfigAccepted(const std::string& hash);
 
  private:
+  absl::Status Open(const std::string& key, google::protobuf::MessageLite* message) const;
   absl::StatusOr<v1::TenantSecrets> OpenSecrets(const std::string& key) const;
-  absl::StatusOr<std::string> SealSecrets(const std::string& key,
-                                          const v1::TenantSecrets& secrets) const;
+  std::string Seal(const std::string& key, const google::protobuf::MessageLite& message) const;
   absl::Status Commit(const kv::Txn& txn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   kv::Store* const store_;

@@ -31,6 +31,7 @@ Reconciler::Reconciler(TenantTools* tools, Actions* actions, Board* board, Execu
 absl::Status Reconciler::Begin() {
   MTP_RETURN_IF_ERROR(tools_->folder->Prepare());
   MTP_RETURN_IF_ERROR(SweepUnfinishedArchives(tools_->folder->BackupsPath()));
+  MTP_RETURN_IF_ERROR(tools_->restores->Sweep());
   MTP_RETURN_IF_ERROR(tools_->writer->WriteAll());
   PublishKeptData();
   return actions_->Resume();
@@ -61,6 +62,14 @@ void Reconciler::ScheduleLook(absl::Duration delay) {
   });
 }
 
+// MTP pauses a tenant for a moment only; a pause that lasts was left by an agent that was killed in
+// it, or is somebody's by hand, and the client waits.
+void Reconciler::Thaw(const TenantName& name) {
+  tools_->log.Warning(absl::StrCat("tenant ", name.value(), " is paused; letting it go on"));
+  const absl::Status thawed = tools_->engine->Unpause(name.Container());
+  if (!thawed.ok()) tools_->log.Error(std::string(thawed.message()));
+}
+
 bool Reconciler::HasFallenOut(const TenantName& name) {
   auto details = tools_->engine->InspectContainer(name.Container());
   if (absl::IsNotFound(details.status())) return true;
@@ -72,8 +81,10 @@ bool Reconciler::HasFallenOut(const TenantName& name) {
       return true;
     case ContainerState::kRestarting:
       return details->restart_count >= kCrashLoop;
-    case ContainerState::kRunning:
     case ContainerState::kPaused:
+      Thaw(name);
+      return false;
+    case ContainerState::kRunning:
     case ContainerState::kRemoving:
     case ContainerState::kUnknown:
       return false;
@@ -91,6 +102,8 @@ void Reconciler::LookOnce() {
   absl::Status written = tools_->writer->WriteAll();
   if (!written.ok()) tools_->log.Error(std::string(written.message()));
   PublishKeptData();
+  const absl::Status swept = tools_->restores->SweepQuarantine(tools_->clock->Now());
+  if (!swept.ok()) tools_->log.Error(std::string(swept.message()));
   for (const auto& record : *tenants) {
     if (record.run_policy() == v1::RUN_POLICY_STOP || actions_->IsBusy(record.name())) continue;
     auto name = TenantName::Parse(record.name());

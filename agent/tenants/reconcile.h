@@ -46,6 +46,7 @@ class Reconciler {
 
   // Whether the tenant's container is missing, has ended, or keeps ending.
   bool HasFallenOut(const TenantName& name);
+  void Thaw(const TenantName& name);
   void Recover(const state::v1::AgentTenantRecord& record);
   void ScheduleLook(absl::Duration delay);
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "agent/backup/restic_command.h"
 #include "agent/compose/render.h"
+#include "agent/tenants/fetch.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -13,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxKeyLength = 200;
 constexpr int kFirstTenantPort = 18801;
+constexpr size_t kSha256Digits = 64;
 
 bool IsPlainWord(absl::string_view text, absl::string_view more) {
   return !text.empty() && text.size() <= kMaxKeyLength &&
@@ -36,6 +39,18 @@ absl::Status CheckApply(const v1::ApplyTenant& apply) {
   return absl::OkStatus();
 }
 
+absl::Status CheckReference(const v1::BackupReference& backup,
+                            const v1::RepositoryAccess& repository) {
+  MTP_RETURN_IF_ERROR(CheckAccess(ToAccess(repository)));
+  MTP_RETURN_IF_ERROR(TenantName::Parse(backup.tenant()).status());
+  if (backup.manifest_sha256().size() != kSha256Digits ||
+      !std::all_of(backup.manifest_sha256().begin(), backup.manifest_sha256().end(),
+                   [](unsigned char c) { return absl::ascii_isxdigit(c); })) {
+    return absl::InvalidArgumentError("the manifest's SHA-256 must be 64 hexadecimal digits");
+  }
+  return CheckIdentity(IdentityOf(backup));
+}
+
 }  // namespace
 
 absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
@@ -52,6 +67,15 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
         return absl::InvalidArgumentError("the backup's id has letters, digits, _ and - only");
       }
       return absl::OkStatus();
+    case v1::EnsureActionRequest::kSnapshot:
+      MTP_RETURN_IF_ERROR(CheckAccess(ToAccess(request.snapshot().repository())));
+      return CheckIdentity({.fleet = request.snapshot().fleet(),
+                            .tenant = request.tenant(),
+                            .backup = request.snapshot().backup_id()});
+    case v1::EnsureActionRequest::kVerify:
+      return CheckReference(request.verify().backup(), request.verify().repository());
+    case v1::EnsureActionRequest::kRestore:
+      return CheckReference(request.restore().backup(), request.restore().repository());
     case v1::EnsureActionRequest::kStart:
     case v1::EnsureActionRequest::kStop:
     case v1::EnsureActionRequest::kRestart:
@@ -79,6 +103,12 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewBackupScript(tools, request);
     case v1::EnsureActionRequest::kRemove:
       return NewRemoveScript(tools, request);
+    case v1::EnsureActionRequest::kSnapshot:
+      return NewSnapshotScript(tools, request);
+    case v1::EnsureActionRequest::kVerify:
+      return NewVerifyScript(tools, request);
+    case v1::EnsureActionRequest::kRestore:
+      return NewRestoreScript(tools, request);
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

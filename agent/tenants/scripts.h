@@ -9,7 +9,7 @@
 
 namespace mtp {
 
-// `request` holds no secrets; an apply finds its own in the journal by its key.
+// `request` holds no secrets; an action finds its own in the journal by its key.
 std::unique_ptr<ActionScript> NewApplyScript(TenantTools* tools,
                                              const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewStartScript(TenantTools* tools,
@@ -20,6 +20,12 @@ std::unique_ptr<ActionScript> NewRestartScript(TenantTools* tools,
                                                const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewBackupScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewSnapshotScript(TenantTools* tools,
+                                                const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewVerifyScript(TenantTools* tools,
+                                              const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewRestoreScript(TenantTools* tools,
+                                               const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRemoveScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "agent/backup/databases.h"
+#include "agent/backup/repository.h"
 #include "agent/compose/compose.h"
 #include "agent/compose/project_folder.h"
 #include "agent/docker/engine.h"
@@ -12,6 +15,7 @@
 #include "agent/tenants/journal.h"
 #include "agent/tenants/project_writer.h"
 #include "agent/tenants/ready_wait.h"
+#include "agent/tenants/restore_folders.h"
 #include "agent/tenants/start_slots.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -26,9 +30,19 @@ struct TenantTools {
   Compose* compose = nullptr;
   Engine* engine = nullptr;
   OpenClaw* openclaw = nullptr;
+  const RestoreFolders* restores = nullptr;
   StartSlots* starts = nullptr;
+  // Snapshots, verifications and restores at the same time; each reads and writes all of a tenant.
+  StartSlots* backups = nullptr;
   const Clock* clock = nullptr;
   ReadyLimits ready_limits;
+  // This host's short name.
+  std::string host;
+  std::function<absl::StatusOr<std::unique_ptr<Repository>>(RepositoryAccess access)>
+      open_repository;
+  std::function<absl::StatusOr<DatabaseReport>(const std::string& folder,
+                                               const CancelToken* cancel)>
+      check_databases;
   Log log = NullLog();
   // Look at the tenant again soon; it is no longer on this host; kept data changed. May be null.
   std::function<void(const std::string& tenant)> refresh;

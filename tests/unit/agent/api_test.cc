@@ -330,6 +330,8 @@ class ScriptedLogs final : public Engine {
   absl::Status Restart(const std::string&, absl::Duration, std::stop_token) override {
     return absl::OkStatus();
   }
+  absl::Status Pause(const std::string&) override { return absl::OkStatus(); }
+  absl::Status Unpause(const std::string&) override { return absl::OkStatus(); }
   absl::Status Kill(const std::string&, const std::string&) override { return absl::OkStatus(); }
 
   std::vector<LogsOptions> options_;

@@ -29,6 +29,7 @@
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_executor.h"
 #include "tests/support/temp_folder.h"
+#include "tests/unit/agent/fake_repository.h"
 
 namespace mtp {
 
@@ -38,6 +39,8 @@ struct FakeContainer {
   bool running = false;
   int starts = 0;
   int restarts_by_engine = 0;
+  bool paused = false;
+  int pauses = 0;
   int exit_code = 0;
   bool oom_killed = false;
   int64_t cpu_ns = 0;
@@ -66,7 +69,9 @@ class FakeEngine final : public Engine {
     details.id = absl::StrCat(name, "#", container.generation);
     details.name = name;
     details.image_id = "sha256:1";
-    details.state = container.running ? ContainerState::kRunning : ContainerState::kExited;
+    details.state = !container.running ? ContainerState::kExited
+                    : container.paused ? ContainerState::kPaused
+                                       : ContainerState::kRunning;
     details.pid = container.running ? 1000 : 0;
     details.exit_code = container.exit_code;
     details.oom_killed = container.oom_killed;
@@ -149,6 +154,27 @@ class FakeEngine final : public Engine {
     return absl::OkStatus();
   }
   absl::Status Kill(const std::string&, const std::string&) override { return absl::OkStatus(); }
+  absl::Status Pause(const std::string& name) override {
+    std::function<void()> then;
+    {
+      absl::MutexLock lock(&mutex);
+      if (away) return Unavailable();
+      FakeContainer& container = containers[name];
+      if (!container.running) return absl::FailedPreconditionError("it does not run");
+      container.paused = true;
+      ++container.pauses;
+      then = on_pause;
+    }
+    if (then) then();
+    return absl::OkStatus();
+  }
+  absl::Status Unpause(const std::string& name) override {
+    absl::MutexLock lock(&mutex);
+    if (away) return Unavailable();
+    if (!unpause_error.ok()) return unpause_error;
+    containers[name].paused = false;
+    return absl::OkStatus();
+  }
 
   // Begins the container's process; caller holds `mutex`.
   void Begin(FakeContainer& container) {
@@ -165,6 +191,9 @@ class FakeEngine final : public Engine {
   bool away = false;
   // What a container does when it starts; null for running on.
   std::function<void(FakeContainer&)> on_start;
+  // Called, without the mutex, once a container is paused. May be null.
+  std::function<void()> on_pause;
+  absl::Status unpause_error;
 
  private:
   static absl::Status Unavailable() {
@@ -256,9 +285,25 @@ class FakeOpenClaw final : public OpenClaw {
 
 // What outlives the agent: disk, engine, time.
 struct FakeMachine {
-  FakeMachine() : engine(&clock), compose(&engine), executor(&clock, nullptr) {}
+  FakeMachine() : engine(&clock), compose(&engine), executor(&clock, nullptr) {
+    repositories.folder = repository_folder.path();
+  }
+
+  absl::StatusOr<std::unique_ptr<Repository>> OpenRepository(RepositoryAccess access) {
+    repositories.passwords.emplace_back(access.password.Reveal());
+    MTP_RETURN_IF_ERROR(repositories.open_error);
+    return std::unique_ptr<Repository>(std::make_unique<FakeRepository>(&repositories, access.url));
+  }
+  absl::StatusOr<DatabaseReport> CheckDatabases(const std::string& folder) {
+    checked_folders.push_back(folder);
+    return databases;
+  }
 
   testing::TempFolder folder;
+  testing::TempFolder repository_folder;
+  FakeRepositories repositories;
+  absl::StatusOr<DatabaseReport> databases = DatabaseReport();
+  std::vector<std::string> checked_folders;
   testing::SimClock clock;
   FakeEngine engine;
   FakeCompose compose;
@@ -280,7 +325,9 @@ class FakeAgent {
         data(project.DataPath(), -1, -1),
         writer({"openclaw:1", *SubnetPool::Parse("10.214.0.0/16"), false}, &journal, &project,
                &machine->random),
-        starts(max_starts) {
+        restores(project.DataPath(), -1, -1),
+        starts(max_starts),
+        backups(1) {
     tools.journal = &journal;
     tools.folder = &project;
     tools.data = &data;
@@ -288,7 +335,16 @@ class FakeAgent {
     tools.compose = &machine->compose;
     tools.engine = &machine->engine;
     tools.openclaw = &machine->openclaw;
+    tools.restores = &restores;
     tools.starts = &starts;
+    tools.backups = &backups;
+    tools.host = "h1";
+    tools.open_repository = [machine](RepositoryAccess access) {
+      return machine->OpenRepository(std::move(access));
+    };
+    tools.check_databases = [machine](const std::string& folder, const CancelToken*) {
+      return machine->CheckDatabases(folder);
+    };
     tools.clock = &machine->clock;
     ActionsDeps deps;
     deps.journal = &journal;
@@ -333,7 +389,9 @@ class FakeAgent {
   ProjectFolder project;
   DataFolders data;
   ProjectWriter writer;
+  RestoreFolders restores;
   StartSlots starts;
+  StartSlots backups;
   TenantTools tools;
   Board board;
   std::optional<Actions> actions;

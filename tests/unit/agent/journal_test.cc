@@ -42,11 +42,9 @@ class JournalTest : public ::testing::Test {
 
 TEST_F(JournalTest, HoldsSecretsOnlySealed) {
   ASSERT_TRUE(journal_.PutTenant(Name("acme"), Change(18801)).ok());
-  auto record = Action("o/1", "acme", 1);
-  record.mutable_request()->mutable_apply();
-  v1::TenantSecrets secrets;
-  secrets.set_anthropic_key("planted-secret");
-  ASSERT_TRUE(journal_.BeginAction(record, secrets).ok());
+  v1::EnsureActionRequest request;
+  request.mutable_apply()->mutable_secrets()->set_anthropic_key("planted-secret");
+  ASSERT_TRUE(journal_.BeginAction(Action("o/1", "acme", 1), request).ok());
   for (const kv::Entry& entry : store_->List("/")) {
     EXPECT_FALSE(absl::StrContains(entry.value, "planted-secret")) << entry.key;
   }
@@ -56,11 +54,31 @@ TEST_F(JournalTest, HoldsSecretsOnlySealed) {
 
 TEST_F(JournalTest, ForgetsAnActionsOwnSecretsAtItsEnd) {
   auto record = Action("o/1", "acme", 1);
-  record.mutable_request()->mutable_apply();
-  ASSERT_TRUE(journal_.BeginAction(record, v1::TenantSecrets()).ok());
+  v1::EnsureActionRequest request;
+  request.mutable_apply();
+  ASSERT_TRUE(journal_.BeginAction(record, request).ok());
   record.mutable_action()->set_state(v1::ACTION_STATE_FAILED);
   ASSERT_TRUE(journal_.EndAction(record).ok());
   EXPECT_EQ(journal_.ActionSecrets("o/1").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JournalTest, HoldsTheAccessToARepositorySealedAndUntilTheEnd) {
+  std::vector<v1::EnsureActionRequest> requests(3);
+  requests[0].mutable_snapshot()->mutable_repository()->set_password("planted-secret");
+  requests[1].mutable_verify()->mutable_repository()->set_password("planted-secret");
+  requests[2].mutable_restore()->mutable_repository()->set_password("planted-secret");
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const std::string key = absl::StrCat("o/", i);
+    auto record = Action(key, "acme", 1);
+    *record.mutable_request() = WithoutSecrets(requests[i]);
+    ASSERT_TRUE(journal_.BeginAction(record, requests[i]).ok());
+    EXPECT_EQ(journal_.ActionRepository(key)->password(), "planted-secret");
+    for (const kv::Entry& entry : store_->List("/")) {
+      EXPECT_FALSE(absl::StrContains(entry.value, "planted-secret")) << entry.key;
+    }
+    ASSERT_TRUE(journal_.EndAction(record).ok());
+    EXPECT_EQ(journal_.ActionRepository(key).status().code(), absl::StatusCode::kNotFound);
+  }
 }
 
 TEST_F(JournalTest, GivesTheFirstFreeNetworkAndKeepsItOnAChange) {

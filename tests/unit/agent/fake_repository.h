@@ -1,0 +1,102 @@
+// Repositories of a fake host: each snapshot is a plain copy of its folder.
+#pragma once
+
+#include <absl/strings/str_cat.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/backup/repository.h"
+#include "common/base/atomic_file.h"
+#include "common/base/status.h"
+#include "common/process/subprocess.h"
+
+namespace mtp {
+
+// What outlives every opened repository.
+struct FakeRepositories {
+  std::string folder;
+  // Calls of the named methods fail with it.
+  absl::Status open_error;
+  absl::Status backup_error;
+  // Called with the unpacked folder before Restore returns; for damage.
+  std::function<void(const std::string& folder)> on_restore;
+  int backups = 0;
+  std::vector<std::string> passwords;
+};
+
+class FakeRepository final : public Repository {
+ public:
+  FakeRepository(FakeRepositories* all, std::string url)
+      : all_(all), home_(absl::StrCat(all->folder, "/", Flat(url))) {}
+
+  absl::Status Init(const CancelToken*) override { return MakeFolders(home_, 0700); }
+  absl::StatusOr<BackupResult> Backup(const BackupRequest& request,
+                                      const std::function<void(const BackupProgress&)>&,
+                                      const CancelToken*) override {
+    MTP_RETURN_IF_ERROR(all_->backup_error);
+    ++all_->backups;
+    const std::string id = IdOf(request.identity);
+    BackupResult result{.snapshot = id, .already_there = std::filesystem::exists(PathOf(id))};
+    std::filesystem::remove_all(PathOf(id));
+    MTP_RETURN_IF_ERROR(Copy(request.folder, PathOf(id)));
+    return result;
+  }
+  absl::StatusOr<RepositorySnapshot> Find(const BackupIdentity& identity,
+                                          const CancelToken*) override {
+    MTP_RETURN_IF_ERROR(all_->open_error);
+    const std::string id = IdOf(identity);
+    if (!std::filesystem::exists(PathOf(id))) return absl::NotFoundError("no such snapshot");
+    return RepositorySnapshot{.id = id, .identity = identity};
+  }
+  absl::StatusOr<std::vector<RepositorySnapshot>> List(const std::string&, const std::string&,
+                                                       const CancelToken*) override {
+    return absl::UnimplementedError("not used");
+  }
+  absl::Status Restore(const std::string& snapshot, const std::string& folder,
+                       const CancelToken*) override {
+    MTP_RETURN_IF_ERROR(Copy(PathOf(snapshot), folder));
+    if (all_->on_restore) all_->on_restore(folder);
+    return absl::OkStatus();
+  }
+  absl::Status Dump(const std::string&, const std::function<absl::Status(absl::string_view)>&,
+                    const CancelToken*) override {
+    return absl::UnimplementedError("not used");
+  }
+  absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override {
+    return absl::UnimplementedError("not used");
+  }
+  absl::Status Check(bool, const CancelToken*) override { return absl::OkStatus(); }
+  absl::Status Forget(const std::vector<std::string>&, const CancelToken*) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<int64_t> Prune(bool, const CancelToken*) override { return 0; }
+  absl::Status Unlock(const CancelToken*) override { return absl::OkStatus(); }
+  absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override { return RepositoryStats(); }
+
+ private:
+  static std::string Flat(std::string url) {
+    for (char& c : url) c = c == '/' || c == ':' ? '_' : c;
+    return url;
+  }
+  static std::string IdOf(const BackupIdentity& identity) {
+    return absl::StrCat(identity.fleet, "+", identity.tenant, "+", identity.backup);
+  }
+  std::string PathOf(const std::string& id) const { return absl::StrCat(home_, "/", id); }
+  // As `cp` keeps everything that a restore is held to.
+  static absl::Status Copy(const std::string& from, const std::string& to) {
+    MTP_RETURN_IF_ERROR(MakeFolders(to, 0700));
+    SubprocessOptions copy;
+    copy.argv = {"cp", "-a", from + "/.", to};
+    MTP_ASSIGN_OR_RETURN(const SubprocessResult result, RunSubprocess(copy));
+    return CheckExit(copy, result);
+  }
+
+  FakeRepositories* const all_;
+  const std::string home_;
+};
+
+}  // namespace mtp
