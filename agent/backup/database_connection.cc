@@ -75,15 +75,14 @@ Outcome DatabaseConnection::Harden() {
     if (code != SQLITE_OK) return Result(code);
   }
   const char* const pragmas[] = {
-      "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON", "PRAGMA mmap_size=0",
-      "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384",
+      // First, since others read the schema: with it, the index of the `-wal` is memory and no
+      // `-shm`, https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory
+      "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA cell_size_check=ON", "PRAGMA trusted_schema=OFF",
       // A row that breaks a rule of its own table is the client's, and a rule may call functions.
-      "PRAGMA ignore_check_constraints=ON",
+      "PRAGMA ignore_check_constraints=ON", "PRAGMA mmap_size=0", "PRAGMA temp_store=MEMORY",
+      "PRAGMA cache_size=-16384",
       // The copy is read again by this machine only, and thrown away after a crash.
-      "PRAGMA synchronous=OFF",
-      // Before the first reading, so that the index of the `-wal` is memory and no `-shm`:
-      // https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory
-      "PRAGMA locking_mode=EXCLUSIVE"};
+      "PRAGMA synchronous=OFF"};
   for (const char* pragma : pragmas) {
     std::string rows;
     Outcome outcome = Run(pragma, &rows);
