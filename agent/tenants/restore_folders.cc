@@ -21,7 +21,8 @@ namespace {
 constexpr char kSnapshots[] = ".snapshots";
 constexpr char kRestores[] = ".restores";
 constexpr char kQuarantine[] = ".quarantine";
-constexpr char kTimeFormat[] = "%Y%m%dT%H%M%E3SZ";
+// %E4Y, not %Y: that one would read the month and day as part of the year.
+constexpr char kTimeFormat[] = "%E4Y%m%dT%H%M%E3SZ";
 constexpr size_t kMaxKept = 100'000;
 
 std::string IdentityOfFolder(const struct stat& info) {

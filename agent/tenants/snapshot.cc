@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agent/backup/exclusions.h"
 #include "agent/backup/staging.h"
@@ -88,7 +89,8 @@ class SnapshotScript final : public ActionScript {
       const bool runs = details.ok() && details->HasProcesses();
       context.progress(runs ? "pausing the tenant for the last changes"
                             : "copying the data of the stopped tenant");
-      last = runs ? CopyPaused(*details, context) : CopyStopped(context);
+      last = runs ? CopyPaused(*details, context)
+                  : CopyStopped(details.ok() ? details->started_at : std::nullopt, context);
       if (last.ok()) return PhaseResult::Done();
       // Another state than a moment ago, more changes than the pause had time for, or a writer that
       // is not the tenant: all of that may be over.
@@ -121,7 +123,7 @@ class SnapshotScript final : public ActionScript {
     return Settled(*copied);
   }
 
-  absl::Status CopyStopped(PhaseContext& context) {
+  absl::Status CopyStopped(const std::optional<absl::Time>& last_start, PhaseContext& context) {
     moment_ = tools_->clock->Now();
     pause_ = absl::ZeroDuration();
     image_.clear();
@@ -130,7 +132,7 @@ class SnapshotScript final : public ActionScript {
     auto details = tools_->engine->InspectContainer(name_.Container());
     if (!details.ok() && !absl::IsNotFound(details.status())) return details.status();
     // One that keeps ending has begun and ended meanwhile when it was begun since.
-    if (details.ok() && (details->HasProcesses() || details->started_at > moment_)) {
+    if (details.ok() && (details->HasProcesses() || details->started_at != last_start)) {
       return absl::FailedPreconditionError("the tenant started while it was copied");
     }
     return Settled(copied);

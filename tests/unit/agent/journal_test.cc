@@ -70,7 +70,7 @@ TEST_F(JournalTest, HoldsTheAccessToARepositorySealedAndUntilTheEnd) {
   for (size_t i = 0; i < requests.size(); ++i) {
     const std::string key = absl::StrCat("o/", i);
     auto record = Action(key, "acme", 1);
-    *record.mutable_request() = WithoutSecrets(requests[i]);
+    record.mutable_request()->MergeFrom(WithoutSecrets(requests[i]));
     ASSERT_TRUE(journal_.BeginAction(record, requests[i]).ok());
     EXPECT_EQ(journal_.ActionRepository(key)->password(), "planted-secret");
     for (const kv::Entry& entry : store_->List("/")) {

@@ -116,17 +116,18 @@ TEST_F(RestoreTest, AVerificationFindsDamage) {
   };
   const v1::Action action = agent_->Finish(VerifyRequest("o/verify", "acme", backup_));
   EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
-  EXPECT_THAT(action.error().message(), HasSubstr("workspace/notes"));
+  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(action.error().message(), HasSubstr("workspace"));
   ExpectUntouched();
 }
 
 TEST_F(RestoreTest, QuarantineEndsAfterADay) {
   agent_->Finish(RestoreRequest("o/restore", "acme", backup_));
   std::filesystem::create_directory(DataPath(".quarantine/by-hand"));
-  machine_.executor.RunFor(absl::Hours(23));
+  machine_.clock.Advance(absl::Hours(23));
   agent_->reconciler->LookOnce();
   EXPECT_THAT(Names(".quarantine"), SizeIs(2));
-  machine_.executor.RunFor(absl::Hours(2));
+  machine_.clock.Advance(absl::Hours(2));
   agent_->reconciler->LookOnce();
   EXPECT_THAT(Names(".quarantine"), ::testing::ElementsAre("by-hand"));
 }
@@ -161,7 +162,7 @@ TEST_P(RestoreCrash, AtEachCommitLosesNothingAndRestoresOnce) {
     EXPECT_THAT(kept, ::testing::ElementsAre(newer)) << "commit " << at;
     EXPECT_THAT(Names(".restores"), IsEmpty());
     // Names in quarantine differ by the millisecond.
-    machine_.executor.RunFor(absl::Seconds(1));
+    machine_.clock.Advance(absl::Seconds(1));
     if (!crashed) {
       EXPECT_GE(at, 3);
       return;
