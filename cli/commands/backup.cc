@@ -117,7 +117,7 @@ void BeginAll(Invocation& invocation, const BackupOptions& options, Batch& batch
           absl::StrCat("repositories/", absl::StripPrefix(options.repository, "repositories/")));
     }
     // One id stands for one request: several tenants have several. No tenant's name has a slash.
-    request.set_request_id(batch.group ? absl::StrCat(request_id, "/", ShortName(task.tenant))
+    request.set_request_id(batch.group ? absl::StrCat(request_id, ".", ShortName(task.tenant))
                                        : request_id);
     request.set_validate_only(options.change.dry_run);
     auto accepted = Call(invocation, &v1::BackupService::Stub::CreateBackup, request);

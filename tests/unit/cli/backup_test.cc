@@ -63,8 +63,8 @@ TEST_F(BackupCommand, BeginsAllBeforeItWaitsForEach) {
   Succeeds("backup", "beta", kOlder);
   EXPECT_EQ(Run({"backup", "acme", "beta", "acme", "--request-id", "mine"}), 1);
   ASSERT_THAT(controller_.created_backups, SizeIs(2));
-  EXPECT_EQ(controller_.created_backups[0].request_id(), "mine/acme");
-  EXPECT_EQ(controller_.created_backups[1].request_id(), "mine/beta");
+  EXPECT_EQ(controller_.created_backups[0].request_id(), "mine.acme");
+  EXPECT_EQ(controller_.created_backups[1].request_id(), "mine.beta");
   EXPECT_THAT(controller_.watched, ElementsAre("operations/01ARZ3NDEKTSV4RRFFQ69G5FA0",
                                                "operations/01ARZ3NDEKTSV4RRFFQ69G5FA1"));
   EXPECT_THAT(err(), HasSubstr("\nacme: the disk of h1 is full\n"));
