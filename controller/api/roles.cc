@@ -26,6 +26,14 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.HostService/RemoveHost", v1::ROLE_ADMIN, true},
     {"mtp.v1.HostService/CreateJoinToken", v1::ROLE_ADMIN, true},
 
+    {"mtp.v1.BackupService/GetBackup", v1::ROLE_VIEWER, false},
+    {"mtp.v1.BackupService/ListBackups", v1::ROLE_VIEWER, false},
+    {"mtp.v1.BackupService/CreateBackup", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/VerifyBackup", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/RestoreBackup", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/ListRepositories", v1::ROLE_VIEWER, false},
+    {"mtp.v1.BackupService/AddRepository", v1::ROLE_ADMIN, true},
+
     {"mtp.v1.OperationService/GetOperation", v1::ROLE_VIEWER, false},
     {"mtp.v1.OperationService/ListOperations", v1::ROLE_VIEWER, false},
     {"mtp.v1.OperationService/CancelOperation", v1::ROLE_OPERATOR, true},

@@ -16,11 +16,15 @@
 #include "common/kv/table.h"
 #include "common/tls/client_identity.h"
 #include "common/tls/credentials.h"
+#include "controller/api/backup_service.h"
 #include "controller/api/enrollment_service.h"
 #include "controller/api/fleet_service.h"
 #include "controller/api/host_service.h"
 #include "controller/api/operation_service.h"
 #include "controller/api/tenant_service.h"
+#include "controller/backups/backups.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/repositories.h"
 #include "controller/daemon/failpoint.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
@@ -124,6 +128,10 @@ class RunningDaemon final : public Daemon {
     engine_->Register(StartKind(clients));
     engine_->Register(StopKind(clients));
     engine_->Register(RestartKind(clients));
+    const BackupClients backup_clients{clients, &clock_, settings_.fleet};
+    engine_->Register(BackupKind(backup_clients));
+    engine_->Register(VerifyBackupKind(backup_clients));
+    engine_->Register(RestoreKind(backup_clients));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
@@ -141,6 +149,9 @@ class RunningDaemon final : public Daemon {
         settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
     tenants_ = std::make_unique<Tenants>(store_.get(), engine_.get(), &observations_, &*box_,
                                          &clock_, &random_, std::move(options));
+    repositories_ = std::make_unique<Repositories>(store_.get(), &*box_, &clock_, &random_);
+    backups_ = std::make_unique<Backups>(store_.get(), engine_.get(), tenants_.get(),
+                                         repositories_.get(), &observations_, &*box_);
     tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
                                            settings_.enroll_advertise);
     operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);
@@ -151,6 +162,8 @@ class RunningDaemon final : public Daemon {
                                                           &observations_, sessions_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
+    backup_service_ =
+        std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(), repositories_.get());
     operation_service_ =
         std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
     fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
@@ -165,6 +178,7 @@ class RunningDaemon final : public Daemon {
     api.AddListeningPort(settings_.listen, tls::MutualTlsServer(IdentityFolder()), &api_port);
     api.RegisterService(tenant_service_.get());
     api.RegisterService(host_service_.get());
+    api.RegisterService(backup_service_.get());
     api.RegisterService(operation_service_.get());
     api.RegisterService(fleet_service_.get());
     api_server_ = api.BuildAndStart();
@@ -220,6 +234,8 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<operations::Engine> engine_;
   std::unique_ptr<AgentSessions> sessions_;
   std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<Repositories> repositories_;
+  std::unique_ptr<Backups> backups_;
   std::unique_ptr<JoinTokens> tokens_;
   std::unique_ptr<Operators> operators_;
   std::unique_ptr<AuditLog> audit_;
@@ -227,6 +243,7 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<TenantServiceImpl> tenant_service_;
   std::unique_ptr<HostServiceImpl> host_service_;
+  std::unique_ptr<BackupServiceImpl> backup_service_;
   std::unique_ptr<OperationServiceImpl> operation_service_;
   std::unique_ptr<FleetServiceImpl> fleet_service_;
   std::unique_ptr<EnrollmentServiceImpl> enrollment_service_;

@@ -11,7 +11,8 @@ namespace mtp {
 namespace {
 
 v1::TenantState TransitionState(const std::string& kind) {
-  if (kind == "provision" || kind == "start" || kind == "restart") return v1::TENANT_STATE_STARTING;
+  if (kind == "provision" || kind == "start" || kind == "restart" || kind == "restore")
+    return v1::TENANT_STATE_STARTING;
   if (kind == "update") return v1::TENANT_STATE_UPDATING;
   if (kind == "move") return v1::TENANT_STATE_MOVING;
   return v1::TENANT_STATE_UNSPECIFIED;
@@ -122,6 +123,7 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
     status.set_memory_limit_mib(record.resolved().memory_limit_mib());
   if (status.image().empty()) status.set_image(record.resolved().image());
   if (record.has_last_backup_time()) *status.mutable_last_backup_time() = record.last_backup_time();
+  status.set_backup_failure(record.backup_failure());
 
   if (!observed.connected) {
     // The container probably runs on; only nobody can say so now.

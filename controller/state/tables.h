@@ -18,7 +18,9 @@ struct Tables {
         epochs(store, "/epochs/"),
         secrets(store, "/secrets/"),
         operations(store, "/operations/"),
-        locks(store, "/locks/") {}
+        locks(store, "/locks/"),
+        backups(store, "/backups/"),
+        repositories(store, "/repositories/") {}
 
   kv::Table<state::v1::TenantRecord> tenants;
   kv::Table<state::v1::HostRecord> hosts;
@@ -29,9 +31,13 @@ struct Tables {
   kv::Table<state::v1::SecretsRecord> secrets;
   kv::Table<state::v1::OperationRecord> operations;
   kv::Table<state::v1::LockRecord> locks;
+  kv::Table<state::v1::BackupRecord> backups;
+  kv::Table<state::v1::RepositoryRecord> repositories;
 };
 
 // Name of the lock that every mutating operation on a tenant holds.
 inline std::string TenantLock(const std::string& tenant) { return "/locks/tenants/" + tenant; }
+// Name of the lock that an operation on a backup itself holds.
+inline std::string BackupLock(const std::string& id) { return "/locks/backups/" + id; }
 
 }  // namespace mtp

@@ -41,7 +41,7 @@ StepResult FromCallError(const absl::Status& status) {
 
 void KeepResults(StepContext& context, const v1::Action& action) {
   for (const auto& [name, value] : action.result()) {
-    context.SetFact(name, value);
+    if (context.record().facts().count(name) == 0) context.SetFact(name, value);
     context.SetResult(name, value);
   }
 }
@@ -57,18 +57,13 @@ std::string TenantOf(const StepContext& context) {
   return std::string(absl::StripPrefix(context.record().operation().target(), "tenants/"));
 }
 
-StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory& agents,
-                     v1::EnsureActionRequest request, OnFailure on_failure) {
-  const std::string tenant = TenantOf(context);
-  auto row = tables.tenants.Get(tenant);
-  if (absl::IsNotFound(row.status())) return StepResult::Done("nothing left to do");
-  if (!row.ok()) return StepResult::Retry(row.status());
+StepResult RunThere(StepContext& context, AgentDirectory& agents, const ActionPlace& place,
+                    v1::EnsureActionRequest request, OnFailure on_failure) {
   const std::string round_fact = "round " + context.key();
   const int round = Round(context, round_fact);
   request.set_key(round == 0 ? context.key() : absl::StrCat(context.key(), "/", round + 1));
-  request.set_tenant(tenant);
-  request.set_epoch(row->value.epoch());
-  auto action = agents.EnsureAction(row->value.host(), request);
+  request.set_epoch(place.epoch);
+  auto action = agents.EnsureAction(place.host, request);
   if (!action.ok()) return FromCallError(action.status());
   const absl::Status failure = action->has_error() ? FromError(action->error())
                                                    : absl::UnknownError("failed without a reason");
@@ -81,24 +76,38 @@ StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory&
     case v1::ACTION_STATE_FAILED:
     case v1::ACTION_STATE_CANCELLED:
       if (on_failure == OnFailure::kFail)
-        return StepResult::Fail(Annotate(failure, "on host " + row->value.host()));
+        return StepResult::Fail(Annotate(failure, "on host " + place.host));
       context.SetFact(round_fact, absl::StrCat(round + 1));
       return StepResult::Wait(kNextRound,
                               absl::StrCat("will try again: ", std::string(failure.message())));
     default:
       return StepResult::Retry(absl::UnknownError(
-          absl::StrCat("host ", row->value.host(),
+          absl::StrCat("host ", place.host,
                        " answered with an action state that this controller does not know")));
   }
+}
+
+StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory& agents,
+                     v1::EnsureActionRequest request, OnFailure on_failure) {
+  const std::string tenant = TenantOf(context);
+  auto row = tables.tenants.Get(tenant);
+  if (absl::IsNotFound(row.status())) return StepResult::Done("nothing left to do");
+  if (!row.ok()) return StepResult::Retry(row.status());
+  request.set_tenant(tenant);
+  return RunThere(context, agents, {row->value.host(), row->value.epoch()}, std::move(request),
+                  on_failure);
+}
+
+absl::StatusOr<v1::Action> CancelThere(const StepContext& context, AgentDirectory& agents,
+                                       const std::string& host) {
+  return agents.CancelAction(host, std::string(absl::StripSuffix(context.key(), "/undo")));
 }
 
 void CancelRun(const StepContext& context, const Tables& tables, AgentDirectory& agents) {
   auto row = tables.tenants.Get(TenantOf(context));
   if (!row.ok()) return;
   // An action that cannot be reached or has ended is waited for by the compensation itself.
-  (void)agents
-      .CancelAction(row->value.host(), std::string(absl::StripSuffix(context.key(), "/undo")))
-      .status();
+  (void)CancelThere(context, agents, row->value.host()).status();
 }
 
 }  // namespace mtp

@@ -18,10 +18,22 @@ enum class OnFailure {
   kTryAgain,  // a new action after a while: past the point of no return there is no way back
 };
 
-// Ensures the action on the host where the tenant is placed (its record says where and with which
-// epoch), under the step's key, and waits for its end: the agent's events wake the operation. The
-// action's results become facts and, for `container`, `image_id` and `backup_*`, results of the
-// operation. A tenant without a record is done with: nothing is left to act on.
+// Where an action is carried out, and for which placement of its tenant.
+struct ActionPlace {
+  std::string host;
+  int64_t epoch = 0;
+};
+
+// Ensures the action there under the step's key and waits for its end: the agent's events wake the
+// operation. `request` names the tenant; it must be the same in every run of the step. The action's
+// results become results of the operation, and facts unless there is such a fact already: what the
+// controller decided is not for an agent to change.
+operations::StepResult RunThere(operations::StepContext& context, AgentDirectory& agents,
+                                const ActionPlace& place, v1::EnsureActionRequest request,
+                                OnFailure on_failure);
+
+// The same on the host where the tenant is placed; its record says where and with which epoch. A
+// tenant without a record is done with: nothing is left to act on.
 operations::StepResult RunOnHost(operations::StepContext& context, const Tables& tables,
                                  AgentDirectory& agents, v1::EnsureActionRequest request,
                                  OnFailure on_failure);
@@ -29,5 +41,10 @@ operations::StepResult RunOnHost(operations::StepContext& context, const Tables&
 // Cancels the action that the step's run had begun, as far as it still runs; for compensations.
 void CancelRun(const operations::StepContext& context, const Tables& tables,
                AgentDirectory& agents);
+
+// The same on a named host, with the agent's answer: the action as it stands now, NOT_FOUND when it
+// was never begun, UNAVAILABLE while the host is away.
+absl::StatusOr<v1::Action> CancelThere(const operations::StepContext& context,
+                                       AgentDirectory& agents, const std::string& host);
 
 }  // namespace mtp

@@ -88,62 +88,18 @@ absl::StatusOr<v1::ProvisionTenantResponse> Tenants::Provision(
 absl::StatusOr<v1::ProvisionTenantResponse> Tenants::TryProvision(
     const std::string& caller, const TenantName& name, const v1::ProvisionTenantRequest& request,
     const std::string& request_hash) {
-  std::string fingerprint;
-  if (!request.secrets().telegram_token().empty()) {
-    MTP_ASSIGN_OR_RETURN(const std::string key, FleetKey());
-    fingerprint = BotFingerprint(key, request.secrets().telegram_token());
-  }
-  MTP_RETURN_IF_ERROR(CheckFree(name, fingerprint));
-  const v1::TenantSpec resolved =
-      Resolve(request.spec(), options_.default_reservation_mib, options_.default_image);
-  std::string pinned = resolved.host();
-  MTP_ASSIGN_OR_RETURN(const std::string kept_on, HostOfKeptData(name, request.kept_data()));
-  if (!kept_on.empty()) {
-    if (!pinned.empty() && pinned != kept_on) {
-      return absl::FailedPreconditionError(absl::StrCat("the kept data of ", name.value(),
-                                                        " is on host ", kept_on, ", not on ",
-                                                        pinned, "; leave --host out"));
-    }
-    pinned = kept_on;
-  }
-  if (!pinned.empty() && !tables_.hosts.Get(pinned).ok()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no host \"", pinned, "\"; `mtp-cli host list` shows all"));
-  }
-
-  MTP_ASSIGN_OR_RETURN(const auto views, HostViews(tables_, observations_->Get()));
-  const scheduler::Request wanted = ToSchedulerRequest(name, resolved, pinned, options_.policy);
-  const scheduler::Decision decision = scheduler::Place(views, wanted);
-  if (!decision.host) return NoRoom(name, wanted, decision);
-  v1::ProvisionTenantResponse response;
-  *response.mutable_placement() = ToProto(decision);
-  if (request.validate_only()) return response;
-
-  MTP_ASSIGN_OR_RETURN(const auto host, tables_.hosts.Get(*decision.host));
-  const auto last_epoch = tables_.epochs.Get(name.value());
-  state::v1::TenantRecord tenant;
-  tenant.set_name(name.value());
-  *tenant.mutable_spec() = request.spec();
-  tenant.mutable_spec()->set_run_policy(v1::RUN_POLICY_RUN);
-  *tenant.mutable_resolved() = resolved;
-  tenant.set_host(*decision.host);
-  tenant.set_epoch((last_epoch.ok() ? last_epoch->value.epoch() : 0) + 1);
-  tenant.set_port(decision.port);
-  tenant.set_bot_fingerprint(fingerprint);
-  tenant.set_env_prefix(name.EnvPrefix());
-  *tenant.mutable_create_time() = ToTimestamp(clock_->Now());
-  v1::TenantSecrets secrets = request.secrets();
-  secrets.set_gateway_token(absl::BytesToHexString(random_->Bytes(32)));
-  const SecretString plain(secrets.SerializeAsString());
+  Newcomer newcomer{name, request.spec(), request.secrets(), "", request.kept_data()};
+  newcomer.secrets.clear_gateway_token();
   kv::Txn txn;
-  MTP_RETURN_IF_ERROR(TakeClaims(tables_, tenant, host, name.EnvPrefixKey(),
-                                 box_->Seal(plain.Reveal(), tables_.secrets.Key(name.value())),
-                                 txn));
+  v1::ProvisionTenantResponse response;
+  MTP_ASSIGN_OR_RETURN(*response.mutable_placement(),
+                       Place(newcomer, request.validate_only() ? nullptr : &txn));
+  if (request.validate_only()) return response;
 
   operations::NewOperation operation;
   operation.kind = "provision";
   operation.target = name.Resource();
-  operation.host = *decision.host;
+  operation.host = response.placement().host();
   operation.created_by = caller;
   operation.request_id = request.request_id();
   operation.request_hash = request_hash;
@@ -151,6 +107,70 @@ absl::StatusOr<v1::ProvisionTenantResponse> Tenants::TryProvision(
   operation.locks.push_back(TenantLock(name.value()));
   MTP_ASSIGN_OR_RETURN(*response.mutable_operation(), engine_->Create(operation, std::move(txn)));
   return response;
+}
+
+absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, kv::Txn* txn) {
+  const TenantName& name = newcomer.name;
+  std::string fingerprint;
+  if (!newcomer.secrets.telegram_token().empty()) {
+    MTP_ASSIGN_OR_RETURN(const std::string key, FleetKey());
+    fingerprint = BotFingerprint(key, newcomer.secrets.telegram_token());
+  }
+  MTP_RETURN_IF_ERROR(CheckFree(name, fingerprint));
+  v1::TenantSpec spec = newcomer.spec;
+  spec.set_run_policy(v1::RUN_POLICY_RUN);
+  const v1::TenantSpec resolved =
+      Resolve(spec, options_.default_reservation_mib, options_.default_image);
+  MTP_ASSIGN_OR_RETURN(const scheduler::Decision decision, Decide(newcomer, resolved));
+  if (txn == nullptr) return ToProto(decision);
+
+  MTP_ASSIGN_OR_RETURN(const auto host, tables_.hosts.Get(*decision.host));
+  const auto last_epoch = tables_.epochs.Get(name.value());
+  state::v1::TenantRecord tenant;
+  tenant.set_name(name.value());
+  *tenant.mutable_spec() = spec;
+  *tenant.mutable_resolved() = resolved;
+  tenant.set_host(*decision.host);
+  tenant.set_epoch((last_epoch.ok() ? last_epoch->value.epoch() : 0) + 1);
+  tenant.set_port(decision.port);
+  tenant.set_bot_fingerprint(fingerprint);
+  tenant.set_env_prefix(name.EnvPrefix());
+  *tenant.mutable_create_time() = ToTimestamp(clock_->Now());
+  v1::TenantSecrets secrets = newcomer.secrets;
+  if (secrets.gateway_token().empty()) {
+    secrets.set_gateway_token(absl::BytesToHexString(random_->Bytes(32)));
+  }
+  const SecretString plain(secrets.SerializeAsString());
+  MTP_RETURN_IF_ERROR(TakeClaims(tables_, tenant, host, name.EnvPrefixKey(),
+                                 box_->Seal(plain.Reveal(), tables_.secrets.Key(name.value())),
+                                 *txn));
+  return ToProto(decision);
+}
+
+absl::StatusOr<scheduler::Decision> Tenants::Decide(const Newcomer& newcomer,
+                                                    const v1::TenantSpec& resolved) const {
+  const TenantName& name = newcomer.name;
+  std::string pinned = newcomer.host.empty() ? resolved.host() : newcomer.host;
+  if (newcomer.kept_data.has_value()) {
+    MTP_ASSIGN_OR_RETURN(const std::string kept_on, HostOfKeptData(name, *newcomer.kept_data));
+    if (!kept_on.empty()) {
+      if (!pinned.empty() && pinned != kept_on) {
+        return absl::FailedPreconditionError(absl::StrCat("the kept data of ", name.value(),
+                                                          " is on host ", kept_on, ", not on ",
+                                                          pinned, "; leave --host out"));
+      }
+      pinned = kept_on;
+    }
+  }
+  if (!pinned.empty() && !tables_.hosts.Get(pinned).ok()) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no host \"", pinned, "\"; `mtp-cli host list` shows all"));
+  }
+  MTP_ASSIGN_OR_RETURN(const auto views, HostViews(tables_, observations_->Get()));
+  const scheduler::Request wanted = ToSchedulerRequest(name, resolved, pinned, options_.policy);
+  scheduler::Decision decision = scheduler::Place(views, wanted);
+  if (!decision.host) return NoRoom(name, wanted, decision);
+  return decision;
 }
 
 absl::Status Tenants::CheckFree(const TenantName& name, const std::string& bot_fingerprint) const {

@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <optional>
 #include <string>
 
 #include "common/base/clock.h"
@@ -19,6 +20,19 @@
 #include "mtp/v1/tenant.pb.h"
 
 namespace mtp {
+
+// A tenant that is to be placed.
+struct Newcomer {
+  TenantName name;
+  // As asked for. It is meant to run, whatever its run policy says.
+  v1::TenantSpec spec;
+  // An empty gateway token means a new one.
+  v1::TenantSecrets secrets;
+  // Only this host (short name); empty means the spec's.
+  std::string host;
+  // What to do with data that a host keeps under that name; unset when that decides nothing.
+  std::optional<v1::KeptData> kept_data;
+};
 
 // Thread-safe. Errors are those that tenant.proto names. The arguments must outlive it.
 class Tenants {
@@ -46,12 +60,22 @@ class Tenants {
   absl::StatusOr<v1::Operation> Restart(const std::string& caller,
                                         const v1::RestartTenantRequest& request);
 
+  // Decides where a new tenant goes and adds to `txn` all that makes it exist there: record, next
+  // epoch, reservation, claims, sealed secrets. Without `txn` it only decides; a bot is then not
+  // needed. ALREADY_EXISTS when name, env prefix or bot are taken, NOT_FOUND for an unknown host,
+  // RESOURCE_EXHAUSTED when no host has room, FAILED_PRECONDITION when there is no host or kept
+  // data is in the way. ABORTED, here or by the commit of `txn`, when the world changed meanwhile:
+  // call it again.
+  absl::StatusOr<v1::PlacementDecision> Place(const Newcomer& newcomer, kv::Txn* txn);
+
   absl::StatusOr<v1::Capacity> Capacity(int64_t reservation_mib) const;
 
  private:
   absl::StatusOr<v1::ProvisionTenantResponse> TryProvision(
       const std::string& caller, const TenantName& name, const v1::ProvisionTenantRequest& request,
       const std::string& request_hash);
+  absl::StatusOr<scheduler::Decision> Decide(const Newcomer& newcomer,
+                                             const v1::TenantSpec& resolved) const;
   absl::Status CheckFree(const TenantName& name, const std::string& bot_fingerprint) const;
   // The host that keeps data of that name, when the request wants it; FAILED_PRECONDITION when the
   // request is silent.

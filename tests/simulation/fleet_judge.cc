@@ -51,6 +51,12 @@ void FleetJudge::OnEffect(const std::string& host, const v1::EnsureActionRequest
         judge_->Violation(absl::StrCat(request.key(), " backs up a tenant that is not stopped"));
       }
       break;
+    case v1::EnsureActionRequest::kSnapshot:
+    case v1::EnsureActionRequest::kVerify:
+      break;
+    case v1::EnsureActionRequest::kRestore:
+      if (present) found->second.running = false;
+      break;
     case v1::EnsureActionRequest::kRemove: {
       const size_t at = request.key().find("/remove-from-host");
       if (at != std::string::npos &&

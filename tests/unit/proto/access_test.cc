@@ -14,6 +14,7 @@
 #include "agent/api/authorize.h"
 #include "common/base/thread_pool.h"
 #include "common/kv/sqlite_store.h"
+#include "controller/api/backup_service.h"
 #include "controller/api/fleet_service.h"
 #include "controller/api/gate.h"
 #include "controller/api/host_service.h"
@@ -54,6 +55,13 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.HostService/SetHostLabels", For::kOperators},
       {"mtp.v1.HostService/RemoveHost", For::kAdmins},
       {"mtp.v1.HostService/CreateJoinToken", For::kAdmins},
+      {"mtp.v1.BackupService/GetBackup", For::kViewers},
+      {"mtp.v1.BackupService/ListBackups", For::kViewers},
+      {"mtp.v1.BackupService/CreateBackup", For::kOperators},
+      {"mtp.v1.BackupService/VerifyBackup", For::kOperators},
+      {"mtp.v1.BackupService/RestoreBackup", For::kOperators},
+      {"mtp.v1.BackupService/ListRepositories", For::kViewers},
+      {"mtp.v1.BackupService/AddRepository", For::kAdmins},
       {"mtp.v1.OperationService/GetOperation", For::kViewers},
       {"mtp.v1.OperationService/ListOperations", For::kViewers},
       {"mtp.v1.OperationService/CancelOperation", For::kOperators},
@@ -230,11 +238,13 @@ TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
   TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
+  BackupServiceImpl backups(&gate, nullptr, nullptr);
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
   FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, &audit_, &clock_, "f");
   grpc::ServerBuilder builder;
   builder.RegisterService(&tenants);
   builder.RegisterService(&hosts);
+  builder.RegisterService(&backups);
   builder.RegisterService(&operations);
   builder.RegisterService(&fleet);
   Serve(builder, grpc::InsecureServerCredentials());

@@ -1,0 +1,124 @@
+#include "controller/api/backup_service.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include "common/base/names.h"
+#include "common/base/status.h"
+#include "common/base/ulid.h"
+#include "controller/api/pages.h"
+
+namespace mtp {
+namespace {
+
+constexpr int kDefaultPage = 50;
+constexpr absl::string_view kBackupsPrefix = "backups/";
+
+// What the call names, for the audit log; empty for a bad name, which may be anything.
+std::string Named(const v1::CreateBackupRequest& request) {
+  return TenantName::ParseResource(request.tenant()).ok() ? request.tenant() : "";
+}
+
+template <typename Request>
+std::string Named(const Request& request) {
+  absl::string_view id = request.name();
+  return absl::ConsumePrefix(&id, kBackupsPrefix) && IsUlid(id) ? request.name() : "";
+}
+
+}  // namespace
+
+template <typename Request>
+grpc::ServerUnaryReactor* BackupServiceImpl::Change(
+    grpc::CallbackServerContext* context, const char* method, const Request* request,
+    v1::Operation* response,
+    absl::StatusOr<v1::Operation> (Backups::*change)(const std::string&, const Request&)) {
+  return gate_->Unary<Request, v1::Operation>(
+      context, method, request, response,
+      [this, change](const Caller& caller, const Request& r, v1::Operation* out,
+                     AuditNote& note) -> absl::Status {
+        note.target = Named(r);
+        MTP_RETURN_IF_ERROR(Fill((backups_->*change)(caller.Name(), r), out));
+        if (r.validate_only()) {
+          note.message = "dry run";
+        } else if (out->target() != note.target) {
+          note.message = absl::StrCat("into ", out->target());
+        }
+        note.operation = out->name();
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::CreateBackup(grpc::CallbackServerContext* context,
+                                                          const v1::CreateBackupRequest* request,
+                                                          v1::Operation* response) {
+  return Change(context, "mtp.v1.BackupService/CreateBackup", request, response, &Backups::Create);
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::VerifyBackup(grpc::CallbackServerContext* context,
+                                                          const v1::VerifyBackupRequest* request,
+                                                          v1::Operation* response) {
+  return Change(context, "mtp.v1.BackupService/VerifyBackup", request, response, &Backups::Verify);
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::RestoreBackup(grpc::CallbackServerContext* context,
+                                                           const v1::RestoreBackupRequest* request,
+                                                           v1::Operation* response) {
+  return Change(context, "mtp.v1.BackupService/RestoreBackup", request, response,
+                &Backups::Restore);
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::GetBackup(grpc::CallbackServerContext* context,
+                                                       const v1::GetBackupRequest* request,
+                                                       v1::Backup* response) {
+  return gate_->Unary<v1::GetBackupRequest, v1::Backup>(
+      context, "mtp.v1.BackupService/GetBackup", request, response,
+      [this](const Caller&, const v1::GetBackupRequest& r, v1::Backup* out, AuditNote&) {
+        return Fill(backups_->Get(r.name()), out);
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::ListBackups(grpc::CallbackServerContext* context,
+                                                         const v1::ListBackupsRequest* request,
+                                                         v1::ListBackupsResponse* response) {
+  return gate_->Unary<v1::ListBackupsRequest, v1::ListBackupsResponse>(
+      context, "mtp.v1.BackupService/ListBackups", request, response,
+      [this](const Caller&, const v1::ListBackupsRequest& r, v1::ListBackupsResponse* out,
+             AuditNote&) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(const std::vector<v1::Backup> backups, backups_->List(r.tenant()));
+        MTP_ASSIGN_OR_RETURN(
+            const Page<v1::Backup> page,
+            PageOf(backups, r.page_size(), kDefaultPage, r.page_token(), Order::kDescending,
+                   [](const v1::Backup& b) -> const std::string& { return b.name(); }));
+        for (const v1::Backup* backup : page.items) *out->add_backups() = *backup;
+        out->set_next_page_token(page.next_token);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::AddRepository(grpc::CallbackServerContext* context,
+                                                           const v1::AddRepositoryRequest* request,
+                                                           v1::Repository* response) {
+  return gate_->Unary<v1::AddRepositoryRequest, v1::Repository>(
+      context, "mtp.v1.BackupService/AddRepository", request, response,
+      [this](const Caller&, const v1::AddRepositoryRequest& r, v1::Repository* out,
+             AuditNote& note) -> absl::Status {
+        MTP_RETURN_IF_ERROR(Fill(repositories_->Add(r), out));
+        note.target = out->name();
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::ListRepositories(
+    grpc::CallbackServerContext* context, const v1::ListRepositoriesRequest* request,
+    v1::ListRepositoriesResponse* response) {
+  return gate_->Unary<v1::ListRepositoriesRequest, v1::ListRepositoriesResponse>(
+      context, "mtp.v1.BackupService/ListRepositories", request, response,
+      [this](const Caller&, const v1::ListRepositoriesRequest&, v1::ListRepositoriesResponse* out,
+             AuditNote&) -> absl::Status {
+        MTP_ASSIGN_OR_RETURN(std::vector<v1::Repository> all, repositories_->List());
+        for (v1::Repository& repository : all) *out->add_repositories() = std::move(repository);
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace mtp

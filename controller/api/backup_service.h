@@ -1,0 +1,52 @@
+// Thin handlers of BackupService.
+#pragma once
+
+#include "controller/api/gate.h"
+#include "controller/backups/backups.h"
+#include "controller/backups/repositories.h"
+#include "mtp/v1/backup.grpc.pb.h"
+
+namespace mtp {
+
+// Thread-safe. The arguments must outlive it.
+class BackupServiceImpl final : public v1::BackupService::CallbackService {
+ public:
+  BackupServiceImpl(const Gate* gate, Backups* backups, Repositories* repositories)
+      : gate_(gate), backups_(backups), repositories_(repositories) {}
+
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const v1::CreateBackupRequest* request,
+                                         v1::Operation* response) override;
+  grpc::ServerUnaryReactor* GetBackup(grpc::CallbackServerContext* context,
+                                      const v1::GetBackupRequest* request,
+                                      v1::Backup* response) override;
+  grpc::ServerUnaryReactor* ListBackups(grpc::CallbackServerContext* context,
+                                        const v1::ListBackupsRequest* request,
+                                        v1::ListBackupsResponse* response) override;
+  grpc::ServerUnaryReactor* VerifyBackup(grpc::CallbackServerContext* context,
+                                         const v1::VerifyBackupRequest* request,
+                                         v1::Operation* response) override;
+  grpc::ServerUnaryReactor* RestoreBackup(grpc::CallbackServerContext* context,
+                                          const v1::RestoreBackupRequest* request,
+                                          v1::Operation* response) override;
+  grpc::ServerUnaryReactor* AddRepository(grpc::CallbackServerContext* context,
+                                          const v1::AddRepositoryRequest* request,
+                                          v1::Repository* response) override;
+  grpc::ServerUnaryReactor* ListRepositories(grpc::CallbackServerContext* context,
+                                             const v1::ListRepositoriesRequest* request,
+                                             v1::ListRepositoriesResponse* response) override;
+
+ private:
+  // A call that creates an operation and answers with it.
+  template <typename Request>
+  grpc::ServerUnaryReactor* Change(
+      grpc::CallbackServerContext* context, const char* method, const Request* request,
+      v1::Operation* response,
+      absl::StatusOr<v1::Operation> (Backups::*change)(const std::string&, const Request&));
+
+  const Gate* const gate_;
+  Backups* const backups_;
+  Repositories* const repositories_;
+};
+
+}  // namespace mtp

@@ -1,0 +1,76 @@
+// What can be asked of backups: checks, decides, and creates the operation. Handlers call nothing
+// else.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "common/base/secret_box.h"
+#include "controller/backups/repositories.h"
+#include "controller/operations/engine.h"
+#include "controller/state/observations.h"
+#include "controller/state/tables.h"
+#include "controller/tenants/tenants.h"
+#include "mtp/v1/backup.pb.h"
+
+namespace mtp {
+
+// Thread-safe. Errors are those that backup.proto names. The arguments must outlive it.
+class Backups {
+ public:
+  Backups(kv::Store* store, operations::Engine* engine, Tenants* tenants,
+          const Repositories* repositories, const Observations* observations, const SecretBox* box)
+      : tables_(store),
+        engine_(engine),
+        tenants_(tenants),
+        repositories_(repositories),
+        observations_(observations),
+        box_(box) {}
+
+  // `caller` is the identity's name, `operator/alice`; request ids are the caller's own. A preview
+  // has no name.
+  absl::StatusOr<v1::Operation> Create(const std::string& caller,
+                                       const v1::CreateBackupRequest& request);
+  absl::StatusOr<v1::Operation> Verify(const std::string& caller,
+                                       const v1::VerifyBackupRequest& request);
+  absl::StatusOr<v1::Operation> Restore(const std::string& caller,
+                                        const v1::RestoreBackupRequest& request);
+
+  absl::StatusOr<v1::Backup> Get(const std::string& name) const;
+  // Newest first; only those of `tenant` (`tenants/<name>`, INVALID_ARGUMENT when malformed) unless
+  // it is empty.
+  absl::StatusOr<std::vector<v1::Backup>> List(const std::string& tenant) const;
+
+ private:
+  // An operation with what has to be true for it.
+  struct Decision {
+    operations::NewOperation operation;
+    kv::Txn txn;
+    std::string note;  // for the preview
+  };
+  // Answers a repeated request, or decides and creates until nothing changed in between. `decide`
+  // returns a Decision.
+  template <typename Request, typename Decide>
+  absl::StatusOr<v1::Operation> Ask(const std::string& caller, const Request& request,
+                                    Decide decide);
+  absl::StatusOr<Decision> DecideBackup(const v1::CreateBackupRequest& request) const;
+  absl::StatusOr<Decision> DecideVerification(const v1::VerifyBackupRequest& request) const;
+  absl::StatusOr<Decision> DecideRestore(const v1::RestoreBackupRequest& request);
+  absl::StatusOr<Decision> IntoPlaced(const v1::RestoreBackupRequest& request,
+                                      const v1::Backup& backup,
+                                      const kv::Row<state::v1::TenantRecord>& tenant) const;
+  absl::StatusOr<Decision> IntoFresh(const v1::RestoreBackupRequest& request,
+                                     const kv::Row<state::v1::BackupRecord>& backup,
+                                     const TenantName& name);
+
+  const Tables tables_;
+  operations::Engine* const engine_;
+  Tenants* const tenants_;
+  const Repositories* const repositories_;
+  const Observations* const observations_;
+  const SecretBox* const box_;
+};
+
+}  // namespace mtp

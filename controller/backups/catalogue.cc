@@ -1,0 +1,127 @@
+#include "controller/backups/catalogue.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "common/base/status.h"
+#include "common/base/timestamps.h"
+#include "common/base/ulid.h"
+
+namespace mtp {
+namespace {
+
+using operations::StepContext;
+
+constexpr char kPrefix[] = "backups/";
+constexpr int kMaxDamaged = 20;
+
+// What an agent does not say, or says badly, reads as 0.
+int64_t Number(const StepContext& context, const std::string& fact) {
+  int64_t number = 0;
+  return absl::SimpleAtoi(context.Fact(fact), &number) ? std::max<int64_t>(number, 0) : 0;
+}
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+  return proto;
+}
+
+void AddDamaged(const std::string& json, v1::Backup& backup) {
+  google::protobuf::ListValue list;
+  if (json.empty() || !google::protobuf::util::JsonStringToMessage(json, &list).ok()) return;
+  for (const auto& value : list.values()) {
+    if (backup.damaged_databases_size() == kMaxDamaged) return;
+    backup.add_damaged_databases(value.string_value());
+  }
+}
+
+}  // namespace
+
+std::string OperationIdOf(const StepContext& context) {
+  return std::string(absl::StripPrefix(context.record().operation().name(), "operations/"));
+}
+
+absl::StatusOr<std::string> ParseBackup(absl::string_view resource) {
+  if (!absl::ConsumePrefix(&resource, kPrefix) || !IsUlid(resource)) {
+    return absl::InvalidArgumentError(
+        "a backup is named backups/ and 26 letters and digits; see `mtp-cli backup list`");
+  }
+  return std::string(resource);
+}
+
+absl::StatusOr<kv::Row<state::v1::BackupRecord>> FindBackup(const Tables& tables,
+                                                            const std::string& id) {
+  auto row = tables.backups.Get(id);
+  if (absl::IsNotFound(row.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no backup ", id, "; `mtp-cli backup list` shows all"));
+  }
+  return row;
+}
+
+absl::StatusOr<v1::Backup> BackupFromFacts(const StepContext& context) {
+  v1::Backup backup;
+  backup.set_name(kPrefix + OperationIdOf(context));
+  backup.set_snapshot(context.Fact("snapshot"));
+  backup.set_manifest_sha256(context.Fact("manifest_sha256"));
+  absl::Time start;
+  std::string error;
+  if (backup.snapshot().empty() || backup.manifest_sha256().empty() ||
+      !absl::ParseTime(absl::RFC3339_full, context.Fact("start_time"), &start, &error)) {
+    return absl::InternalError(
+        "the agent's answer does not say which snapshot it wrote, with which manifest and when; is "
+        "it of another version?");
+  }
+  *backup.mutable_start_time() = ToTimestamp(start);
+  *backup.mutable_duration() = ToProto(absl::Milliseconds(Number(context, "duration_ms")));
+  *backup.mutable_pause() = ToProto(absl::Microseconds(Number(context, "pause_us")));
+  backup.set_bytes_scanned(Number(context, "bytes_scanned"));
+  backup.set_bytes_added(Number(context, "bytes_added"));
+  backup.set_files(Number(context, "files"));
+  backup.set_skipped(Number(context, "skipped"));
+  backup.set_databases(static_cast<int32_t>(
+      std::min<int64_t>(Number(context, "databases"), std::numeric_limits<int32_t>::max())));
+  AddDamaged(context.Fact("damaged_databases"), backup);
+  backup.set_image_digest(context.Fact("image_digest"));
+  return backup;
+}
+
+absl::StatusOr<std::string> ResealSecrets(const Tables& tables, const SecretBox& box,
+                                          const std::string& tenant,
+                                          const std::string& backup_key) {
+  MTP_ASSIGN_OR_RETURN(const auto sealed, tables.secrets.Get(tenant));
+  auto plain = box.Open(sealed.value.sealed(), tables.secrets.Key(tenant));
+  if (!plain.ok()) return Annotate(plain.status(), "the tenant's secrets");
+  return box.Seal(plain->Reveal(), backup_key);
+}
+
+absl::StatusOr<v1::TenantSecrets> SecretsOf(const Tables& tables, const SecretBox& box,
+                                            const kv::Row<state::v1::BackupRecord>& row) {
+  auto plain = box.Open(row.value.sealed_secrets(), tables.backups.Key(row.id));
+  if (!plain.ok()) return Annotate(plain.status(), "the backup's secrets");
+  v1::TenantSecrets secrets;
+  const absl::string_view bytes = plain->Reveal();
+  if (!secrets.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError("the backup's secrets cannot be read");
+  }
+  return secrets;
+}
+
+v1::BackupReference ReferenceTo(const v1::Backup& backup, const std::string& fleet) {
+  v1::BackupReference reference;
+  reference.set_backup_id(std::string(absl::StripPrefix(backup.name(), kPrefix)));
+  reference.set_fleet(fleet);
+  reference.set_tenant(backup.tenant());
+  reference.set_manifest_sha256(backup.manifest_sha256());
+  return reference;
+}
+
+}  // namespace mtp

@@ -1,0 +1,41 @@
+// The operation kinds of backups. The names of kinds, steps and facts are part of the API and of
+// the stored state.
+#pragma once
+
+#include <string>
+
+#include "common/base/clock.h"
+#include "controller/operations/engine.h"
+#include "controller/tenants/kinds.h"
+
+namespace mtp {
+
+// What the steps act through. The pointed-to objects must outlive the engine.
+struct BackupClients {
+  TenantClients tenants;
+  const Clock* clock = nullptr;
+  // Name of the fleet, part of a snapshot's tags.
+  std::string fleet;
+};
+
+// Fact of a backup: short name of its repository.
+inline constexpr char kRepositoryFact[] = "repository";
+// Fact of a verification and a restore: ULID of the backup.
+inline constexpr char kBackupFact[] = "backup";
+// Facts of a verification: where it takes place.
+inline constexpr char kHostFact[] = "host";
+inline constexpr char kEpochFact[] = "epoch";
+// Fact of a restore: `true` when the tenant was placed for it.
+inline constexpr char kFreshFact[] = "fresh";
+// Fact of a fresh restore: `true` when the host keeps data of an earlier tenant of that name.
+inline constexpr char kSetAsideFact[] = "set_aside";
+// A restore of a placed tenant also has kWasRunningFact.
+
+// snapshot → record. The backup's ULID is the operation's.
+operations::Kind BackupKind(const BackupClients& clients);
+// verify → record.
+operations::Kind VerifyBackupKind(const BackupClients& clients);
+// reserve → restore-data → start-container → activate.
+operations::Kind RestoreKind(const BackupClients& clients);
+
+}  // namespace mtp

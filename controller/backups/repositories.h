@@ -1,0 +1,68 @@
+// Places for backups: their records, and what opens them.
+//
+// Every tenant has a restic repository of its own in each, `<url>/<tenant>`, with a password that
+// is derived from the repository's root key and the tenant's name: an agent never learns what opens
+// another tenant's.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/secret_box.h"
+#include "controller/state/tables.h"
+#include "mtp/v1/agent.pb.h"
+#include "mtp/v1/backup.pb.h"
+
+namespace mtp {
+
+// Thread-safe. The arguments must outlive it. No secret is in any answer or error.
+class Repositories {
+ public:
+  Repositories(kv::Store* store, const SecretBox* box, const Clock* clock, Random* random)
+      : store_(store), tables_(store), box_(box), clock_(clock), random_(random) {}
+
+  // The repository as it is shown. The same url again, with the same secrets or none, changes
+  // nothing. INVALID_ARGUMENT for a bad name or url, and for secrets that its kind lacks or does
+  // not take; ALREADY_EXISTS when the name has another url or other secrets.
+  absl::StatusOr<v1::Repository> Add(const v1::AddRepositoryRequest& request);
+  // By name.
+  absl::StatusOr<std::vector<v1::Repository>> List() const;
+  // Short name of the one that `resource`, `repositories/<name>`, means; empty means the default
+  // one. NOT_FOUND, INVALID_ARGUMENT, or FAILED_PRECONDITION when there is none at all.
+  absl::StatusOr<std::string> Choose(const std::string& resource) const;
+
+ private:
+  absl::StatusOr<v1::Repository> Again(const kv::Row<state::v1::RepositoryRecord>& row,
+                                       const std::string& url,
+                                       const v1::RepositorySecrets& given) const;
+  v1::Repository Show(const state::v1::RepositoryRecord& record, int backups) const;
+
+  kv::Store* const store_;
+  const Tables tables_;
+  const SecretBox* const box_;
+  const Clock* const clock_;
+  Random* const random_;
+  // One addition after another: no compare could tell that another one was the first.
+  absl::Mutex adding_;
+};
+
+// How an agent reaches the tenant's part of a repository. The same for the same arguments, always:
+// it is part of actions' requests. NOT_FOUND without such a repository, DATA_LOSS when its secrets
+// cannot be read.
+absl::StatusOr<v1::RepositoryAccess> AccessFor(const Tables& tables, const SecretBox& box,
+                                               const std::string& repository,
+                                               const std::string& tenant);
+
+// Add to `txn`, guarded by the record's revision, that a backup into the repository succeeded, or
+// failed for `reason`; nothing when there is no such repository.
+void NoteSuccess(const Tables& tables, const std::string& repository, absl::Time time,
+                 kv::Txn& txn);
+void NoteFailure(const Tables& tables, const std::string& repository, absl::Time time,
+                 const std::string& reason, kv::Txn& txn);
+
+}  // namespace mtp

@@ -1,0 +1,170 @@
+// restore: reserve → restore-data → start-container → activate, for a tenant that is placed and for
+// one that was placed for it (`fresh`).
+//
+// The data is put in place by one exchange of folders at the very end of the action `restore`.
+// Before it a placed tenant is as it was, and undoing starts it again; after it there is no way
+// back for a placed tenant, and every end says so. A fresh tenant is taken off its host by the
+// compensation of start-container alone: only then is the folder surely the restored one, and never
+// data that an earlier tenant of that name left.
+#include <absl/strings/str_cat.h>
+
+#include "common/base/status.h"
+#include "controller/backups/catalogue.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/repositories.h"
+#include "controller/tenants/agent_steps.h"
+#include "controller/tenants/apply_step.h"
+#include "controller/tenants/claims.h"
+
+namespace mtp {
+namespace {
+
+using operations::StepContext;
+using operations::StepResult;
+
+// An action that is being cancelled is looked at again this soon.
+constexpr absl::Duration kCancelRecheck = absl::Seconds(2);
+
+bool IsFresh(const StepContext& context) { return context.Fact(kFreshFact) == "true"; }
+bool IsToRun(const StepContext& context) {
+  return IsFresh(context) || context.Fact(kWasRunningFact) == "true";
+}
+bool HasBegun(const StepContext& context, absl::string_view step_name) {
+  for (const v1::OperationStep& step : context.record().operation().steps()) {
+    if (step.name() == step_name) return step.attempts() > 0;
+  }
+  return false;
+}
+
+std::string DataStays(const StepContext& context, const std::string& host) {
+  const std::string previous = context.Fact("previous_data");
+  return absl::StrCat("the data of backup ", context.Fact(kBackupFact),
+                      " is in place and stays; what was there before is kept aside on host ", host,
+                      previous.empty() ? "" : absl::StrCat(" (data/", previous, ")"), " for a day");
+}
+
+absl::Status DataIsLeft(const StepContext& context, const std::string& host) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the restored data stays on host ", host, " as data of an earlier tenant \"",
+                   TenantOf(context), "\"; another restore puts it aside, `mtp-cli provision ",
+                   TenantOf(context), " --use-kept-data` goes on with it"));
+}
+
+StepResult Reserve(StepContext& context) {
+  if (context.Fact(kSetAsideFact) != "true") return StepResult::Done();
+  return StepResult::Done(absl::StrCat("data that an earlier tenant \"", TenantOf(context),
+                                       "\" left on host ", context.record().operation().host(),
+                                       " will be put aside for a day"));
+}
+
+StepResult Release(const BackupClients& clients, StepContext& context) {
+  if (!IsFresh(context)) return StepResult::Done();
+  const absl::Status status =
+      ReleaseClaims(Tables(clients.tenants.store), TenantOf(context), context.txn());
+  return status.ok() ? StepResult::Done() : StepResult::Retry(status);
+}
+
+StepResult RestoreData(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Fail(row.status());
+  auto found = FindBackup(tables, context.Fact(kBackupFact));
+  if (!found.ok()) return StepResult::Fail(found.status());
+  const v1::Backup& backup = found->value.backup();
+  auto access = AccessFor(tables, *clients.tenants.box, backup.repository(), backup.tenant());
+  if (!access.ok()) return StepResult::Fail(access.status());
+  v1::EnsureActionRequest request;
+  request.set_tenant(row->id);
+  *request.mutable_restore()->mutable_backup() = ReferenceTo(backup, clients.fleet);
+  *request.mutable_restore()->mutable_repository() = *std::move(access);
+  context.SetResult("backup", backup.name());
+  return RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
+                  std::move(request), OnFailure::kFail);
+}
+
+StepResult StartAgain(const BackupClients& clients, StepContext& context) {
+  if (!IsToRun(context)) return StepResult::Done();
+  v1::EnsureActionRequest request;
+  request.mutable_start();
+  return RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
+                   std::move(request), OnFailure::kFail);
+}
+
+// The action's end decides what there is to undo, so it is waited for.
+StepResult UndoRestoreData(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Done("nothing left to do");
+  const std::string& host = row->value.host();
+  const auto action = CancelThere(context, *clients.tenants.agents, host);
+  if (action.ok() && action->state() == v1::ACTION_STATE_RUNNING) {
+    return StepResult::Wait(kCancelRecheck, "waiting until the restore has ended");
+  }
+  if (!action.ok() && !absl::IsNotFound(action.status())) {
+    return StepResult::Wait(kCancelRecheck,
+                            absl::StrCat("waiting: ", std::string(action.status().message())));
+  }
+  const bool in_place = action.ok() && action->state() == v1::ACTION_STATE_DONE;
+  // Then start-container's compensation has dealt with what is in place.
+  if (in_place && HasBegun(context, "start-container")) return StepResult::Done();
+  if (IsFresh(context)) {
+    return in_place ? StepResult::Fail(DataIsLeft(context, host)) : StepResult::Done();
+  }
+  StepResult started = StartAgain(clients, context);
+  if (!in_place || started.kind != StepResult::Kind::kDone) return started;
+  return StepResult::Fail(absl::FailedPreconditionError(DataStays(context, host)));
+}
+
+StepResult Start(const BackupClients& clients, StepContext& context) {
+  if (!IsToRun(context)) {
+    return StepResult::Done(
+        "left stopped, as it was; `mtp-cli start` starts it with the restored data");
+  }
+  StepResult result = ApplyOnHost(clients.tenants, context, v1::KEPT_DATA_USE);
+  if (result.kind != StepResult::Kind::kFail || IsFresh(context)) return result;
+  return StepResult::Fail(absl::Status(
+      result.status.code(), absl::StrCat(result.status.message(), "; ",
+                                         DataStays(context, context.record().operation().host()))));
+}
+
+StepResult UndoStart(const BackupClients& clients, StepContext& context) {
+  const std::string host = context.record().operation().host();
+  const auto action = CancelThere(context, *clients.tenants.agents, host);
+  if (!IsFresh(context)) {
+    // A failure of the step says so itself.
+    const auto& step = context.record().operation().steps(context.record().step());
+    if (step.state() == v1::STEP_STATE_FAILED) return StepResult::Done();
+    return StepResult::Fail(absl::FailedPreconditionError(DataStays(context, host)));
+  }
+  v1::EnsureActionRequest request;
+  request.mutable_remove()->set_keep_data(false);
+  StepResult removed = RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
+                                 std::move(request), OnFailure::kTryAgain);
+  // A tenant that its host was never told of has no data there, as far as the host knows.
+  const bool never_begun = absl::IsNotFound(action.status());
+  if (removed.kind != StepResult::Kind::kDone || !never_begun) return removed;
+  return StepResult::Fail(DataIsLeft(context, host));
+}
+
+}  // namespace
+
+operations::Kind RestoreKind(const BackupClients& clients) {
+  operations::Kind kind;
+  kind.name = "restore";
+  // Not cancellable: what was reserved is released by its compensation alone.
+  kind.steps.push_back({"reserve", [](StepContext& context) { return Reserve(context); },
+                        [clients](StepContext& context) { return Release(clients, context); },
+                        false});
+  kind.steps.push_back(
+      {"restore-data", [clients](StepContext& context) { return RestoreData(clients, context); },
+       [clients](StepContext& context) { return UndoRestoreData(clients, context); }, true});
+  kind.steps.push_back(
+      {"start-container", [clients](StepContext& context) { return Start(clients, context); },
+       [clients](StepContext& context) { return UndoStart(clients, context); }, true});
+  kind.steps.push_back(
+      {"activate", [clients](StepContext& context) { return Activate(clients.tenants, context); },
+       nullptr, false});
+  return kind;
+}
+
+}  // namespace mtp

@@ -1,0 +1,46 @@
+#include "controller/tenants/apply_step.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "common/base/status.h"
+#include "controller/tenants/agent_steps.h"
+
+namespace mtp {
+
+using operations::StepContext;
+using operations::StepResult;
+
+StepResult ApplyOnHost(const TenantClients& clients, StepContext& context, v1::KeptData kept_data) {
+  const Tables tables(clients.store);
+  const std::string tenant = TenantOf(context);
+  auto row = tables.tenants.Get(tenant);
+  if (!row.ok()) return StepResult::Fail(row.status());
+  auto sealed = tables.secrets.Get(tenant);
+  if (!sealed.ok()) return StepResult::Fail(sealed.status());
+  auto plain = clients.box->Open(sealed->value.sealed(), tables.secrets.Key(tenant));
+  if (!plain.ok()) return StepResult::Fail(Annotate(plain.status(), "the tenant's secrets"));
+  v1::EnsureActionRequest request;
+  v1::ApplyTenant& apply = *request.mutable_apply();
+  *apply.mutable_spec() = row->value.resolved();
+  apply.set_port(row->value.port());
+  apply.set_kept_data(kept_data);
+  const absl::string_view bytes = plain->Reveal();
+  if (!apply.mutable_secrets()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return StepResult::Fail(absl::DataLossError("the tenant's secrets cannot be read"));
+  }
+  context.SetResult("host", row->value.host());
+  context.SetResult("port", absl::StrCat(row->value.port()));
+  return RunOnHost(context, tables, *clients.agents, std::move(request), OnFailure::kFail);
+}
+
+StepResult Activate(const TenantClients& clients, StepContext& context) {
+  const Tables tables(clients.store);
+  auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Retry(row.status());
+  row->value.set_provisioned(true);
+  context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
+  tables.tenants.Put(context.txn(), row->id, row->value);
+  return StepResult::Done();
+}
+
+}  // namespace mtp

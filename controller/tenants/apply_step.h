@@ -1,0 +1,17 @@
+// Steps by which a tenant that is placed comes to run on its host; shared by provision and restore.
+#pragma once
+
+#include "controller/operations/engine.h"
+#include "controller/tenants/kinds.h"
+
+namespace mtp {
+
+// ApplyTenant on the tenant's host, with its spec, port and secrets as they are recorded. Sets the
+// operation's results `host` and `port`.
+operations::StepResult ApplyOnHost(const TenantClients& clients, operations::StepContext& context,
+                                   v1::KeptData kept_data);
+
+// Marks the tenant as provisioned.
+operations::StepResult Activate(const TenantClients& clients, operations::StepContext& context);
+
+}  // namespace mtp

@@ -1,0 +1,416 @@
+// Restoring, into a placed tenant and as a new one.
+#include "controller/state/fleet.h"
+#include "tests/unit/controller/backups_fixture.h"
+
+namespace mtp {
+namespace {
+
+using mtp::testing::FakeAgents;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class BackupRestore : public BackupsFixture {
+ protected:
+  BackupRestore() {
+    Provision("acme");
+    AddRepository();
+    backup_ = BackUp("acme");
+    gateway_ = agents_.Last(Act::kApply).request.apply().secrets().gateway_token();
+  }
+  v1::RestoreBackupRequest Request(const std::string& tenant = "") {
+    v1::RestoreBackupRequest request;
+    request.set_name(backup_);
+    request.set_tenant_id(tenant);
+    return request;
+  }
+  absl::StatusOr<v1::Operation> Ask(const v1::RestoreBackupRequest& request) {
+    return backups_.Restore(kCaller, request);
+  }
+  v1::Operation Fails(const absl::StatusOr<v1::Operation>& created) {
+    v1::Operation operation = Ended(created);
+    EXPECT_EQ(operation.state(), v1::OPERATION_STATE_FAILED) << operation.ShortDebugString();
+    return operation;
+  }
+  v1::Operation Cancelled(const absl::StatusOr<v1::Operation>& created) {
+    Run();
+    EXPECT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+    v1::Operation operation = Ended(created);
+    EXPECT_EQ(operation.state(), v1::OPERATION_STATE_CANCELLED) << operation.ShortDebugString();
+    return operation;
+  }
+  void KeepDataOn(const std::string& host, const std::string& tenant) {
+    observations_.Update(host, [&](HostObservation& seen) { seen.kept_data.insert(tenant); });
+  }
+
+  std::string backup_;
+  std::string gateway_;
+};
+
+TEST_F(BackupRestore, APlacedTenantGetsItsDataBackAndRuns) {
+  const int applies = agents_.Count(Act::kApply);
+  const auto created = Restore(backup_);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(created->kind(), "restore");
+  EXPECT_EQ(created->target(), "tenants/acme");
+  EXPECT_EQ(created->host(), "h1");
+  EXPECT_EQ(TransitionKind(tables_, "acme"), "restore");
+  Succeeds(created);
+  const auto asked = agents_.Last(Act::kRestore);
+  EXPECT_EQ(asked.host, "h1");
+  EXPECT_EQ(asked.request.tenant(), "acme");
+  EXPECT_EQ(asked.request.epoch(), 1);
+  EXPECT_EQ("backups/" + asked.request.restore().backup().backup_id(), backup_);
+  EXPECT_EQ(asked.request.restore().backup().tenant(), "acme");
+  EXPECT_EQ(asked.request.restore().backup().fleet(), "f");
+  EXPECT_EQ(asked.request.restore().backup().manifest_sha256(), "abcd");
+  EXPECT_EQ(asked.request.restore().repository().url(), "/srv/main/acme");
+  EXPECT_EQ(asked.request.restore().repository().password(), kAcmePassword);
+  EXPECT_EQ(agents_.Count(Act::kApply), applies + 1);
+  EXPECT_EQ(agents_.Last(Act::kApply).request.apply().kept_data(), v1::KEPT_DATA_USE);
+  EXPECT_EQ(agents_.Last(Act::kApply).request.apply().secrets().gateway_token(), gateway_);
+  EXPECT_EQ(Tenant("acme").epoch(), 1);
+  EXPECT_EQ(engine_.Get(IdOf(*created))->result().at("backup"), backup_);
+}
+
+TEST_F(BackupRestore, AStoppedTenantStaysStopped) {
+  Stop("acme");
+  const int applies = agents_.Count(Act::kApply);
+  const v1::Operation operation = Ended(Restore(backup_));
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_EQ(agents_.Count(Act::kRestore), 1);
+  EXPECT_EQ(agents_.Count(Act::kApply), applies);
+  EXPECT_EQ(agents_.Count(Act::kStart), 0);
+  EXPECT_THAT(operation.steps(2).message(), HasSubstr("left stopped"));
+}
+
+TEST_F(BackupRestore, APlacedTenantsHostAndSecretsAreItsOwn) {
+  AddHost("h2");
+  v1::RestoreBackupRequest request = Request();
+  request.set_host("h2");
+  absl::Status status = Ask(request).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("h1"), HasSubstr("h2")));
+  request = Request();
+  request.mutable_secrets()->set_openai_key("k");
+  status = Ask(request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  request = Request();
+  request.set_host("h1");
+  request.mutable_secrets()->set_gateway_token("ignored");
+  Succeeds(Ask(request));
+}
+
+TEST_F(BackupRestore, NeverIntoAnotherTenantsPlace) {
+  Provision("beta", "222:other");
+  const absl::Status status = Restore(backup_, "beta").status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+  EXPECT_EQ(agents_.Count(Act::kRestore), 0);
+}
+
+TEST_F(BackupRestore, AFailedRestoreStartsThePlacedTenantAgain) {
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::DataLossError("a file differs"));
+  const v1::Operation operation = Fails(Restore(backup_));
+  EXPECT_THAT(operation.error().message(),
+              AllOf(HasSubstr("a file differs"), Not(HasSubstr("kept aside"))));
+  EXPECT_EQ(agents_.Count(Act::kStart), 1);
+  EXPECT_EQ(agents_.Count(Act::kRemove), 0);
+  EXPECT_TRUE(Exists("acme"));
+}
+
+TEST_F(BackupRestore, AFailedRestoreLeavesAStoppedTenantStopped) {
+  Stop("acme");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::DataLossError("a file differs"));
+  Fails(Restore(backup_));
+  EXPECT_EQ(agents_.Count(Act::kStart), 0);
+}
+
+TEST_F(BackupRestore, AFailedStartSaysThatTheDataStays) {
+  agents_.outcomes[Act::kRestore].result["previous_data"] = ".replaced/acme-1";
+  agents_.outcomes[Act::kApply] = FakeAgents::Failed(absl::InternalError("never ready"));
+  const v1::Operation operation = Fails(Restore(backup_));
+  EXPECT_THAT(operation.error().message(),
+              AllOf(HasSubstr("never ready"),
+                    HasSubstr("kept aside on host h1 (data/.replaced/acme-1) for a day"),
+                    Not(HasSubstr("undoing"))));
+  EXPECT_EQ(agents_.Count(Act::kRemove), 0);
+  EXPECT_EQ(agents_.Count(Act::kStart), 0);
+  EXPECT_TRUE(Exists("acme"));
+}
+
+TEST_F(BackupRestore, ACancelledRestoreStartsThePlacedTenantAgain) {
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  const v1::Operation operation = Cancelled(Restore(backup_));
+  EXPECT_EQ(agents_.Count(Act::kStart), 1);
+  EXPECT_THAT(operation.error().message(), Not(HasSubstr("kept aside")));
+}
+
+TEST_F(BackupRestore, ACancelThatComesTooLateSaysThatTheDataStays) {
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  agents_.cancels_too_late = true;
+  const v1::Operation operation = Cancelled(Restore(backup_));
+  EXPECT_EQ(agents_.Count(Act::kStart), 1);
+  EXPECT_THAT(operation.error().message(), HasSubstr("is in place and stays"));
+}
+
+TEST_F(BackupRestore, ACancelledStartSaysThatTheDataStays) {
+  agents_.outcomes[Act::kApply] = FakeAgents::Running();
+  const v1::Operation operation = Cancelled(Restore(backup_));
+  EXPECT_EQ(agents_.Count(Act::kStart), 0);
+  EXPECT_THAT(operation.error().message(), HasSubstr("is in place and stays"));
+}
+
+TEST_F(BackupRestore, UndoingWaitsUntilTheHostSaysHowTheRestoreEnded) {
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  const auto created = Restore(backup_);
+  Run();
+  agents_.away.insert("h1");
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_COMPENSATING);
+  agents_.away.clear();
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(agents_.Count(Act::kStart), 1);
+}
+
+TEST_F(BackupRestore, ARemovedTenantComesBackAsItWas) {
+  const std::string fingerprint = Tenant("acme").bot_fingerprint();
+  Remove("acme");
+  AddHost("h2", 16384);
+  Succeeds(Restore(backup_));
+  const auto tenant = Tenant("acme");
+  EXPECT_EQ(tenant.epoch(), 2);
+  EXPECT_TRUE(tenant.provisioned());
+  EXPECT_EQ(tenant.bot_fingerprint(), fingerprint);
+  EXPECT_EQ(tenant.env_prefix(), "ACME");
+  EXPECT_EQ(agents_.Last(Act::kRestore).host, tenant.host());
+  EXPECT_EQ(agents_.Last(Act::kRestore).request.epoch(), 2);
+  const auto apply = agents_.Last(Act::kApply).request;
+  EXPECT_EQ(apply.epoch(), 2);
+  EXPECT_EQ(apply.apply().port(), tenant.port());
+  EXPECT_EQ(apply.apply().kept_data(), v1::KEPT_DATA_USE);
+  EXPECT_EQ(apply.apply().secrets().telegram_token(), kToken);
+  EXPECT_EQ(apply.apply().secrets().anthropic_key(), kAnthropicKey);
+  EXPECT_EQ(apply.apply().secrets().gateway_token(), gateway_);
+  // Its bot is its own again.
+  v1::ProvisionTenantRequest thief;
+  thief.set_tenant_id("thief");
+  thief.mutable_secrets()->set_telegram_token("111:other");
+  EXPECT_TRUE(absl::IsAlreadyExists(tenants_.Provision(kCaller, thief).status()));
+}
+
+TEST_F(BackupRestore, TheDataIsThereBeforeTheTenantIs) {
+  Remove("acme");
+  std::vector<Act::ActionCase> order;
+  agents_.on_begin = [&order](const Act& request) { order.push_back(request.action_case()); };
+  Succeeds(Restore(backup_));
+  EXPECT_THAT(order, ::testing::ElementsAre(Act::kRestore, Act::kApply));
+}
+
+TEST_F(BackupRestore, ATenantThatWasStoppedWhenItWasBackedUpIsStartedWhenItComesBack) {
+  Stop("acme");
+  backup_ = BackUp("acme");
+  EXPECT_EQ(backups_.Get(backup_)->spec().run_policy(), v1::RUN_POLICY_STOP);
+  Remove("acme");
+  Succeeds(Restore(backup_));
+  EXPECT_EQ(Tenant("acme").spec().run_policy(), v1::RUN_POLICY_RUN);
+  EXPECT_EQ(agents_.Last(Act::kApply).request.apply().spec().run_policy(), v1::RUN_POLICY_RUN);
+}
+
+TEST_F(BackupRestore, SecretsThatAreGivenReplaceTheBackups) {
+  Remove("acme");
+  v1::RestoreBackupRequest request = Request();
+  request.mutable_secrets()->set_telegram_token("333:NEW-MARKER");
+  request.mutable_secrets()->set_gateway_token("ignored");
+  Succeeds(Ask(request));
+  const auto& secrets = agents_.Last(Act::kApply).request.apply().secrets();
+  EXPECT_EQ(secrets.telegram_token(), "333:NEW-MARKER");
+  EXPECT_EQ(secrets.anthropic_key(), kAnthropicKey);
+  EXPECT_EQ(secrets.gateway_token(), gateway_);
+  EXPECT_THAT(AllBytes(), Not(HasSubstr("MARKER")));
+}
+
+TEST_F(BackupRestore, AsAnotherNameItIsASecondTenant) {
+  v1::RestoreBackupRequest request = Request("copy");
+  request.mutable_secrets()->set_telegram_token("333:copy");
+  Succeeds(Ask(request));
+  EXPECT_TRUE(Exists("acme"));
+  EXPECT_EQ(Tenant("copy").env_prefix(), "COPY");
+  const auto restore = agents_.Last(Act::kRestore).request;
+  EXPECT_EQ(restore.tenant(), "copy");
+  EXPECT_EQ(restore.restore().backup().tenant(), "acme");
+  EXPECT_EQ(restore.restore().repository().url(), "/srv/main/acme");
+  EXPECT_EQ(restore.restore().repository().password(), kAcmePassword);
+  const auto apply = agents_.Last(Act::kApply).request;
+  EXPECT_EQ(apply.tenant(), "copy");
+  EXPECT_EQ(apply.apply().secrets().gateway_token().size(), 64u);
+  EXPECT_NE(apply.apply().secrets().gateway_token(), gateway_);
+}
+
+TEST_F(BackupRestore, ABotThatIsTakenIsRefused) {
+  absl::Status status = Restore(backup_, "copy").status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("acme"), Not(HasSubstr("MARKER"))));
+  Remove("acme");
+  Provision("other");
+  status = Restore(backup_).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+  EXPECT_FALSE(Exists("acme"));
+}
+
+TEST_F(BackupRestore, WithoutRoomNothingIsReserved) {
+  Remove("acme");
+  observations_.Update("h1", [](HostObservation& seen) { seen.status.set_allocatable_mib(10); });
+  const absl::Status status = Restore(backup_).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(Reserved("h1"), 0);
+}
+
+TEST_F(BackupRestore, ThePlaceMayBeChosen) {
+  Remove("acme");
+  AddHost("h2");
+  v1::RestoreBackupRequest request = Request();
+  request.set_host("h3");
+  EXPECT_TRUE(absl::IsNotFound(Ask(request).status()));
+  for (const char* host : {"h2", "h1"}) {
+    request.set_host(host);
+    Succeeds(Ask(request));
+    EXPECT_EQ(Tenant("acme").host(), host);
+    EXPECT_EQ(Tenant("acme").spec().host(), "");
+    Remove("acme");
+  }
+}
+
+TEST_F(BackupRestore, APinToALostHostIsReplacedByTheHostThatIsAskedFor) {
+  auto row = *tables_.backups.Get(backup_.substr(sizeof("backups/") - 1));
+  row.value.mutable_backup()->mutable_spec()->set_host("lost");
+  kv::Txn txn;
+  tables_.backups.Put(txn, row.id, row.value);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Remove("acme");
+  EXPECT_TRUE(absl::IsNotFound(Restore(backup_).status()));
+  v1::RestoreBackupRequest request = Request();
+  request.set_host("h1");
+  Succeeds(Ask(request));
+  EXPECT_EQ(Tenant("acme").spec().host(), "h1");
+}
+
+TEST_F(BackupRestore, KeptDataOfThatNameIsPutAsideAndMentioned) {
+  Remove("acme");
+  KeepDataOn("h1", "acme");
+  v1::RestoreBackupRequest request = Request();
+  request.set_validate_only(true);
+  const auto preview = Ask(request);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_THAT(preview->message(), HasSubstr("put aside for a day"));
+  const v1::Operation operation = Ended(Restore(backup_));
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_THAT(operation.steps(0).message(), HasSubstr("put aside for a day"));
+}
+
+TEST_F(BackupRestore, APreviewTellsTheHostAndChangesNothing) {
+  v1::RestoreBackupRequest request = Request();
+  request.set_validate_only(true);
+  std::string before = AllBytes();
+  auto preview = Ask(request);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_THAT(preview->message(), HasSubstr("kept aside for a day"));
+  EXPECT_EQ(preview->host(), "h1");
+  EXPECT_EQ(AllBytes(), before);
+  Remove("acme");
+  before = AllBytes();
+  preview = Ask(request);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->name(), "");
+  EXPECT_EQ(preview->host(), "h1");
+  EXPECT_THAT(preview->message(), HasSubstr("new tenant"));
+  EXPECT_EQ(AllBytes(), before);
+}
+
+TEST_F(BackupRestore, ARepeatedRequestIsTheSameOperation) {
+  Remove("acme");
+  v1::RestoreBackupRequest request = Request();
+  request.set_request_id("r1");
+  const auto first = Ask(request);
+  Succeeds(first);
+  const auto again = Ask(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), first->name());
+  EXPECT_EQ(agents_.Count(Act::kRestore), 1);
+}
+
+TEST_F(BackupRestore, AFreshRestoreThatFailsLeavesNoClaimAndAsksForNoRemoval) {
+  Remove("acme");
+  const int removals = agents_.Count(Act::kRemove);
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::DataLossError("a file differs"));
+  const v1::Operation operation = Fails(Restore(backup_));
+  EXPECT_THAT(operation.error().message(), Not(HasSubstr("stays on host")));
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(Reserved("h1"), 0);
+  // A folder of that name could only be an earlier tenant's.
+  EXPECT_EQ(agents_.Count(Act::kRemove), removals);
+  agents_.outcomes.erase(Act::kRestore);
+  Succeeds(Restore(backup_));
+  EXPECT_EQ(Tenant("acme").epoch(), 3);
+}
+
+TEST_F(BackupRestore, AFreshTenantThatDoesNotStartIsTakenOffWithItsData) {
+  Remove("acme");
+  const int removals = agents_.Count(Act::kRemove);
+  agents_.outcomes[Act::kApply] = FakeAgents::Failed(absl::InternalError("never ready"));
+  const v1::Operation operation = Fails(Restore(backup_));
+  EXPECT_THAT(operation.error().message(),
+              AllOf(HasSubstr("never ready"), Not(HasSubstr("stays")), Not(HasSubstr("kept"))));
+  ASSERT_EQ(agents_.Count(Act::kRemove), removals + 1);
+  EXPECT_FALSE(agents_.Last(Act::kRemove).request.remove().keep_data());
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(Reserved("h1"), 0);
+}
+
+TEST_F(BackupRestore, AFreshRestoreThatIsCancelledTooLateSaysWhatIsLeft) {
+  Remove("acme");
+  const int removals = agents_.Count(Act::kRemove);
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  agents_.cancels_too_late = true;
+  const v1::Operation operation = Cancelled(Restore(backup_));
+  EXPECT_THAT(operation.error().message(), HasSubstr("the restored data stays on host h1"));
+  EXPECT_EQ(agents_.Count(Act::kRemove), removals);
+  EXPECT_FALSE(Exists("acme"));
+}
+
+TEST_F(BackupRestore, AFreshStartThatNeverReachedItsHostSaysWhatIsLeft) {
+  Remove("acme");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  const auto created = Restore(backup_);
+  Run();
+  agents_.End(Act::kRestore, {});
+  // The host goes between the two actions.
+  engine_.Wake(IdOf(*created));
+  executor_.RunNext();
+  agents_.away.insert("h1");
+  Run();
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  Run();
+  agents_.away.clear();
+  const v1::Operation operation = Ended(created);
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_CANCELLED) << operation.ShortDebugString();
+  EXPECT_THAT(operation.error().message(), HasSubstr("the restored data stays on host h1"));
+  EXPECT_FALSE(Exists("acme"));
+}
+
+TEST_F(BackupRestore, StatusShowsItAsStartingAndAFailedBackup) {
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  ASSERT_TRUE(Restore(backup_).ok());
+  Run();
+  state::v1::TenantRecord record = Tenant("acme");
+  record.set_backup_failure("no room");
+  const kv::Row<state::v1::TenantRecord> row{"acme", record, 1};
+  const v1::Tenant shown =
+      ToTenant(row, TransitionKind(tables_, "acme"), observations_.GetHost("h1"));
+  EXPECT_EQ(shown.status().state(), v1::TENANT_STATE_STARTING);
+  EXPECT_EQ(shown.status().backup_failure(), "no room");
+}
+
+}  // namespace
+}  // namespace mtp

@@ -1,0 +1,185 @@
+// The real kinds of tenants and backups over two hosts with fake agents, on virtual time.
+#pragma once
+
+#include <absl/strings/match.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/kv/sqlite_store.h"
+#include "controller/backups/backups.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/repositories.h"
+#include "controller/tenants/kinds.h"
+#include "controller/tenants/tenants.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/sim_clock.h"
+#include "tests/support/sim_executor.h"
+#include "tests/unit/controller/fake_agents.h"
+
+namespace mtp {
+
+using Act = v1::EnsureActionRequest;
+
+inline constexpr char kCaller[] = "operator/alice";
+inline constexpr char kToken[] = "111:TELEGRAM-MARKER";
+inline constexpr char kAnthropicKey[] = "ANTHROPIC-MARKER";
+inline constexpr char kRootKey[] =
+    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+// HMAC-SHA256 under it of `mtp-repository/acme`.
+inline constexpr char kAcmePassword[] =
+    "0acdb5cf1bc60ad294c8e736c170a513f2a3e7434a659f4e1fda78a786879267";
+
+class BackupsFixture : public ::testing::Test {
+ protected:
+  BackupsFixture() {
+    AddHost("h1");
+    agents_.outcomes[Act::kSnapshot].result = SnapshotResult();
+    const TenantClients clients{store_.get(), &agents_, &box_};
+    engine_.Register(ProvisionKind(clients));
+    engine_.Register(RemoveKind(clients));
+    engine_.Register(StopKind(clients));
+    const BackupClients backup_clients{clients, &clock_, "f"};
+    engine_.Register(BackupKind(backup_clients));
+    engine_.Register(VerifyBackupKind(backup_clients));
+    engine_.Register(RestoreKind(backup_clients));
+    EXPECT_TRUE(engine_.Start().ok());
+  }
+  void TearDown() override { EXPECT_THAT(agents_.complaints(), ::testing::IsEmpty()); }
+
+  static std::map<std::string, std::string> SnapshotResult() {
+    return {{"snapshot", "5a5a"},
+            {"manifest_sha256", "abcd"},
+            {"start_time", "2026-01-02T03:04:05Z"},
+            {"duration_ms", "61500"},
+            {"pause_us", "1234"},
+            {"bytes_scanned", "1000"},
+            {"bytes_added", "100"},
+            {"files", "12"},
+            {"skipped", "1"},
+            {"databases", "3"},
+            {"damaged_databases", R"(["a \"b\".db"])"},
+            {"image_digest", "sha256:1"}};
+  }
+
+  void AddHost(const std::string& name, int64_t mib = 8192) {
+    state::v1::HostRecord record;
+    record.set_name(name);
+    kv::Txn txn;
+    tables_.hosts.Put(txn, name, record);
+    EXPECT_TRUE(store_->Commit(txn).ok());
+    observations_.Update(name, [mib](HostObservation& seen) {
+      seen.connected = true;
+      seen.status.set_allocatable_mib(mib);
+      seen.status.set_memory_total_mib(mib);
+      seen.status.set_disk_free_mib(100'000);
+    });
+  }
+  void Run(absl::Duration duration = absl::Minutes(2)) { executor_.RunFor(duration); }
+
+  static std::string IdOf(const v1::Operation& operation) {
+    return operation.name().substr(sizeof("operations/") - 1);
+  }
+  // The operation after it has had its time.
+  v1::Operation Ended(const absl::StatusOr<v1::Operation>& created) {
+    EXPECT_TRUE(created.ok()) << created.status();
+    if (!created.ok()) return {};
+    Run();
+    return engine_.Get(IdOf(*created)).value_or(v1::Operation());
+  }
+  void Succeeds(const absl::StatusOr<v1::Operation>& created) {
+    const v1::Operation operation = Ended(created);
+    EXPECT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED) << operation.ShortDebugString();
+  }
+
+  void Provision(const std::string& name, const std::string& token = kToken) {
+    v1::ProvisionTenantRequest request;
+    request.set_tenant_id(name);
+    request.mutable_secrets()->set_telegram_token(token);
+    request.mutable_secrets()->set_anthropic_key(kAnthropicKey);
+    const auto response = tenants_.Provision(kCaller, request);
+    ASSERT_TRUE(response.ok()) << response.status();
+    Succeeds(response->operation());
+  }
+  void Remove(const std::string& name) {
+    v1::RemoveTenantRequest request;
+    request.set_name("tenants/" + name);
+    Succeeds(tenants_.Remove(kCaller, request));
+  }
+  void Stop(const std::string& name) {
+    v1::StopTenantRequest request;
+    request.set_name("tenants/" + name);
+    Succeeds(tenants_.Stop(kCaller, request));
+  }
+  void AddRepository(const std::string& name = "main") {
+    v1::AddRepositoryRequest request;
+    request.set_repository_id(name);
+    request.set_url("/srv/" + name);
+    request.mutable_secrets()->set_root_key(kRootKey);
+    const auto added = repositories_.Add(request);
+    ASSERT_TRUE(added.ok()) << added.status();
+  }
+
+  absl::StatusOr<v1::Operation> Create(const std::string& tenant,
+                                       const std::string& request_id = "") {
+    v1::CreateBackupRequest request;
+    request.set_tenant("tenants/" + tenant);
+    request.set_request_id(request_id);
+    return backups_.Create(kCaller, request);
+  }
+  // Name of a new good backup.
+  std::string BackUp(const std::string& tenant) {
+    const v1::Operation operation = Ended(Create(tenant));
+    EXPECT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED) << operation.ShortDebugString();
+    return operation.result().count("backup") > 0 ? operation.result().at("backup") : "";
+  }
+  absl::StatusOr<v1::Operation> Verify(const std::string& backup) {
+    v1::VerifyBackupRequest request;
+    request.set_name(backup);
+    return backups_.Verify(kCaller, request);
+  }
+  absl::StatusOr<v1::Operation> Restore(const std::string& backup, const std::string& tenant = "") {
+    v1::RestoreBackupRequest request;
+    request.set_name(backup);
+    request.set_tenant_id(tenant);
+    return backups_.Restore(kCaller, request);
+  }
+
+  state::v1::TenantRecord Tenant(const std::string& name) {
+    const auto row = tables_.tenants.Get(name);
+    return row.ok() ? row->value : state::v1::TenantRecord();
+  }
+  bool Exists(const std::string& name) { return tables_.tenants.Get(name).ok(); }
+  // MiB that are reserved on the host.
+  int64_t Reserved(const std::string& host) {
+    int64_t mib = 0;
+    const auto row = tables_.allocations.Get(host);
+    if (!row.ok()) return mib;
+    for (const auto& allocation : row->value.allocations()) mib += allocation.memory_mib();
+    return mib;
+  }
+  // All that the store holds, keys and values.
+  std::string AllBytes() {
+    std::string bytes;
+    for (const kv::Entry& entry : store_->List("", nullptr)) bytes += entry.key + entry.value;
+    return bytes;
+  }
+
+  mtp::testing::SimClock clock_;
+  mtp::testing::SeededRandom random_{11};
+  mtp::testing::SimExecutor executor_{&clock_, nullptr};
+  mtp::testing::FakeAgents agents_;
+  const std::unique_ptr<kv::Store> store_ = kv::NewMemoryStore();
+  const Tables tables_{store_.get()};
+  const SecretBox box_ = SecretBox::ForTest();
+  Observations observations_;
+  operations::Engine engine_{store_.get(), &clock_, &random_, &executor_, {}};
+  Tenants tenants_{store_.get(), &engine_, &observations_, &box_, &clock_, &random_, {}};
+  Repositories repositories_{store_.get(), &box_, &clock_, &random_};
+  Backups backups_{store_.get(), &engine_, &tenants_, &repositories_, &observations_, &box_};
+};
+
+}  // namespace mtp
