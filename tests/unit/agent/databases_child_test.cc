@@ -6,13 +6,17 @@
 #include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
-
-#include <thread>
+#include <sys/wait.h>
 
 #include "agent/backup/database_child.h"
 #include "agent/backup/database_line.h"
+#include "common/base/file_descriptor.h"
 #include "tests/unit/agent/databases_fixture.h"
 
 namespace mtp {
@@ -72,9 +76,8 @@ class CheckAsRoot : public DatabaseCheck {
     if (geteuid() != 0) GTEST_SKIP() << "only root can take the child's privileges away";
   }
 
-  // Runs `look` with the two processes of the child, while it waits: it says more than a pipe
-  // holds, and nobody reads on meanwhile.
-  absl::StatusOr<SubprocessResult> Watch(const std::function<void(pid_t, pid_t)>& look) {
+  // A check that says more than a pipe holds, so that it waits while nobody reads.
+  SubprocessOptions MakeLongCheck() {
     const std::string folder(200, 'f');
     Make(Live("a.db"), "DELETE", 1);
     fs::create_directories(Copy(folder));
@@ -82,7 +85,12 @@ class CheckAsRoot : public DatabaseCheck {
       fs::copy_file(Live("a.db"), Copy(absl::StrCat(folder, "/", i, std::string(200, 'n'))));
     }
     HandOver();
-    SubprocessOptions command = DatabaseChildCommand(top_ / "copy", options_);
+    return DatabaseChildCommand(top_ / "copy", options_);
+  }
+
+  // Runs `look` with the two processes of the child, while it waits.
+  absl::StatusOr<SubprocessResult> Watch(const std::function<void(pid_t, pid_t)>& look) {
+    SubprocessOptions command = MakeLongCheck();
     bool looked = false;
     command.on_stdout = [&](absl::string_view) {
       if (std::exchange(looked, true)) return;
@@ -98,6 +106,11 @@ class CheckAsRoot : public DatabaseCheck {
 TEST_F(CheckAsRoot, IsDoneWithoutPrivilegesInsideTheFolder) {
   const int leak = open("/etc/passwd", O_RDONLY);  // NOLINT: without O_CLOEXEC on purpose.
   const auto close_leak = absl::MakeCleanup([leak] { close(leak); });
+  std::vector<gid_t> groups(static_cast<size_t>(getgroups(0, nullptr)));
+  ASSERT_GE(getgroups(static_cast<int>(groups.size()), groups.data()), 0);
+  const gid_t root_group = 0;
+  ASSERT_EQ(setgroups(1, &root_group), 0);
+  const auto put_back = absl::MakeCleanup([&] { setgroups(groups.size(), groups.data()); });
   std::vector<ChildView> views;
 
   const auto result = Watch([&](pid_t outer, pid_t inner) {
@@ -128,28 +141,58 @@ TEST_F(CheckAsRoot, IsDoneWithoutPrivilegesInsideTheFolder) {
   }
 }
 
+// Where mounts are shared, as systemd makes them, the child's would appear here too.
 TEST_F(CheckAsRoot, LeavesNoMountBehind) {
-  const std::string before = ReadAll("/proc/self/mountinfo");
   Make(Copy("a.db"), "DELETE", 1);
-
-  EXPECT_EQ(Check().checked, 1);
-
-  EXPECT_EQ(ReadAll("/proc/self/mountinfo"), before);
+  const auto check_in_shared_mounts = [&] {
+    if (unshare(CLONE_NEWNS) != 0) _exit(2);
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(3);
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) != 0) _exit(4);
+    const std::string before = ReadAll("/proc/self/mountinfo");
+    const auto report = TryCheck();
+    if (!report.ok() || report->checked != 1) _exit(5);
+    _exit(ReadAll("/proc/self/mountinfo") == before ? 0 : 1);
+  };
+  EXPECT_EXIT(check_in_shared_mounts(), ::testing::ExitedWithCode(0), "");
 }
 
-TEST_F(CheckAsRoot, EndsWithTheProcessThatItsParentSees) {
-  pid_t inner = 0;
-  const auto result = Watch([&](pid_t outer, pid_t found) {
-    inner = found;
-    kill(outer, SIGKILL);
-  });
+// In a process that will be killed: writes the pid of the check's inner process to `tell` while
+// the check waits, and leaves a process behind, so that its pipe stays open.
+void CheckUntilKilled(const SubprocessOptions& options, int tell) {
+  SubprocessOptions command = options;
+  command.on_stdout = [tell](absl::string_view) {
+    const pid_t outer = ChildOf(getpid(), static_cast<pid_t>(syscall(SYS_gettid)));
+    pid_t pids[2] = {ChildOf(outer, outer), fork()};
+    if (pids[1] != 0) [[maybe_unused]]
+      const ssize_t told = write(tell, pids, sizeof(pids));
+    while (true) pause();
+  };
+  RunSubprocess(command).IgnoreError();
+  _exit(1);
+}
 
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->exit_code, 128 + SIGKILL);
-  ASSERT_GT(inner, 0);
-  // Reaped by another; it is a matter of moments.
-  for (int i = 0; i < 1000 && kill(inner, 0) == 0; ++i) absl::SleepFor(absl::Milliseconds(10));
-  EXPECT_NE(kill(inner, 0), 0);
+TEST_F(CheckAsRoot, EndsWithTheAgent) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const FileDescriptor read_end(ends[0]);
+  FileDescriptor write_end(ends[1]);
+  const SubprocessOptions command = MakeLongCheck();
+  const pid_t agent = fork();
+  if (agent == 0) CheckUntilKilled(command, write_end.get());
+  write_end.Reset();
+  pid_t pids[2] = {0, 0};
+  ASSERT_EQ(read(read_end.get(), pids, sizeof(pids)), static_cast<ssize_t>(sizeof(pids)));
+  ASSERT_GT(pids[0], 0);
+  const FileDescriptor inner(static_cast<int>(syscall(SYS_pidfd_open, pids[0], 0)));
+  ASSERT_TRUE(inner.valid());
+
+  kill(agent, SIGKILL);
+  waitpid(agent, nullptr, 0);
+
+  pollfd ended{inner.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&ended, 1, 10'000), 1);
+  kill(pids[1], SIGKILL);
+  kill(pids[0], SIGKILL);
 }
 
 TEST_F(CheckAsRoot, TellsOfTheEndOfTheInnerProcess) {

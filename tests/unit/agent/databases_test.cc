@@ -66,6 +66,11 @@ class HotJournal : public DatabaseCheck {
     live.Run("PRAGMA cache_size=5; BEGIN; UPDATE t SET x='uncommitted'");
     Freeze("b.db");
   }
+  // What the journal's header takes, by its own word.
+  std::streamoff SectorSize() const {
+    const std::string journal = top_.Read("copy/b.db-journal");
+    return static_cast<unsigned char>(journal.at(22)) * 256;
+  }
 };
 
 TEST_F(HotJournal, IsPlayedBack) {
@@ -82,8 +87,8 @@ TEST_F(HotJournal, IsPlayedBack) {
 }
 
 TEST_F(HotJournal, StaysWhereItDoesNotMakeTheDatabaseWhole) {
-  // A page's checksum in the journal is wrong from here on, which ends the playing back early.
-  Damage("b.db-journal", 512 + 2000, Garbage(64));
+  // The sum of the journal's first page is wrong then, which ends the playing back there.
+  Damage("b.db-journal", SectorSize() + 100, Garbage(1000));
   const auto before = Contents();
 
   const DatabaseReport report = Check();
@@ -120,7 +125,9 @@ TEST_F(HotJournal, CannotBlowTheDatabaseUp) {
 
   const DatabaseReport report = Check();
 
-  EXPECT_THAT(Paths(report), ElementsAre("b.db"));
+  ASSERT_THAT(Paths(report), ElementsAre("b.db"));
+  // Else SQLite would complain of pages that nothing uses, once they were there.
+  EXPECT_THAT(report.damaged[0].problem, HasSubstr("disk I/O error"));
   EXPECT_EQ(Contents(), before);
 }
 
@@ -147,6 +154,10 @@ TEST_F(DatabaseCheck, FindsDamageOfEachKind) {
   Make(Copy("short.db"), "DELETE", 1000);
   fs::resize_file(Copy("short.db"), 4096 * 7);
   top_.Write("copy/garbage", std::string("SQLite format 3\0", 16) + Garbage(5000));
+  // Belongs to the one above, whatever is in it.
+  top_.Write("copy/short.db-shm", std::string("SQLite format 3\0", 16));
+  Make(Copy("wal.db"), "WAL", 1000);
+  Damage("wal.db", 4096 * 10, Garbage(4096));
   top_.Write("copy/header", std::string("SQLite format 3\0", 16));
   Make(Live("empty.db"), "WAL", 10);
   Sqlite live(Live("empty.db"));
@@ -157,8 +168,9 @@ TEST_F(DatabaseCheck, FindsDamageOfEachKind) {
 
   const DatabaseReport report = Check();
 
-  EXPECT_EQ(report.checked, 6);
-  EXPECT_THAT(Paths(report), ElementsAre("empty.db", "garbage", "header", "page.db", "short.db"));
+  EXPECT_EQ(report.checked, 7);
+  EXPECT_THAT(Paths(report),
+              ElementsAre("empty.db", "garbage", "header", "page.db", "short.db", "wal.db"));
   for (const DatabaseProblem& damaged : report.damaged) EXPECT_NE(damaged.problem, "");
   EXPECT_EQ(Contents(), before);
 }
@@ -192,6 +204,16 @@ TEST_F(DatabaseCheck, KeepsTheTimesWhereNothingIsToFold) {
     EXPECT_EQ(InfoOf(Copy(name)).st_mtim.tv_nsec, 5) << name;
   }
   EXPECT_EQ(Sqlite(Copy("a/wal.db")).Run("PRAGMA journal_mode"), "wal");
+}
+
+TEST_F(DatabaseCheck, ChecksOneThatNobodyMayWrite) {
+  Make(Copy("a.db"), "WAL", 10);
+  fs::permissions(Copy("a.db"), fs::perms::owner_read);
+
+  const DatabaseReport report = Check();
+
+  EXPECT_EQ(report.checked, 1);
+  EXPECT_THAT(report.damaged, IsEmpty());
 }
 
 TEST_F(DatabaseCheck, LeavesAllOtherFilesAlone) {
