@@ -86,6 +86,7 @@ up() {
   start_controller
   for host in "${HOSTS[@]}"; do start_agent "$host"; done
   wait_for_hosts
+  add_repository
   provision_tenants "$tenants"
   hold_conversation
   step "The fleet"

@@ -32,7 +32,8 @@ expect() { # expect SENTENCE CODE TEXT: exit code and text of a check with $work
   fi
 }
 
-: >"$work/absent" >"$work/removed"
+: >"$work/absent"
+: >"$work/removed"
 printf 'restic\nmold\n' >"$work/absent"
 expect "packages that dpkg does not know are missing" 1 'missing packages: mold restic$'
 printf 'ccache\n' >"$work/removed"

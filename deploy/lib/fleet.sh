@@ -222,6 +222,11 @@ wait_for_hosts() {
 
 # --- Tenants
 
+# A place for backups that both hosts reach, since they share this machine's disk.
+add_repository() {
+  as_operator "$CLI" repository add local "$fleet_dir/backups" >/dev/null
+}
+
 tenant_name() { # the first two have names; more are numbered
   case $1 in
     1) echo acme ;;
@@ -310,6 +315,7 @@ say_what_next() {
        $cli status --watch             the fleet, live
        $cli logs acme -f               what acme does
        $cli provision gamma --dry-run  where a new client would go
+       $cli backup --all               into $fleet_dir/backups; then backup list, verify, restore
        $cli remove beta                final backup, then gone
        docker --host $(lab_docker_host h1) ps
        sudo deploy/quickstart.sh --kill agent:h1     and --start agent:h1: tenants do not notice

@@ -269,6 +269,15 @@ check "crash is removed with its data kept" exits 0 "$cli" remove crash --yes --
 check "its name is refused until it is said what to do with the data" exits 3 provision crash --telegram-token-file "$work/crash-token"
 check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 
+# --- Backups
+# shellcheck source=tests/e2e/backups.sh
+source "$repository/tests/e2e/backups.sh"
+backups
+[ -n "$real" ] || backup_deaths
+# shellcheck source=tests/e2e/remote_repositories.sh
+source "$repository/tests/e2e/remote_repositories.sh"
+remote_repositories
+
 # --- Many at once
 compose_on() { # compose_on HOST ARGUMENT…: as an operator would in the project folder
   local host=$1
