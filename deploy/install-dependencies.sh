@@ -19,7 +19,7 @@ BUILD_PACKAGES=(
 )
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy shellcheck curl jq
-  python3 openssh-server
+  python3
 )
 RUN_PACKAGES=(iproute2 iptables debootstrap runc tini util-linux procps restic openssh-client)
 # Debian 12's own engine (20.10) and Compose (1.29) are too old; these come from Debian 13.

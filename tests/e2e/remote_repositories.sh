@@ -17,7 +17,19 @@ stop_servers() {
 }
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+install_sshd() { # the program alone: Debian's package would also listen on this machine, now and after each boot
+  [ ! -x /usr/sbin/sshd ] || return 0
+  local policy=/usr/sbin/policy-rc.d code=0
+  [ ! -e "$policy" ] || policy=''
+  [ -z "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"; }
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends openssh-server || code=$?
+  [ -z "$policy" ] || rm -f "$policy"
+  ! command -v systemctl >/dev/null || systemctl disable ssh.service ssh.socket >/dev/null 2>&1 || true
+  return "$code"
+}
+
 start_sftp() {
+  install_sshd || return 1
   sftp_port=$(free_port)
   mkdir -p "$work/sftp/root" /run/sshd
   ssh-keygen -q -t ed25519 -N '' -f "$work/sftp/host_key" && ssh-keygen -q -t ed25519 -N '' -f "$work/sftp/key"
