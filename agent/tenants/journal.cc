@@ -36,6 +36,7 @@ const v1::RepositoryAccess* RepositoryOf(const v1::EnsureActionRequest& request)
   if (request.has_snapshot()) return &request.snapshot().repository();
   if (request.has_verify()) return &request.verify().repository();
   if (request.has_restore()) return &request.restore().repository();
+  if (request.has_forget()) return &request.forget().repository();
   return nullptr;
 }
 
@@ -316,6 +317,7 @@ v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
   if (bare.has_snapshot()) bare.mutable_snapshot()->clear_repository();
   if (bare.has_verify()) bare.mutable_verify()->clear_repository();
   if (bare.has_restore()) bare.mutable_restore()->clear_repository();
+  if (bare.has_forget()) bare.mutable_forget()->clear_repository();
   return bare;
 }
 

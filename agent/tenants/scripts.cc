@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kMaxKeyLength = 200;
 constexpr int kFirstTenantPort = 18801;
 constexpr size_t kSha256Digits = 64;
+constexpr int kMaxForgotten = 1000;
 
 bool IsPlainWord(absl::string_view text, absl::string_view more) {
   return !text.empty() && text.size() <= kMaxKeyLength &&
@@ -51,6 +52,17 @@ absl::Status CheckReference(const v1::BackupReference& backup,
   return CheckIdentity(IdentityOf(backup));
 }
 
+absl::Status CheckForget(const std::string& tenant, const v1::ForgetBackupsAction& forget) {
+  MTP_RETURN_IF_ERROR(CheckAccess(ToAccess(forget.repository())));
+  if (forget.backup_ids().empty() || forget.backup_ids_size() > kMaxForgotten) {
+    return absl::InvalidArgumentError("1 to 1000 backups can be removed at once");
+  }
+  for (const std::string& id : forget.backup_ids()) {
+    MTP_RETURN_IF_ERROR(CheckIdentity({.fleet = forget.fleet(), .tenant = tenant, .backup = id}));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
@@ -76,6 +88,8 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
       return CheckReference(request.verify().backup(), request.verify().repository());
     case v1::EnsureActionRequest::kRestore:
       return CheckReference(request.restore().backup(), request.restore().repository());
+    case v1::EnsureActionRequest::kForget:
+      return CheckForget(request.tenant(), request.forget());
     case v1::EnsureActionRequest::kStart:
     case v1::EnsureActionRequest::kStop:
     case v1::EnsureActionRequest::kRestart:
@@ -109,6 +123,8 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewVerifyScript(tools, request);
     case v1::EnsureActionRequest::kRestore:
       return NewRestoreScript(tools, request);
+    case v1::EnsureActionRequest::kForget:
+      return NewForgetScript(tools, request);
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

@@ -26,6 +26,8 @@ std::unique_ptr<ActionScript> NewVerifyScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRestoreScript(TenantTools* tools,
                                                const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewForgetScript(TenantTools* tools,
+                                              const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRemoveScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 

@@ -1,4 +1,4 @@
-// A host with repositories, and requests for snapshots, verifications and restores.
+// A host with repositories, and requests for snapshots, verifications, restores and removals.
 #pragma once
 
 #include <absl/strings/str_cat.h>
@@ -89,6 +89,14 @@ class BackupFixture : public ActionsFixture {
     auto request = ActionRequest(key, tenant, 1);
     *request.mutable_verify()->mutable_backup() = backup;
     SetRepository(request.mutable_verify()->mutable_repository(), backup.tenant());
+    return request;
+  }
+  static v1::EnsureActionRequest ForgetRequest(const std::string& key, const std::string& tenant,
+                                               const std::vector<std::string>& backups) {
+    auto request = ActionRequest(key, tenant, 1);
+    request.mutable_forget()->set_fleet("fleet");
+    for (const std::string& backup : backups) request.mutable_forget()->add_backup_ids(backup);
+    SetRepository(request.mutable_forget()->mutable_repository(), tenant);
     return request;
   }
 };

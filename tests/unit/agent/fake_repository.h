@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include <filesystem>
 #include <functional>
@@ -22,9 +23,11 @@ struct FakeRepositories {
   // Calls of the named methods fail with it.
   absl::Status open_error;
   absl::Status backup_error;
+  absl::Status prune_error;
   // Called with the unpacked folder before Restore returns; for damage.
   std::function<void(const std::string& folder)> on_restore;
   int backups = 0;
+  int prunes = 0;
   std::vector<std::string> passwords;
 };
 
@@ -52,9 +55,20 @@ class FakeRepository final : public Repository {
     if (!std::filesystem::exists(PathOf(id))) return absl::NotFoundError("no such snapshot");
     return RepositorySnapshot{.id = id, .identity = identity};
   }
-  absl::StatusOr<std::vector<RepositorySnapshot>> List(const std::string&, const std::string&,
+  absl::StatusOr<std::vector<RepositorySnapshot>> List(const std::string& fleet,
+                                                       const std::string& tenant,
                                                        const CancelToken*) override {
-    return absl::UnimplementedError("not used");
+    MTP_RETURN_IF_ERROR(all_->open_error);
+    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
+    std::vector<RepositorySnapshot> snapshots;
+    for (const auto& entry : std::filesystem::directory_iterator(home_)) {
+      const std::string id = entry.path().filename();
+      const std::vector<std::string> parts = absl::StrSplit(id, '+');
+      if (parts.size() != 3 || parts[0] != fleet) continue;
+      if (!tenant.empty() && parts[1] != tenant) continue;
+      snapshots.push_back({.id = id, .identity = {parts[0], parts[1], parts[2]}});
+    }
+    return snapshots;
   }
   absl::Status Restore(const std::string& snapshot, const std::string& folder,
                        const CancelToken*) override {
@@ -70,10 +84,28 @@ class FakeRepository final : public Repository {
     return absl::UnimplementedError("not used");
   }
   absl::Status Check(bool, const CancelToken*) override { return absl::OkStatus(); }
-  absl::Status Forget(const std::vector<std::string>&, const CancelToken*) override {
+  // Their data waits for Prune.
+  absl::Status Forget(const std::vector<std::string>& snapshots, const CancelToken*) override {
+    MTP_RETURN_IF_ERROR(MakeFolders(Unused(), 0700));
+    std::error_code absent;
+    for (const std::string& id : snapshots) {
+      std::filesystem::rename(PathOf(id), absl::StrCat(Unused(), "/", id), absent);
+    }
     return absl::OkStatus();
   }
-  absl::StatusOr<int64_t> Prune(bool, const CancelToken*) override { return 0; }
+  absl::StatusOr<int64_t> Prune(bool dry_run, const CancelToken*) override {
+    MTP_RETURN_IF_ERROR(all_->prune_error);
+    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
+    int64_t bytes = 0;
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(Unused(), absent)) {
+      if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+    }
+    if (dry_run) return bytes;
+    ++all_->prunes;
+    std::filesystem::remove_all(Unused());
+    return bytes;
+  }
   absl::Status Unlock(const CancelToken*) override { return absl::OkStatus(); }
   absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override { return RepositoryStats(); }
 
@@ -86,6 +118,7 @@ class FakeRepository final : public Repository {
     return absl::StrCat(identity.fleet, "+", identity.tenant, "+", identity.backup);
   }
   std::string PathOf(const std::string& id) const { return absl::StrCat(home_, "/", id); }
+  std::string Unused() const { return absl::StrCat(home_, "/unused"); }
   // As `cp` keeps everything that a restore is held to.
   static absl::Status Copy(const std::string& from, const std::string& to) {
     MTP_RETURN_IF_ERROR(MakeFolders(to, 0700));

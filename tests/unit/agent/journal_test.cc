@@ -63,10 +63,11 @@ TEST_F(JournalTest, ForgetsAnActionsOwnSecretsAtItsEnd) {
 }
 
 TEST_F(JournalTest, HoldsTheAccessToARepositorySealedAndUntilTheEnd) {
-  std::vector<v1::EnsureActionRequest> requests(3);
+  std::vector<v1::EnsureActionRequest> requests(4);
   requests[0].mutable_snapshot()->mutable_repository()->set_password("planted-secret");
   requests[1].mutable_verify()->mutable_repository()->set_password("planted-secret");
   requests[2].mutable_restore()->mutable_repository()->set_password("planted-secret");
+  requests[3].mutable_forget()->mutable_repository()->set_password("planted-secret");
   for (size_t i = 0; i < requests.size(); ++i) {
     const std::string key = absl::StrCat("o/", i);
     auto record = Action(key, "acme", 1);
