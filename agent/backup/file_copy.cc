@@ -18,6 +18,8 @@ namespace {
 
 // Between two looks at the budget; a few milliseconds of work.
 constexpr int64_t kPiece = 4 << 20;
+// Blocks for as long as the disk takes, once its queue is full.
+constexpr int64_t kSyncPiece = 8 << 20;
 constexpr size_t kBuffer = 256 * 1024;
 // What is compared and written at once.
 constexpr size_t kBlock = 16 * 1024;
@@ -146,6 +148,19 @@ absl::StatusOr<Extent> NextExtent(int file, int64_t at, int64_t size) {
   if (end < 0 && errno == ENXIO) return Extent{size, size};
   if (end < 0) return ErrnoStatus(errno, "look for a hole");
   return Extent{begin, std::min<int64_t>(end, size)};
+}
+
+absl::Status SendToDisk(int file, int64_t size, const CopyBudget& budget) {
+  const unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE;
+  int64_t at = 0;
+  for (; size - at > kSyncPiece; at += kSyncPiece) {
+    MTP_RETURN_IF_ERROR(budget.Check());
+    sync_file_range(file, at, kSyncPiece, flags);
+  }
+  MTP_RETURN_IF_ERROR(budget.Check());
+  // To the end, wherever that is by now.
+  sync_file_range(file, at, 0, flags);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> CopyContent(int from, int to, int64_t size, const CopyBudget& budget) {

@@ -35,6 +35,11 @@ struct Extent {
 // knows no holes all is one extent.
 absl::StatusOr<Extent> NextExtent(int file, int64_t at, int64_t size);
 
+// Begins to write what the file of `size` bytes has in memory only, so that a later write through a
+// memory mapping changes its ctime again. Errors: CopyBudget's, between pieces; what the disk says
+// is for whoever wrote the file.
+absl::Status SendToDisk(int file, int64_t size, const CopyBudget& budget);
+
 // Makes the empty file `to` a copy of the first `size` bytes of `from`; what `from` lacks of them
 // is a hole. The bytes written. Errors: CopyBudget's, RESOURCE_EXHAUSTED when the disk is full.
 absl::StatusOr<int64_t> CopyContent(int from, int to, int64_t size, const CopyBudget& budget);

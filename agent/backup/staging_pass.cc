@@ -209,9 +209,7 @@ absl::Status StagingPass::VisitFile(Folder* folder, const std::string& name,
   const FileDescriptor source = OpenBeneath(folder->source, name, O_RDONLY | O_NONBLOCK, &error);
   if (!source.valid()) return SkipOrFail(folder, name, error);
   const int64_t begin_ns = NowNs();
-  if (!frozen_) {
-    sync_file_range(source.get(), 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
-  }
+  if (!frozen_) MTP_RETURN_IF_ERROR(SendToDisk(source.get(), named.st_size, budget_));
   struct stat info {};
   if (fstat(source.get(), &info) != 0) return SkipOrFail(folder, name, errno);
   if (!S_ISREG(info.st_mode)) return SkipOrFail(folder, name, ENOTDIR);
