@@ -379,6 +379,21 @@ TEST_F(BackupRestore, AFreshRestoreThatIsCancelledTooLateSaysWhatIsLeft) {
   EXPECT_FALSE(Exists("acme"));
 }
 
+TEST_F(BackupRestore, AFreshRestoreKeepsItsClaimsUntilItsHostSaysHowItEnded) {
+  Remove("acme");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  const auto created = Restore(backup_);
+  Run();
+  agents_.away.insert("h1");
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_COMPENSATING);
+  EXPECT_TRUE(Exists("acme"));
+  agents_.away.clear();
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(Reserved("h1"), 0);
+}
+
 TEST_F(BackupRestore, AFreshStartThatNeverReachedItsHostSaysWhatIsLeft) {
   Remove("acme");
   agents_.outcomes[Act::kRestore] = FakeAgents::Running();
