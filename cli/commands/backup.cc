@@ -304,6 +304,7 @@ void AddBackup(CLI::App& root, Chosen& chosen) {
   AddChangeFlags(backup, &options->change);
   AddBackupCatalogue(*backup, chosen);
   AddBackupRestore(*backup, chosen);
+  AddBackupPrune(*backup, chosen);
   // Runs after the callback of the command that follows it, if one does.
   backup->callback([&chosen, options, backup] {
     if (backup->get_subcommands().empty()) {

@@ -29,5 +29,6 @@ std::string BackupTitle(const v1::Backup& backup, absl::Time now);
 
 void AddBackupCatalogue(CLI::App& backup, Chosen& chosen);  // list, show, verify
 void AddBackupRestore(CLI::App& backup, Chosen& chosen);
+void AddBackupPrune(CLI::App& backup, Chosen& chosen);
 
 }  // namespace mtp::cli

@@ -126,6 +126,8 @@ CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& 
       place.wanted = FirstPositional(*command);
   } else if (command->get_name() == "backup") {
     place.wanted = Wanted::kTenant;
+  } else if (command->get_name() == "prune") {
+    place.wanted = Wanted::kBackedUpTenant;
   } else if (command->get_name() == "rpc" && positionals == 1) {
     place.fixed = {{"health", "State of the gateway"}, {"status", "Sessions and channels"}};
   }

@@ -95,6 +95,22 @@ grpc::ServerUnaryReactor* BackupServiceImpl::ListBackups(grpc::CallbackServerCon
       });
 }
 
+grpc::ServerUnaryReactor* BackupServiceImpl::PruneBackups(grpc::CallbackServerContext* context,
+                                                          const v1::PruneBackupsRequest* request,
+                                                          v1::PruneBackupsResponse* response) {
+  return gate_->Unary<v1::PruneBackupsRequest, v1::PruneBackupsResponse>(
+      context, "mtp.v1.BackupService/PruneBackups", request, response,
+      [this](const Caller& caller, const v1::PruneBackupsRequest& r, v1::PruneBackupsResponse* out,
+             AuditNote& note) -> absl::Status {
+        if (TenantName::ParseResource(r.tenant()).ok()) note.target = r.tenant();
+        MTP_RETURN_IF_ERROR(Fill(backups_->Prune(caller.Name(), r), out));
+        note.operation = out->operation().name();
+        note.message =
+            r.validate_only() ? "dry run" : absl::StrCat(out->backups_size(), " backups");
+        return absl::OkStatus();
+      });
+}
+
 grpc::ServerUnaryReactor* BackupServiceImpl::AddRepository(grpc::CallbackServerContext* context,
                                                            const v1::AddRepositoryRequest* request,
                                                            v1::Repository* response) {

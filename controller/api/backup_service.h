@@ -29,6 +29,9 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
   grpc::ServerUnaryReactor* RestoreBackup(grpc::CallbackServerContext* context,
                                           const v1::RestoreBackupRequest* request,
                                           v1::Operation* response) override;
+  grpc::ServerUnaryReactor* PruneBackups(grpc::CallbackServerContext* context,
+                                         const v1::PruneBackupsRequest* request,
+                                         v1::PruneBackupsResponse* response) override;
   grpc::ServerUnaryReactor* AddRepository(grpc::CallbackServerContext* context,
                                           const v1::AddRepositoryRequest* request,
                                           v1::Repository* response) override;

@@ -31,6 +31,7 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.BackupService/CreateBackup", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/VerifyBackup", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/RestoreBackup", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/PruneBackups", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/ListRepositories", v1::ROLE_VIEWER, false},
     {"mtp.v1.BackupService/AddRepository", v1::ROLE_ADMIN, true},
 

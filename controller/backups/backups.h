@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/base/clock.h"
+#include "common/base/names.h"
 #include "common/base/secret_box.h"
 #include "controller/backups/repositories.h"
 #include "controller/operations/engine.h"
@@ -21,13 +23,15 @@ namespace mtp {
 class Backups {
  public:
   Backups(kv::Store* store, operations::Engine* engine, Tenants* tenants,
-          const Repositories* repositories, const Observations* observations, const SecretBox* box)
+          const Repositories* repositories, const Observations* observations, const SecretBox* box,
+          const Clock* clock)
       : tables_(store),
         engine_(engine),
         tenants_(tenants),
         repositories_(repositories),
         observations_(observations),
-        box_(box) {}
+        box_(box),
+        clock_(clock) {}
 
   // `caller` is the identity's name, `operator/alice`; request ids are the caller's own. A preview
   // has no name.
@@ -37,6 +41,10 @@ class Backups {
                                        const v1::VerifyBackupRequest& request);
   absl::StatusOr<v1::Operation> Restore(const std::string& caller,
                                         const v1::RestoreBackupRequest& request);
+
+  // At most 400 at once, the oldest.
+  absl::StatusOr<v1::PruneBackupsResponse> Prune(const std::string& caller,
+                                                 const v1::PruneBackupsRequest& request);
 
   absl::StatusOr<v1::Backup> Get(const std::string& name) const;
   // Newest first; only those of `tenant` (`tenants/<name>`, INVALID_ARGUMENT when malformed) unless
@@ -64,6 +72,10 @@ class Backups {
   absl::StatusOr<Decision> IntoFresh(const v1::RestoreBackupRequest& request,
                                      const kv::Row<state::v1::BackupRecord>& backup,
                                      const TenantName& name);
+  absl::StatusOr<Decision> DecidePrune(const TenantName& name, const std::vector<v1::Backup>& plan,
+                                       const std::string& newest_host) const;
+  // The answer to the request that has made the operation.
+  absl::StatusOr<v1::PruneBackupsResponse> PrunedBy(const v1::Operation& operation) const;
 
   const Tables tables_;
   operations::Engine* const engine_;
@@ -71,6 +83,7 @@ class Backups {
   const Repositories* const repositories_;
   const Observations* const observations_;
   const SecretBox* const box_;
+  const Clock* const clock_;
 };
 
 }  // namespace mtp

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "controller/operations/engine.h"
 #include "controller/tenants/kinds.h"
+#include "mtp/v1/backup.pb.h"
 
 namespace mtp {
 
@@ -29,6 +30,9 @@ inline constexpr char kEpochFact[] = "epoch";
 inline constexpr char kFreshFact[] = "fresh";
 // Fact of a fresh restore: `true` when the host keeps data of an earlier tenant of that name.
 inline constexpr char kSetAsideFact[] = "set_aside";
+// Fact of a pruning: the host that removes what the backup's host wrote into its repository. Its
+// input is a PruneBackupsResponse with the backups. Also has kEpochFact.
+std::string PrunerFact(const v1::Backup& backup);
 // A restore of a placed tenant also has kWasRunningFact.
 
 // snapshot → record. The backup's ULID is the operation's.
@@ -37,5 +41,7 @@ operations::Kind BackupKind(const BackupClients& clients);
 operations::Kind VerifyBackupKind(const BackupClients& clients);
 // reserve → restore-data → start-container → activate.
 operations::Kind RestoreKind(const BackupClients& clients);
+// forget.
+operations::Kind PruneKind(const BackupClients& clients);
 
 }  // namespace mtp

@@ -132,6 +132,7 @@ class RunningDaemon final : public Daemon {
     engine_->Register(BackupKind(backup_clients));
     engine_->Register(VerifyBackupKind(backup_clients));
     engine_->Register(RestoreKind(backup_clients));
+    engine_->Register(PruneKind(backup_clients));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
@@ -151,7 +152,7 @@ class RunningDaemon final : public Daemon {
                                          &clock_, &random_, std::move(options));
     repositories_ = std::make_unique<Repositories>(store_.get(), &*box_, &clock_, &random_);
     backups_ = std::make_unique<Backups>(store_.get(), engine_.get(), tenants_.get(),
-                                         repositories_.get(), &observations_, &*box_);
+                                         repositories_.get(), &observations_, &*box_, &clock_);
     tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
                                            settings_.enroll_advertise);
     operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);

@@ -53,6 +53,7 @@ void FleetJudge::OnEffect(const std::string& host, const v1::EnsureActionRequest
       break;
     case v1::EnsureActionRequest::kSnapshot:
     case v1::EnsureActionRequest::kVerify:
+    case v1::EnsureActionRequest::kForget:
       break;
     case v1::EnsureActionRequest::kRestore:
       if (present) found->second.running = false;

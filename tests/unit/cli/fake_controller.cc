@@ -215,6 +215,27 @@ grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequ
   return Accept(operation);
 }
 
+// All but the newest of the tenant.
+grpc::Status FakeController::PruneBackups(Context*, const v1::PruneBackupsRequest* request,
+                                          v1::PruneBackupsResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  const size_t begun = std::count_if(pruned_backups.begin(), pruned_backups.end(),
+                                     [](const auto& one) { return !one.validate_only(); });
+  pruned_backups.push_back(*request);
+  bool newest = true;
+  for (const v1::Backup& backup : backups) {
+    if ("tenants/" + backup.tenant() != request->tenant()) continue;
+    if (!newest) *response->add_backups() = backup;
+    newest = false;
+  }
+  if (!request->validate_only() && response->backups_size() > 0) {
+    *response->mutable_operation() = accepted;
+    response->mutable_operation()->set_name(
+        absl::StrCat("operations/01ARZ3NDEKTSV4RRFFQ69G5FA", begun));
+  }
+  return Answer();
+}
+
 grpc::Status FakeController::AddRepository(Context*, const v1::AddRepositoryRequest* request,
                                            v1::Repository* repository) {
   absl::MutexLock lock(&mutex_);

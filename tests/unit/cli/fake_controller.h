@@ -68,6 +68,7 @@ class FakeController final : public v1::TenantService::Service,
   std::vector<v1::CreateBackupRequest> created_backups;
   std::vector<v1::VerifyBackupRequest> verified_backups;
   std::vector<v1::RestoreBackupRequest> restored_backups;
+  std::vector<v1::PruneBackupsRequest> pruned_backups;  // those that only check, too
   std::vector<v1::AddRepositoryRequest> added_repositories;
   std::vector<std::string> watched;  // names of operations
   int listed_backups = 0;            // pages
@@ -102,6 +103,8 @@ class FakeController final : public v1::TenantService::Service,
                            v1::ListBackupsResponse*) override;
   grpc::Status VerifyBackup(Context*, const v1::VerifyBackupRequest*, v1::Operation*) override;
   grpc::Status RestoreBackup(Context*, const v1::RestoreBackupRequest*, v1::Operation*) override;
+  grpc::Status PruneBackups(Context*, const v1::PruneBackupsRequest*,
+                            v1::PruneBackupsResponse*) override;
   grpc::Status AddRepository(Context*, const v1::AddRepositoryRequest*, v1::Repository*) override;
   grpc::Status ListRepositories(Context*, const v1::ListRepositoriesRequest*,
                                 v1::ListRepositoriesResponse*) override;

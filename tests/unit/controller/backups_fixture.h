@@ -46,6 +46,7 @@ class BackupsFixture : public ::testing::Test {
     engine_.Register(BackupKind(backup_clients));
     engine_.Register(VerifyBackupKind(backup_clients));
     engine_.Register(RestoreKind(backup_clients));
+    engine_.Register(PruneKind(backup_clients));
     EXPECT_TRUE(engine_.Start().ok());
   }
   void TearDown() override { EXPECT_THAT(agents_.complaints(), ::testing::IsEmpty()); }
@@ -148,6 +149,15 @@ class BackupsFixture : public ::testing::Test {
     return backups_.Restore(kCaller, request);
   }
 
+  absl::StatusOr<v1::PruneBackupsResponse> Prune(const std::string& tenant, int keep_last = 1,
+                                                 int keep_days = 1) {
+    v1::PruneBackupsRequest request;
+    request.set_tenant("tenants/" + tenant);
+    request.set_keep_last(keep_last);
+    request.set_keep_days(keep_days);
+    return backups_.Prune(kCaller, request);
+  }
+
   state::v1::TenantRecord Tenant(const std::string& name) {
     const auto row = tables_.tenants.Get(name);
     return row.ok() ? row->value : state::v1::TenantRecord();
@@ -179,7 +189,8 @@ class BackupsFixture : public ::testing::Test {
   operations::Engine engine_{store_.get(), &clock_, &random_, &executor_, {}};
   Tenants tenants_{store_.get(), &engine_, &observations_, &box_, &clock_, &random_, {}};
   Repositories repositories_{store_.get(), &box_, &clock_, &random_};
-  Backups backups_{store_.get(), &engine_, &tenants_, &repositories_, &observations_, &box_};
+  Backups backups_{store_.get(),   &engine_, &tenants_, &repositories_,
+                   &observations_, &box_,    &clock_};
 };
 
 }  // namespace mtp

@@ -60,6 +60,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.BackupService/CreateBackup", For::kOperators},
       {"mtp.v1.BackupService/VerifyBackup", For::kOperators},
       {"mtp.v1.BackupService/RestoreBackup", For::kOperators},
+      {"mtp.v1.BackupService/PruneBackups", For::kOperators},
       {"mtp.v1.BackupService/ListRepositories", For::kViewers},
       {"mtp.v1.BackupService/AddRepository", For::kAdmins},
       {"mtp.v1.OperationService/GetOperation", For::kViewers},
