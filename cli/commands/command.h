@@ -48,6 +48,7 @@ void AddLifecycle(CLI::App& root, Chosen& chosen);  // remove, start, stop, rest
 void AddStatus(CLI::App& root, Chosen& chosen);     // status
 void AddBackup(CLI::App& root, Chosen& chosen);     // backup, backup …
 void AddRepository(CLI::App& root, Chosen& chosen);
+void AddRecoveryKit(CLI::App& root, Chosen& chosen);
 void AddCapacity(CLI::App& root, Chosen& chosen);
 void AddTenantAccess(CLI::App& root, Chosen& chosen);  // logs, exec, rpc
 void AddHost(CLI::App& root, Chosen& chosen);

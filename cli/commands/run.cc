@@ -103,6 +103,7 @@ std::unique_ptr<CLI::App> MakeTree(GlobalFlags& flags, Chosen& chosen) {
   AddStatus(*tree, chosen);
   AddBackup(*tree, chosen);
   AddRepository(*tree, chosen);
+  AddRecoveryKit(*tree, chosen);
   AddTenantAccess(*tree, chosen);
   AddHost(*tree, chosen);
   AddCapacity(*tree, chosen);

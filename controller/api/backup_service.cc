@@ -137,4 +137,16 @@ grpc::ServerUnaryReactor* BackupServiceImpl::ListRepositories(
       });
 }
 
+grpc::ServerUnaryReactor* BackupServiceImpl::GetRecoveryKit(
+    grpc::CallbackServerContext* context, const v1::GetRecoveryKitRequest* request,
+    v1::RecoveryKit* response) {
+  return gate_->Unary<v1::GetRecoveryKitRequest, v1::RecoveryKit>(
+      context, "mtp.v1.BackupService/GetRecoveryKit", request, response,
+      [this](const Caller&, const v1::GetRecoveryKitRequest&, v1::RecoveryKit* out,
+             AuditNote& note) {
+        note.message = "told the secrets of all repositories";
+        return Fill(repositories_->Kit(fleet_), out);
+      });
+}
+
 }  // namespace mtp

@@ -11,8 +11,9 @@ namespace mtp {
 // Thread-safe. The arguments must outlive it.
 class BackupServiceImpl final : public v1::BackupService::CallbackService {
  public:
-  BackupServiceImpl(const Gate* gate, Backups* backups, Repositories* repositories)
-      : gate_(gate), backups_(backups), repositories_(repositories) {}
+  BackupServiceImpl(const Gate* gate, Backups* backups, Repositories* repositories,
+                    std::string fleet)
+      : gate_(gate), backups_(backups), repositories_(repositories), fleet_(std::move(fleet)) {}
 
   grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
                                          const v1::CreateBackupRequest* request,
@@ -39,6 +40,10 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
                                              const v1::ListRepositoriesRequest* request,
                                              v1::ListRepositoriesResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetRecoveryKit(grpc::CallbackServerContext* context,
+                                           const v1::GetRecoveryKitRequest* request,
+                                           v1::RecoveryKit* response) override;
+
  private:
   // A call that creates an operation and answers with it.
   template <typename Request>
@@ -50,6 +55,7 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
   const Gate* const gate_;
   Backups* const backups_;
   Repositories* const repositories_;
+  const std::string fleet_;
 };
 
 }  // namespace mtp

@@ -33,6 +33,8 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.BackupService/RestoreBackup", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/PruneBackups", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/ListRepositories", v1::ROLE_VIEWER, false},
+    // Changes nothing, but who had the secrets is to be known.
+    {"mtp.v1.BackupService/GetRecoveryKit", v1::ROLE_ADMIN, true},
     {"mtp.v1.BackupService/AddRepository", v1::ROLE_ADMIN, true},
 
     {"mtp.v1.OperationService/GetOperation", v1::ROLE_VIEWER, false},

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
@@ -131,6 +132,27 @@ absl::StatusOr<std::vector<v1::Repository>> Repositories::List() const {
   repositories.reserve(rows.size());
   for (const auto& row : rows) repositories.push_back(Show(row.value, counts[row.id]));
   return repositories;
+}
+
+absl::StatusOr<v1::RecoveryKit> Repositories::Kit(const std::string& fleet) const {
+  MTP_ASSIGN_OR_RETURN(const auto backups, tables_.backups.List());
+  std::map<std::string, std::set<std::string>> tenants;
+  std::map<std::string, int> counts;
+  for (const auto& row : backups) {
+    tenants[row.value.backup().repository()].insert(row.value.backup().tenant());
+    ++counts[row.value.backup().repository()];
+  }
+  MTP_ASSIGN_OR_RETURN(const auto rows, tables_.repositories.List());
+  v1::RecoveryKit kit;
+  kit.set_fleet(fleet);
+  *kit.mutable_create_time() = ToTimestamp(clock_->Now());
+  for (const auto& row : rows) {
+    v1::RecoveryKit::Entry& entry = *kit.add_repositories();
+    *entry.mutable_repository() = Show(row.value, counts[row.id]);
+    MTP_ASSIGN_OR_RETURN(*entry.mutable_secrets(), OpenSecrets(*box_, tables_, row));
+    for (const std::string& tenant : tenants[row.id]) entry.add_tenants(tenant);
+  }
+  return kit;
 }
 
 v1::Repository Repositories::Show(const RepositoryRecord& record, int backups) const {

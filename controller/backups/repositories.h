@@ -20,7 +20,7 @@
 
 namespace mtp {
 
-// Thread-safe. The arguments must outlive it. No secret is in any answer or error.
+// Thread-safe. The arguments must outlive it. No secret is in any answer but the kit, nor in errors.
 class Repositories {
  public:
   Repositories(kv::Store* store, const SecretBox* box, const Clock* clock, Random* random)
@@ -35,6 +35,8 @@ class Repositories {
   // Short name of the one that `resource`, `repositories/<name>`, means; empty means the default
   // one. NOT_FOUND, INVALID_ARGUMENT, or FAILED_PRECONDITION when there is none at all.
   absl::StatusOr<std::string> Choose(const std::string& resource) const;
+  // Every repository with its secrets, for whoever may have them.
+  absl::StatusOr<v1::RecoveryKit> Kit(const std::string& fleet) const;
 
  private:
   absl::StatusOr<v1::Repository> Again(const kv::Row<state::v1::RepositoryRecord>& row,

@@ -55,6 +55,8 @@ backups() {
   push "$(jq -n --arg t "$acme_token" '{token: $t, text: "after the restore?"}')"
   check "acme answers after the restore" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("after the restore?"))'
 
+  check "it is restored by hand with the recovery kit and restic alone" by_hand first
+
   # Removed on one host, back on the other.
   host=$(other_host "$(field '.tenants[] | select(.name == "acme") | .host')")
   check "acme is removed" exits 0 "$cli" remove acme --yes
@@ -67,6 +69,16 @@ backups() {
   push "$(jq -n --arg t "$acme_token" '{token: $t, text: "on the other host?"}')"
   check "acme answers on the other host" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("on the other host?"))'
   check "nothing of interrupted work is left" nothing_is_left
+}
+
+by_hand() { # with restic and the recovery kit alone
+  local url root
+  "$cli" recovery-kit --out "$work/kit.yaml" && [ "$(stat -c %a "$work/kit.yaml")" = 600 ] || return 1
+  url=$("$cli" recovery-kit -o json | jq -r '.repositories[] | select(.name == "local") | .url')
+  root=$(sed -n 's/^ *root_key: *"\{0,1\}\([0-9a-f]\{64\}\)"\{0,1\}$/\1/p' "$work/kit.yaml" | head -n 1)
+  RESTIC_PASSWORD=$(printf %s mtp-repository/acme | openssl mac -digest SHA256 -macopt "hexkey:$root" -in - HMAC | tr A-F a-f) \
+    restic --no-cache --repo "$url/acme" restore latest --target "$work/by-hand" &&
+    [ "$(cat "$work/by-hand/data/workspace/mark")" = "$1" ] && jq -e '.tenant == "acme"' "$work/by-hand/tenant.json"
 }
 
 backup_deaths() { # the agent and the controller die in the middle of backups and restores

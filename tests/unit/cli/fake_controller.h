@@ -70,6 +70,7 @@ class FakeController final : public v1::TenantService::Service,
   std::vector<v1::RestoreBackupRequest> restored_backups;
   std::vector<v1::PruneBackupsRequest> pruned_backups;  // those that only check, too
   std::vector<v1::AddRepositoryRequest> added_repositories;
+  v1::RecoveryKit recovery_kit;
   std::vector<std::string> watched;  // names of operations
   int listed_backups = 0;            // pages
 
@@ -105,6 +106,11 @@ class FakeController final : public v1::TenantService::Service,
   grpc::Status RestoreBackup(Context*, const v1::RestoreBackupRequest*, v1::Operation*) override;
   grpc::Status PruneBackups(Context*, const v1::PruneBackupsRequest*,
                             v1::PruneBackupsResponse*) override;
+  grpc::Status GetRecoveryKit(Context*, const v1::GetRecoveryKitRequest*,
+                              v1::RecoveryKit* response) override {
+    *response = recovery_kit;
+    return grpc::Status::OK;
+  }
   grpc::Status AddRepository(Context*, const v1::AddRepositoryRequest*, v1::Repository*) override;
   grpc::Status ListRepositories(Context*, const v1::ListRepositoriesRequest*,
                                 v1::ListRepositoriesResponse*) override;

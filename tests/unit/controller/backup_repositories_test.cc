@@ -274,6 +274,32 @@ TEST_F(BackupRepositories, TheAgentGetsWhatTheKindNeedsAndNotTheRootKey) {
   EXPECT_TRUE(absl::IsNotFound(AccessFor(tables_, box_, "none", "acme").status()));
 }
 
+TEST_F(BackupRepositories, TheRecoveryKitHasAllThatOpensThem) {
+  v1::AddRepositoryRequest request = Sftp();
+  request.mutable_secrets()->set_root_key(kRootKey);
+  ASSERT_TRUE(repositories_.Add(request).ok());
+  ASSERT_TRUE(repositories_.Add(S3()).ok());
+  state::v1::BackupRecord record;
+  kv::Txn txn;
+  for (const char* tenant : {"beta", "acme", "beta"}) {
+    record.mutable_backup()->set_tenant(tenant);
+    record.mutable_backup()->set_repository("far");
+    tables_.backups.Put(txn, absl::StrCat("01", tenant, txn.puts.size()), record);
+  }
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  const auto kit = repositories_.Kit("fleet");
+  ASSERT_TRUE(kit.ok()) << kit.status();
+  EXPECT_EQ(kit->fleet(), "fleet");
+  ASSERT_EQ(kit->repositories_size(), 2);
+  EXPECT_EQ(kit->repositories(0).secrets().s3_secret_key(), "SECRET-MARKER");
+  EXPECT_EQ(kit->repositories(0).secrets().root_key().size(), 64u);
+  const auto& far = kit->repositories(1);
+  EXPECT_EQ(far.repository().url(), request.url());
+  EXPECT_EQ(far.repository().backups(), 3);
+  EXPECT_EQ(far.secrets().SerializeAsString(), request.secrets().SerializeAsString());
+  EXPECT_THAT(far.tenants(), ::testing::ElementsAre("acme", "beta"));
+}
+
 TEST_F(BackupRepositories, SecretsAreSealedForTheirRecordAlone) {
   v1::AddRepositoryRequest request = Sftp();
   request.mutable_secrets()->set_root_key(kRootKey);

@@ -63,6 +63,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.BackupService/PruneBackups", For::kOperators},
       {"mtp.v1.BackupService/ListRepositories", For::kViewers},
       {"mtp.v1.BackupService/AddRepository", For::kAdmins},
+      {"mtp.v1.BackupService/GetRecoveryKit", For::kAdmins},
       {"mtp.v1.OperationService/GetOperation", For::kViewers},
       {"mtp.v1.OperationService/ListOperations", For::kViewers},
       {"mtp.v1.OperationService/CancelOperation", For::kOperators},
@@ -239,7 +240,7 @@ TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
   TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
-  BackupServiceImpl backups(&gate, nullptr, nullptr);
+  BackupServiceImpl backups(&gate, nullptr, nullptr, "f");
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
   FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, &audit_, &clock_, "f");
   grpc::ServerBuilder builder;
