@@ -70,6 +70,14 @@ std::string MemoryLimits(int64_t limit_mib) {
                       "m\n    memswap_limit: ", limit_mib * kSwapFactor, "m\n");
 }
 
+// The same host name in every container of a tenant, ever. OpenClaw 2026.9 writes its own and its
+// process into a lease on its state; in another container it takes a lease of the same host over at
+// once, since that process is gone, and waits five minutes for one of another host: after a crash,
+// an update, and a restore.
+std::string Name(absl::string_view container) {
+  return absl::StrCat("    container_name: ", container, "\n    hostname: ", container, "\n");
+}
+
 }  // namespace
 
 std::string SharedSettings() {
@@ -95,9 +103,9 @@ absl::StatusOr<std::string> TenantServiceText(const ProjectTenant& tenant) {
   const v1::TenantSpec& spec = tenant.spec;
   MTP_RETURN_IF_ERROR(CheckImageReference(spec.image()));
 
-  std::string text = absl::StrCat(
-      "  \"", name, "\":\n    <<: *openclaw\n    container_name: ", tenant.name.Container(),
-      "\n    image: \"", spec.image(), "\"\n", "    environment:\n");
+  std::string text =
+      absl::StrCat("  \"", name, "\":\n    <<: *openclaw\n", Name(tenant.name.Container()),
+                   "    image: \"", spec.image(), "\"\n", "    environment:\n");
   CommonVariables(&text);
   SecretVariables(&text, prefix, tenant.secrets);
   if (!spec.telegram_api_root().empty()) {
@@ -121,9 +129,9 @@ absl::StatusOr<std::string> TenantServiceText(const ProjectTenant& tenant) {
 
 absl::StatusOr<std::string> AdminServiceText(const ProjectAdmin& admin) {
   MTP_RETURN_IF_ERROR(CheckImageReference(admin.image));
-  std::string text = absl::StrCat(
-      "  \"", kAdminService, "\":\n    <<: *openclaw\n    container_name: ", kAdminContainer,
-      "\n    image: \"${OPENCLAW_IMAGE:?is missing in .env}\"\n", "    environment:\n");
+  std::string text =
+      absl::StrCat("  \"", kAdminService, "\":\n    <<: *openclaw\n", Name(kAdminContainer),
+                   "    image: \"${OPENCLAW_IMAGE:?is missing in .env}\"\n", "    environment:\n");
   CommonVariables(&text);
   SecretVariables(&text, "ADMIN", admin.secrets);
   absl::StrAppend(

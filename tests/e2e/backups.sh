@@ -13,7 +13,7 @@ other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 databases_are_whole() { # databases_are_whole FOLDER: at least one, and each passes its check
   local file count=0
   while IFS= read -r file; do
-    [ "$(sqlite3 "file:$file?mode=ro" 'PRAGMA integrity_check')" = ok ] || { echo "$file is damaged"; return 1; }
+    [ "$(is_whole "$file")" = ok ] || { echo "$file is damaged"; return 1; }
     count=$((count + 1))
   done < <(grep -rlaP '\ASQLite format 3' --include='*.sqlite' --include='*.db' "$1")
   [ "$count" -ge 1 ]

@@ -93,9 +93,10 @@ TEST(Render, PublishesOnLoopbackOnlyAndDropsAllCapabilities) {
   auto alone = RenderTenantService(project, project.tenants[0]);
   ASSERT_TRUE(alone.ok());
   EXPECT_THAT(*alone, HasSubstr("127.0.0.1:${ACME_PORT:?is missing in .env}:18789"));
-  for (const char* floor : {"cap_drop: [ALL]", "no-new-privileges:true", "pids_limit: 512",
-                            "read_only: true", "mem_limit: 2048m", "memswap_limit: 4096m",
-                            "stop_grace_period: 330s", "max-size: 50m, max-file: \"3\""}) {
+  for (const char* floor :
+       {"cap_drop: [ALL]", "no-new-privileges:true", "pids_limit: 512", "read_only: true",
+        "mem_limit: 2048m", "memswap_limit: 4096m", "stop_grace_period: 330s",
+        "max-size: 50m, max-file: \"3\"", "hostname: mtp-acme\n"}) {
     EXPECT_THAT(*alone, HasSubstr(floor));
   }
   EXPECT_THAT(*alone, Not(HasSubstr("docker.sock")));
@@ -118,6 +119,7 @@ TEST(Render, GivesTheAdminInstanceTheFolderOfItsFilteredSocketReadOnly) {
   EXPECT_THAT(*text, HasSubstr("source: ./run/admin, target: /run, read_only: true"));
   EXPECT_THAT(*text, Not(HasSubstr("/var/run/docker.sock")));
   EXPECT_THAT(*text, HasSubstr("container_name: mtp-admin"));
+  EXPECT_THAT(*text, HasSubstr("hostname: mtp-admin\n"));
 }
 
 TEST(Render, RefusesAnAdminServiceWhereThereIsNone) {
