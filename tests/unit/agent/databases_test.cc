@@ -57,6 +57,27 @@ TEST_F(DatabaseCheck, FoldsWhatWasCommittedAndDropsWhatWasNot) {
   EXPECT_EQ(copy.Run("PRAGMA journal_mode"), "wal");
 }
 
+// As OpenClaw's own tables do.
+TEST_F(DatabaseCheck, TakesNoRuleOfATableForDamage) {
+  Make(Live("a.sqlite"), "WAL", 10);
+  Sqlite live(Live("a.sqlite"));
+  live.Run("PRAGMA wal_autocheckpoint=0");
+  live.Run(
+      "CREATE TABLE events (event TEXT CHECK (json_valid(event)), size INTEGER GENERATED ALWAYS AS "
+      "(CASE WHEN json_valid(event) THEN length(event) END) VIRTUAL)");
+  live.Run("CREATE INDEX valid ON events (size) WHERE json_valid(event)");
+  live.Run("INSERT INTO events (event) VALUES ('{}')");
+  Freeze("a.sqlite");
+
+  const DatabaseReport report = Check();
+
+  EXPECT_EQ(report.checked, 1);
+  EXPECT_THAT(report.damaged, IsEmpty());
+  EXPECT_THAT(Names(), ElementsAre("a.sqlite"));
+  Sqlite copy(Copy("a.sqlite"));
+  EXPECT_EQ(copy.Run("SELECT count(*) FROM events"), "1");
+}
+
 // A database in the middle of a transaction, parts of which have reached its main file.
 class HotJournal : public DatabaseCheck {
  protected:
