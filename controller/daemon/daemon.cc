@@ -163,9 +163,8 @@ class RunningDaemon final : public Daemon {
                                                           &observations_, sessions_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
-    backup_service_ =
-        std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(), repositories_.get(),
-                                            settings_.fleet);
+    backup_service_ = std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(),
+                                                          repositories_.get(), settings_.fleet);
     operation_service_ =
         std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
     fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
