@@ -17,7 +17,7 @@ enum class RepositoryKind { kFolder, kSftp, kS3 };
 struct RepositoryAddress {
   RepositoryKind kind = RepositoryKind::kFolder;
   std::string restic_url;  // as restic writes it
-  std::string user;  // of SFTP
+  std::string user;        // of SFTP
   // Of SFTP and S3; an IPv6 address is in brackets.
   std::string host;
   int port = 0;

@@ -20,7 +20,8 @@
 
 namespace mtp {
 
-// Thread-safe. The arguments must outlive it. No secret is in any answer but the kit, nor in errors.
+// Thread-safe. The arguments must outlive it. No secret is in any answer but the kit, nor in
+// errors.
 class Repositories {
  public:
   Repositories(kv::Store* store, const SecretBox* box, const Clock* clock, Random* random)
