@@ -4,13 +4,16 @@
 #
 #   sudo tests/e2e/fleet_test.sh         light tenants (the OpenClaw double): all checks
 #   sudo tests/e2e/fleet_test.sh --real  the real OpenClaw: those where the double cannot speak for it
+#   … --no-servers                       without the SFTP and S3 servers, which take some minutes
 set -uo pipefail
-real=''
-case ${1:-} in
-  '') ;;
-  --real) real=yes ;;
-  *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
-esac
+real='' servers=yes
+for argument in "$@"; do
+  case $argument in
+    --real) real=yes ;;
+    --no-servers) servers='' ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+done
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d /tmp/mtp-fleet-test.XXXXXX)
 fleet=$work/fleet
@@ -280,7 +283,7 @@ backups
 [ -n "$real" ] || backup_deaths
 # shellcheck source=tests/e2e/remote_repositories.sh
 source "$repository/tests/e2e/remote_repositories.sh"
-remote_repositories
+[ -z "$servers" ] || remote_repositories
 
 # --- Many at once
 compose_on() { # compose_on HOST ARGUMENT…: as an operator would in the project folder

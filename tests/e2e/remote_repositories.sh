@@ -2,18 +2,18 @@
 # Backups on an SFTP and on an S3 server that this starts, on the address where the hosts reach the controller. Part of
 # fleet_test.sh; uses what backups.sh has.
 
-servers=()
+server_pids=()
 start_server() { # start_server NAME PORT COMMAND…: in the background, until stop_servers
   local name=$1 port=$2
   shift 2
   "$@" >"$work/$name.log" 2>&1 8>&- &
-  servers+=($!)
+  server_pids+=($!)
   eventually 20 bash -c "exec 3<>/dev/tcp/$server_address/$port" || { cat "$work/$name.log"; return 1; }
 }
 stop_servers() {
   local pid
-  for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
-  servers=()
+  for pid in "${server_pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  server_pids=()
 }
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
