@@ -19,8 +19,6 @@ namespace mtp {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
-constexpr absl::Duration kPatience = absl::Minutes(2);
-constexpr absl::Duration kAgainAfter = absl::Seconds(5);
 
 absl::Status CheckManifest(const std::string& path, const std::string& wanted) {
   MTP_ASSIGN_OR_RETURN(const std::string found, HashFile(path));
@@ -38,24 +36,8 @@ absl::StatusOr<ManifestEnd> ReadTotals(const std::string& path) {
 
 }  // namespace
 
-RepositoryAccess ToAccess(const v1::RepositoryAccess& access) {
-  return {.url = access.url(),
-          .password = SecretString(access.password()),
-          .s3_access_key = access.s3_access_key(),
-          .s3_secret_key = SecretString(access.s3_secret_key()),
-          .sftp_private_key = SecretString(access.sftp_private_key()),
-          .sftp_known_hosts = access.sftp_known_hosts(),
-          .ca_certificates = access.ca_certificates()};
-}
-
 BackupIdentity IdentityOf(const v1::BackupReference& backup) {
   return {.fleet = backup.fleet(), .tenant = backup.tenant(), .backup = backup.backup_id()};
-}
-
-absl::StatusOr<std::unique_ptr<Repository>> OpenRepository(const TenantTools& tools,
-                                                           const std::string& key) {
-  MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access, tools.journal->ActionRepository(key));
-  return tools.open_repository(ToAccess(access));
 }
 
 absl::StatusOr<std::string> HashFile(const std::string& path) {
@@ -81,16 +63,15 @@ void NoteDatabases(const DatabaseReport& report, PhaseContext& context) {
       damaged.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-absl::Status FetchBackup(const TenantTools& tools, const std::string& key, const TenantName& name,
+absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const TenantName& name,
                          const v1::BackupReference& backup, PhaseContext& context) {
-  MTP_ASSIGN_OR_RETURN(const std::unique_ptr<Repository> repository, OpenRepository(tools, key));
   context.progress("looking the backup up in its repository");
   MTP_ASSIGN_OR_RETURN(const RepositorySnapshot snapshot,
-                       repository->Find(IdentityOf(backup), context.cancel));
+                       repository.Find(IdentityOf(backup), context.cancel));
   MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(name.value()));
   auto remove = absl::MakeCleanup([&] { tools.restores->Remove(name.value()).IgnoreError(); });
   context.progress("reading the backup");
-  MTP_RETURN_IF_ERROR(repository->Restore(snapshot.id, folder, context.cancel));
+  MTP_RETURN_IF_ERROR(repository.Restore(snapshot.id, folder, context.cancel));
   context.progress("comparing every file with the manifest");
   const std::string manifest = absl::StrCat(folder, "/", kBackupManifest);
   const std::string data = absl::StrCat(folder, "/", kBackupData);
@@ -106,25 +87,6 @@ absl::Status FetchBackup(const TenantTools& tools, const std::string& key, const
   result["bytes"] = absl::StrCat(totals.content_bytes);
   std::move(remove).Cancel();
   return absl::OkStatus();
-}
-
-PhaseResult RepositoryPatience::Judge(const absl::Status& status, PhaseContext& context) {
-  if (!absl::IsUnavailable(status)) return PhaseResult::Of(status);
-  const absl::Duration now = clock_->Monotonic();
-  if (!since_) since_ = now;
-  if (now - *since_ < kPatience) {
-    context.progress(absl::StrCat(std::string(status.message()), "; trying again"));
-    return PhaseResult::Again(kAgainAfter);
-  }
-  return PhaseResult::Failed(absl::FailedPreconditionError(
-      absl::StrCat(std::string(status.message()), ", for ", absl::FormatDuration(kPatience))));
-}
-
-PhaseResult WaitForBackupSlot(StartTicket& ticket, PhaseContext& context) {
-  const int ahead = ticket.Ask();
-  if (ahead == 0) return PhaseResult::Done();
-  context.progress(absl::StrCat("waiting for other backups of this host (", ahead, " ahead)"));
-  return PhaseResult::Again(absl::Milliseconds(200));
 }
 
 }  // namespace mtp

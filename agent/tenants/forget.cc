@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "agent/tenants/fetch.h"
+#include "agent/tenants/repository_script.h"
 #include "agent/tenants/scripts.h"
 #include "common/base/status.h"
 
@@ -23,22 +23,19 @@ int64_t NumberIn(const std::string& text) {
   return absl::SimpleAtoi(text, &number) ? number : 0;
 }
 
-class ForgetScript final : public ActionScript {
+class ForgetScript final : public RepositoryScript {
  public:
   ForgetScript(TenantTools* tools, const v1::EnsureActionRequest& request)
-      : tools_(tools),
-        request_(request),
-        ticket_(tools->backups, request.tenant()),
-        patience_(tools->clock) {
-    Add([this](PhaseContext& context) { return WaitForBackupSlot(ticket_, context); });
-    Add([this](PhaseContext& context) { return patience_.Judge(Forget(context), context); });
-    Add([this](PhaseContext& context) { return patience_.Judge(Prune(context), context); });
+      : RepositoryScript(tools, request) {
+    Add([this](PhaseContext& context) { return WaitForSlot(context); });
+    Add([this](PhaseContext& context) { return Judge(Forget(context), context); });
+    Add([this](PhaseContext& context) { return Judge(Prune(context), context); });
   }
   std::string DoneMessage() const override { return "removed"; }
 
  private:
   absl::Status Forget(PhaseContext& context) {
-    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository(*tools_, request_.key()));
+    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
     context.progress("looking the backups up in their repository");
     auto listed = repository->List(request_.forget().fleet(), request_.tenant(), context.cancel);
     is_there_ = !absl::IsNotFound(listed.status());
@@ -77,7 +74,7 @@ class ForgetScript final : public ActionScript {
   absl::Status Prune(PhaseContext& context) {
     int64_t freed = 0;
     if (is_there_) {
-      MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository(*tools_, request_.key()));
+      MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
       context.progress("removing the data that only they used");
       MTP_ASSIGN_OR_RETURN(freed, repository->Prune(/*dry_run=*/false, context.cancel));
     }
@@ -85,10 +82,6 @@ class ForgetScript final : public ActionScript {
     return absl::OkStatus();
   }
 
-  TenantTools* const tools_;
-  const v1::EnsureActionRequest request_;
-  StartTicket ticket_;
-  RepositoryPatience patience_;
   bool is_there_ = false;
 };
 

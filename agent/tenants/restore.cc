@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/tenants/fetch.h"
+#include "agent/tenants/repository_script.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/stopping.h"
 #include "common/base/status.h"
@@ -14,15 +15,11 @@ namespace {
 constexpr char kUnpacked[] = "unpacked";
 constexpr char kKeptKey[] = "previous_data";
 
-class RestoreScript final : public ActionScript {
+class RestoreScript final : public RepositoryScript {
  public:
   RestoreScript(TenantTools* tools, const v1::EnsureActionRequest& request)
-      : tools_(tools),
-        request_(request),
-        name_(*TenantName::Parse(request.tenant())),
-        ticket_(tools->backups, name_.value()),
-        patience_(tools->clock) {
-    Add([this](PhaseContext& context) { return WaitForBackupSlot(ticket_, context); });
+      : RepositoryScript(tools, request) {
+    Add([this](PhaseContext& context) { return WaitForSlot(context); });
     Add([this](PhaseContext& context) { return Fetch(context); });
     Add([this](PhaseContext& context) { return Stop(context); });
     Add([this](PhaseContext& context) { return PutInPlace(context); });
@@ -43,10 +40,14 @@ class RestoreScript final : public ActionScript {
 
   PhaseResult Fetch(PhaseContext& context) {
     if (IsInPlace(context)) return PhaseResult::Done();
-    absl::Status fetched =
-        FetchBackup(*tools_, request_.key(), name_, request_.restore().backup(), context);
-    if (!fetched.ok()) return patience_.Judge(fetched, context);
-    return PhaseResult::Of(tools_->restores->TakeOwnership(name_.value()));
+    return Judge(Unpack(context), context);
+  }
+
+  absl::Status Unpack(PhaseContext& context) {
+    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
+    MTP_RETURN_IF_ERROR(
+        FetchBackup(*tools_, *repository, name_, request_.restore().backup(), context));
+    return tools_->restores->TakeOwnership(name_.value());
   }
 
   // Also a container that the journal does not know: nothing may write into the folder that leaves.
@@ -86,11 +87,6 @@ class RestoreScript final : public ActionScript {
     return PhaseResult::Done();
   }
 
-  TenantTools* const tools_;
-  const v1::EnsureActionRequest request_;
-  const TenantName name_;
-  StartTicket ticket_;
-  RepositoryPatience patience_;
   std::string kept_;
 };
 

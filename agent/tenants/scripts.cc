@@ -8,6 +8,7 @@
 #include "agent/backup/restic_command.h"
 #include "agent/compose/render.h"
 #include "agent/tenants/fetch.h"
+#include "agent/tenants/repository_script.h"
 #include "common/base/status.h"
 
 namespace mtp {

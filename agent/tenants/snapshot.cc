@@ -11,6 +11,7 @@
 #include "agent/backup/staging.h"
 #include "agent/backup/tree_manifest.h"
 #include "agent/tenants/fetch.h"
+#include "agent/tenants/repository_script.h"
 #include "agent/tenants/scripts.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -23,18 +24,14 @@ namespace {
 constexpr absl::Duration kPauseMax = absl::Seconds(2);
 constexpr int kAttempts = 4;
 
-class SnapshotScript final : public ActionScript {
+class SnapshotScript final : public RepositoryScript {
  public:
   SnapshotScript(TenantTools* tools, const v1::EnsureActionRequest& request)
-      : tools_(tools),
-        request_(request),
-        name_(*TenantName::Parse(request.tenant())),
-        ticket_(tools->backups, name_.value()),
-        patience_(tools->clock) {
+      : RepositoryScript(tools, request) {
     Add([this](PhaseContext&) { return Begin(); });
     // The agent may have died in the pause of an earlier life of this action.
     Add([this](PhaseContext&) { return EndPause(); });
-    Add([this](PhaseContext& context) { return WaitForBackupSlot(ticket_, context); });
+    Add([this](PhaseContext& context) { return WaitForSlot(context); });
     Add([this](PhaseContext& context) { return Copy(context); });
     Add([this](PhaseContext& context) { return TakeTheMoment(context); });
     // Again, should the engine have been away at the end of the pause: a client must not stay
@@ -192,12 +189,9 @@ class SnapshotScript final : public ActionScript {
     return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
   }
 
-  PhaseResult Store(PhaseContext& context) {
-    auto repository = OpenRepository(*tools_, request_.key());
-    if (!repository.ok()) return patience_.Judge(repository.status(), context);
-    context.progress("opening the repository");
-    absl::Status there = (*repository)->Init(context.cancel);
-    if (!there.ok()) return patience_.Judge(there, context);
+  // A repository is made when there is none: each call opens it anew, which costs half a second.
+  absl::StatusOr<BackupResult> Write(PhaseContext& context) {
+    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
     BackupRequest backup;
     backup.folder = FolderOf(staging_->folder());
     backup.identity = {.fleet = request_.snapshot().fleet(),
@@ -205,17 +199,21 @@ class SnapshotScript final : public ActionScript {
                        .backup = request_.snapshot().backup_id()};
     backup.host = tools_->host;
     backup.time = moment_;
-    auto stored =
-        (*repository)
-            ->Backup(
-                backup,
-                [&context](const BackupProgress& progress) {
-                  context.progress(absl::StrCat("storing: ", progress.files_done, " files, ",
-                                                progress.bytes_done >> 20, " of ",
-                                                progress.bytes_total >> 20, " MiB"));
-                },
-                context.cancel);
-    if (!stored.ok()) return patience_.Judge(stored.status(), context);
+    const auto progress = [&context](const BackupProgress& progress) {
+      context.progress(absl::StrCat("storing: ", progress.files_done, " files, ",
+                                    progress.bytes_done >> 20, " of ", progress.bytes_total >> 20,
+                                    " MiB"));
+    };
+    context.progress("opening the repository");
+    auto stored = repository->Backup(backup, progress, context.cancel);
+    if (!absl::IsNotFound(stored.status())) return stored;
+    MTP_RETURN_IF_ERROR(repository->Init(context.cancel));
+    return repository->Backup(backup, progress, context.cancel);
+  }
+
+  PhaseResult Store(PhaseContext& context) {
+    const auto stored = Write(context);
+    if (!stored.ok()) return Judge(stored.status(), context);
     auto& result = *context.result;
     result["snapshot"] = stored->snapshot;
     result["bytes_added"] = absl::StrCat(stored->bytes_added);
@@ -229,11 +227,6 @@ class SnapshotScript final : public ActionScript {
     return PhaseResult::Of(noted);
   }
 
-  TenantTools* const tools_;
-  const v1::EnsureActionRequest request_;
-  const TenantName name_;
-  StartTicket ticket_;
-  RepositoryPatience patience_;
   std::unique_ptr<Staging> staging_;
   absl::Duration begun_;
   absl::Time moment_;

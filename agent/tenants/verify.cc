@@ -1,35 +1,27 @@
 // Verify: a backup is read back whole, compared with its manifest, and thrown away again.
 #include "agent/tenants/fetch.h"
+#include "agent/tenants/repository_script.h"
 #include "agent/tenants/scripts.h"
 #include "common/base/status.h"
 
 namespace mtp {
 namespace {
 
-class VerifyScript final : public ActionScript {
+class VerifyScript final : public RepositoryScript {
  public:
   VerifyScript(TenantTools* tools, const v1::EnsureActionRequest& request)
-      : tools_(tools),
-        request_(request),
-        name_(*TenantName::Parse(request.tenant())),
-        ticket_(tools->backups, name_.value()),
-        patience_(tools->clock) {
-    Add([this](PhaseContext& context) { return WaitForBackupSlot(ticket_, context); });
-    Add([this](PhaseContext& context) {
-      return patience_.Judge(
-          FetchBackup(*tools_, request_.key(), name_, request_.verify().backup(), context),
-          context);
-    });
+      : RepositoryScript(tools, request) {
+    Add([this](PhaseContext& context) { return WaitForSlot(context); });
+    Add([this](PhaseContext& context) { return Judge(Fetch(context), context); });
   }
   ~VerifyScript() override { tools_->restores->Remove(name_.value()).IgnoreError(); }
   std::string DoneMessage() const override { return "verified"; }
 
  private:
-  TenantTools* const tools_;
-  const v1::EnsureActionRequest request_;
-  const TenantName name_;
-  StartTicket ticket_;
-  RepositoryPatience patience_;
+  absl::Status Fetch(PhaseContext& context) {
+    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
+    return FetchBackup(*tools_, *repository, name_, request_.verify().backup(), context);
+  }
 };
 
 }  // namespace

@@ -30,29 +30,13 @@ TEST_F(ActionCrashTest, AnEndThatCannotBeJournaledIsTriedUntilItCan) {
 
 // The agent dies at each commit of an action in turn, before and after it takes effect; the next
 // life ends the action, and a controller that asks again sees one tenant.
-class CrashAtEachCommit : public ActionsFixture, public ::testing::WithParamInterface<bool> {
- protected:
-  // Returns how many commits the action made, 0 when `request` did not reach commit `at`.
-  bool CrashAt(int at, const v1::EnsureActionRequest& request) {
-    int commits = 0;
-    agent_->store.choose_fault = [&](const kv::Txn&) {
-      if (commits++ != at) return testing::CommitFault::kNone;
-      return GetParam() ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
-    };
-    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
-    agent_->Finish(request);
-    const bool crashed = agent_->store.crashed();
-    NewAgent();
-    EXPECT_TRUE(begun_.ok()) << begun_;
-    return crashed;
-  }
-};
+class CrashAtEachCommit : public ActionsFixture, public ::testing::WithParamInterface<bool> {};
 
 TEST_P(CrashAtEachCommit, AnApplyGoesOnToOneReadyTenant) {
   for (int at = 0;; ++at) {
     const std::string tenant = absl::StrCat("t", at);
     const auto request = ApplyRequest(absl::StrCat("o", at, "/start"), tenant, 1, 18801 + at);
-    const bool crashed = CrashAt(at, request);
+    const bool crashed = CrashAt(at, GetParam(), request);
     EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
     EXPECT_EQ(Starts("mtp-" + tenant), 1) << "commit " << at;
     EXPECT_THAT(machine_.disk->List("/action-secrets/"), IsEmpty());
@@ -69,7 +53,7 @@ TEST_P(CrashAtEachCommit, ABackupGoesOnToOneArchive) {
   for (int at = 0;; ++at) {
     auto request = ActionRequest(absl::StrCat("o", at, "/backup"), "acme", 1);
     request.mutable_backup()->set_backup_id(absl::StrCat("b", at));
-    const bool crashed = CrashAt(at, request);
+    const bool crashed = CrashAt(at, GetParam(), request);
     EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
     int archives = 0;
     for (const auto& entry : std::filesystem::directory_iterator(agent_->project.BackupsPath())) {
@@ -86,7 +70,7 @@ TEST_P(CrashAtEachCommit, ARemoveGoesOnUntilNothingIsLeft) {
     Provision(tenant, 18801 + at);
     auto request = ActionRequest(absl::StrCat("o", at, "/remove"), tenant, 1);
     request.mutable_remove();
-    const bool crashed = CrashAt(at, request);
+    const bool crashed = CrashAt(at, GetParam(), request);
     EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
     EXPECT_FALSE(HasContainer("mtp-" + tenant));
     EXPECT_FALSE(std::filesystem::exists(agent_->project.DataPath() + "/" + tenant));

@@ -44,6 +44,21 @@ class ActionsFixture : public ::testing::Test {
     request.mutable_stop();
     ASSERT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE);
   }
+  // The agent dies at the commit `at` of the action, counted from 0, after it took effect or
+  // before, and another begins. False when the action made fewer commits: then it has ended.
+  bool CrashAt(int at, bool after, const v1::EnsureActionRequest& request) {
+    int commits = 0;
+    agent_->store.choose_fault = [&](const kv::Txn&) {
+      if (commits++ != at) return testing::CommitFault::kNone;
+      return after ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
+    };
+    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
+    agent_->Finish(request);
+    const bool crashed = agent_->store.crashed();
+    NewAgent();
+    EXPECT_TRUE(begun_.ok()) << begun_;
+    return crashed;
+  }
 
   FakeMachine machine_;
   std::optional<FakeAgent> agent_;

@@ -41,6 +41,7 @@ class FakeRepository final : public Repository {
                                       const std::function<void(const BackupProgress&)>&,
                                       const CancelToken*) override {
     MTP_RETURN_IF_ERROR(all_->backup_error);
+    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
     ++all_->backups;
     const std::string id = IdOf(request.identity);
     BackupResult result{.snapshot = id, .already_there = std::filesystem::exists(PathOf(id))};

@@ -133,15 +133,7 @@ TEST_P(ForgetCrash, AtEachCommitGoesOnToTheSameEnd) {
     const std::vector<std::string> old = {absl::StrCat("x", at), absl::StrCat("y", at)};
     for (const std::string& backup : old) Snapshot("acme", backup);
     const auto request = ForgetRequest(absl::StrCat("o", at, "/forget"), "acme", old);
-    int commits = 0;
-    agent_->store.choose_fault = [&](const kv::Txn&) {
-      if (commits++ != at) return testing::CommitFault::kNone;
-      return GetParam() ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
-    };
-    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
-    agent_->Finish(request);
-    const bool crashed = agent_->store.crashed();
-    NewAgent();
+    const bool crashed = CrashAt(at, GetParam(), request);
     ASSERT_TRUE(begun_.ok()) << begun_;
     const v1::Action action = agent_->Finish(request);
     ASSERT_EQ(action.state(), v1::ACTION_STATE_DONE) << "commit " << at;

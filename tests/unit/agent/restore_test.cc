@@ -143,15 +143,7 @@ TEST_P(RestoreCrash, AtEachCommitLosesNothingAndRestoresOnce) {
     Write("acme/workspace/notes", newer);
     const std::set<std::string> before = Names(".quarantine");
     const auto request = RestoreRequest(absl::StrCat("o", at, "/restore"), "acme", backup);
-    int commits = 0;
-    agent_->store.choose_fault = [&](const kv::Txn&) {
-      if (commits++ != at) return testing::CommitFault::kNone;
-      return GetParam() ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
-    };
-    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
-    agent_->Finish(request);
-    const bool crashed = agent_->store.crashed();
-    NewAgent();
+    const bool crashed = CrashAt(at, GetParam(), request);
     ASSERT_TRUE(begun_.ok()) << begun_;
     EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
     EXPECT_EQ(Read("acme/workspace/notes"), "of the backup");

@@ -167,15 +167,7 @@ TEST_P(SnapshotCrash, AtEachCommitGoesOnToOneWholeSnapshot) {
   for (int at = 0;; ++at) {
     const std::string backup = absl::StrCat("b", at);
     const auto request = SnapshotRequest(absl::StrCat("o", at, "/snapshot"), "acme", backup);
-    int commits = 0;
-    agent_->store.choose_fault = [&](const kv::Txn&) {
-      if (commits++ != at) return testing::CommitFault::kNone;
-      return GetParam() ? testing::CommitFault::kCrashAfter : testing::CommitFault::kCrashBefore;
-    };
-    agent_->store.on_crash = [this] { machine_.executor.DropAll(); };
-    agent_->Finish(request);
-    const bool crashed = agent_->store.crashed();
-    NewAgent();
+    const bool crashed = CrashAt(at, GetParam(), request);
     ASSERT_TRUE(begun_.ok()) << begun_;
     EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
     EXPECT_FALSE(IsPaused("mtp-acme"));
