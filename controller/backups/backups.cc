@@ -103,10 +103,11 @@ absl::StatusOr<Backups::Decision> Backups::DecideVerification(
   } else if (!absl::IsNotFound(tenant.status())) {
     return tenant.status();
   } else if (!tables_.hosts.Get(host).ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "tenant \"", backup.tenant(), "\" is not placed, and host ", host,
-        ", which wrote the backup, is not in the fleet any more; `mtp-cli backup restore` puts it on "
-        "another host, and compares all of it"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("tenant \"", backup.tenant(), "\" is not placed, and host ", host,
+                     ", which wrote the backup, is not in the fleet any more; `mtp-cli backup "
+                     "restore` puts it on "
+                     "another host, and compares all of it"));
   } else if (const auto highest = tables_.epochs.Get(backup.tenant()); highest.ok()) {
     epoch = highest->value.epoch();
   }

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <set>
 
 #include "common/base/status.h"
@@ -123,41 +122,44 @@ absl::StatusOr<v1::Repository> Repositories::Again(const kv::Row<RepositoryRecor
   return NoSuch(row.id);
 }
 
-absl::StatusOr<std::vector<v1::Repository>> Repositories::List() const {
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> Repositories::Contents() const {
   MTP_ASSIGN_OR_RETURN(const auto backups, tables_.backups.List());
-  std::map<std::string, int> counts;
-  for (const auto& row : backups) ++counts[row.value.backup().repository()];
+  std::map<std::string, std::vector<std::string>> contents;
+  for (const auto& row : backups) {
+    contents[row.value.backup().repository()].push_back(row.value.backup().tenant());
+  }
+  return contents;
+}
+
+absl::StatusOr<std::vector<v1::Repository>> Repositories::List() const {
+  MTP_ASSIGN_OR_RETURN(auto contents, Contents());
   MTP_ASSIGN_OR_RETURN(const auto rows, tables_.repositories.List());
   std::vector<v1::Repository> repositories;
   repositories.reserve(rows.size());
-  for (const auto& row : rows) repositories.push_back(Show(row.value, counts[row.id]));
+  for (const auto& row : rows) repositories.push_back(Show(row.value, contents[row.id].size()));
   return repositories;
 }
 
 absl::StatusOr<v1::RecoveryKit> Repositories::Kit(const std::string& fleet) const {
-  MTP_ASSIGN_OR_RETURN(const auto backups, tables_.backups.List());
-  std::map<std::string, std::set<std::string>> tenants;
-  std::map<std::string, int> counts;
-  for (const auto& row : backups) {
-    tenants[row.value.backup().repository()].insert(row.value.backup().tenant());
-    ++counts[row.value.backup().repository()];
-  }
+  MTP_ASSIGN_OR_RETURN(auto contents, Contents());
   MTP_ASSIGN_OR_RETURN(const auto rows, tables_.repositories.List());
   v1::RecoveryKit kit;
   kit.set_fleet(fleet);
   *kit.mutable_create_time() = ToTimestamp(clock_->Now());
   for (const auto& row : rows) {
+    const std::vector<std::string>& backups = contents[row.id];
     v1::RecoveryKit::Entry& entry = *kit.add_repositories();
-    *entry.mutable_repository() = Show(row.value, counts[row.id]);
+    *entry.mutable_repository() = Show(row.value, backups.size());
     MTP_ASSIGN_OR_RETURN(*entry.mutable_secrets(), OpenSecrets(*box_, tables_, row));
-    for (const std::string& tenant : tenants[row.id]) entry.add_tenants(tenant);
+    const std::set<std::string> tenants(backups.begin(), backups.end());
+    for (const std::string& tenant : tenants) entry.add_tenants(tenant);
   }
   return kit;
 }
 
-v1::Repository Repositories::Show(const RepositoryRecord& record, int backups) const {
+v1::Repository Repositories::Show(const RepositoryRecord& record, size_t backups) const {
   v1::Repository repository = record.repository();
-  repository.set_backups(backups);
+  repository.set_backups(static_cast<int32_t>(backups));
   return repository;
 }
 

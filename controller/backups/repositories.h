@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,9 @@ class Repositories {
   absl::StatusOr<v1::Repository> Again(const kv::Row<state::v1::RepositoryRecord>& row,
                                        const std::string& url,
                                        const v1::RepositorySecrets& given) const;
-  v1::Repository Show(const state::v1::RepositoryRecord& record, int backups) const;
+  v1::Repository Show(const state::v1::RepositoryRecord& record, size_t backups) const;
+  // By repository: the tenant of each backup in it.
+  absl::StatusOr<std::map<std::string, std::vector<std::string>>> Contents() const;
 
   kv::Store* const store_;
   const Tables tables_;
