@@ -8,6 +8,7 @@
 
 #include "cli/commands/arguments.h"
 #include "cli/commands/call.h"
+#include "cli/commands/group.h"
 #include "cli/commands/wait.h"
 #include "cli/output/backup_tables.h"
 #include "cli/output/failure.h"
@@ -101,10 +102,8 @@ std::string Reason(const Task& task) {
 
 // Of several, each failure is told when it happens; the only one is the error of the command.
 void Tell(Invocation& invocation, const Batch& batch, const Task& task) {
-  if (task.outcome.ok() || !batch.group || invocation.format != Format::kTable) return;
-  invocation.environment.err << Paint(absl::StrCat(ShortName(task.tenant), ":"), Tone::kBad,
-                                      invocation.err_colour())
-                             << " " << Visible(Reason(task)) << std::endl;
+  if (task.outcome.ok() || !batch.group) return;
+  TellFailure(invocation, task.tenant, Reason(task));
 }
 
 void BeginAll(Invocation& invocation, const BackupOptions& options, Batch& batch) {
@@ -116,9 +115,7 @@ void BeginAll(Invocation& invocation, const BackupOptions& options, Batch& batch
       request.set_repository(
           absl::StrCat("repositories/", absl::StripPrefix(options.repository, "repositories/")));
     }
-    // One id stands for one request: several tenants have several. No tenant's name has a slash.
-    request.set_request_id(batch.group ? absl::StrCat(request_id, ".", ShortName(task.tenant))
-                                       : request_id);
+    request.set_request_id(batch.group ? GroupRequestId(request_id, task.tenant) : request_id);
     request.set_validate_only(options.change.dry_run);
     auto accepted = Call(invocation, &v1::BackupService::Stub::CreateBackup, request);
     if (accepted.ok()) {
@@ -229,32 +226,13 @@ void PrintBatch(Invocation& invocation, const ChangeOptions& options, const Batc
   });
 }
 
-// The only one's own status; for several, how many failed. Their exit code is 1, unless nothing
-// worse happened than that the controller was unreachable, or that only waits ended.
+// The only one's own status; for several, how many failed.
 absl::Status BatchOutcome(const Batch& batch) {
   if (!batch.group) return batch.tasks[0].outcome;
-  int failures = 0;
-  bool unreachable = false;
-  bool failed = false;
-  for (const Task& task : batch.tasks) {
-    if (task.outcome.ok()) continue;
-    ++failures;
-    const ExitCode code = ExitOf(task.outcome);
-    unreachable = unreachable || code == ExitCode::kUnreachable;
-    failed = failed || (code != ExitCode::kUnreachable && code != ExitCode::kTimedOut);
-  }
-  if (failures == 0) return absl::OkStatus();
-  const std::string count = absl::StrCat(failures, " of ", batch.tasks.size(), " tenants");
-  if (!failed && !unreachable) {
-    return WithHint(WithExit(absl::DeadlineExceededError(absl::StrCat(
-                                 "the backups of ", count, " have not ended; they go on")),
-                             ExitCode::kTimedOut),
-                    "`mtp-cli op list --active` shows them");
-  }
-  const std::string sentence = absl::StrCat(count, " have no new backup");
-  if (!failed) return absl::UnavailableError(sentence);
-  return WithHint(WithExit(absl::InternalError(sentence), ExitCode::kFailed),
-                  "`mtp-cli op list` shows what was begun");
+  std::vector<absl::Status> outcomes;
+  outcomes.reserve(batch.tasks.size());
+  for (const Task& task : batch.tasks) outcomes.push_back(task.outcome);
+  return GroupOutcome(outcomes, {"", " have no new backup", "the backups of"});
 }
 
 absl::StatusOr<int> Create(Invocation& invocation, const BackupOptions& options) {

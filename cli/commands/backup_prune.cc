@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "cli/commands/arguments.h"
+#include "cli/commands/ask.h"
 #include "cli/commands/backup.h"
 #include "cli/commands/call.h"
+#include "cli/commands/group.h"
 #include "cli/commands/wait.h"
 #include "cli/output/backup_tables.h"
 #include "cli/output/failure.h"
@@ -73,10 +75,6 @@ absl::StatusOr<Batch> MakeBatch(Invocation& invocation, const PruneOptions& opti
   return batch;
 }
 
-bool PersonIsThere(const Invocation& invocation) {
-  return invocation.environment.in_is_terminal && invocation.environment.err_is_terminal;
-}
-
 absl::Status CheckFlags(const Invocation& invocation, const PruneOptions& options) {
   MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
   if (options.yes || options.change.dry_run || PersonIsThere(invocation)) return absl::OkStatus();
@@ -87,10 +85,8 @@ absl::Status CheckFlags(const Invocation& invocation, const PruneOptions& option
 
 // Of several, each failure is told when it happens; the only one is the error of the command.
 void Tell(Invocation& invocation, const Batch& batch, const Task& task) {
-  if (task.outcome.ok() || !batch.group || invocation.format != Format::kTable) return;
-  invocation.environment.err << Paint(absl::StrCat(ShortName(task.tenant), ":"), Tone::kBad,
-                                      invocation.err_colour())
-                             << " " << Visible(task.outcome.message()) << std::endl;
+  if (task.outcome.ok() || !batch.group) return;
+  TellFailure(invocation, task.tenant, task.outcome.message());
 }
 
 void Send(Invocation& invocation, const PruneOptions& options, const std::string& request_id,
@@ -100,9 +96,7 @@ void Send(Invocation& invocation, const PruneOptions& options, const std::string
   request.set_keep_last(options.keep_last);
   request.set_keep_days(options.keep_days);
   request.set_validate_only(only_check);
-  // No tenant's name has a dot.
-  request.set_request_id(batch.group ? absl::StrCat(request_id, ".", ShortName(task.tenant))
-                                     : request_id);
+  request.set_request_id(batch.group ? GroupRequestId(request_id, task.tenant) : request_id);
   if (only_check) request.clear_request_id();
   auto answer = Call(invocation, &v1::BackupService::Stub::PruneBackups, request);
   if (answer.ok()) {
@@ -133,20 +127,16 @@ std::string Count(size_t backups) {
   return backups == 1 ? "1 backup" : absl::StrCat(backups, " backups");
 }
 
-absl::Status Confirm(Invocation& invocation, const PruneOptions& options,
-                     const std::vector<v1::Backup>& planned) {
+absl::Status ConfirmPruning(Invocation& invocation, const PruneOptions& options,
+                            const std::vector<v1::Backup>& planned) {
   if (options.yes || planned.empty()) return absl::OkStatus();
   invocation.environment.err << Rows(invocation, planned, invocation.err_colour()) << std::flush;
-  MTP_ASSIGN_OR_RETURN(
-      const SecretString answer,
-      invocation.environment.ask(
-          absl::StrCat("Remove ",
-                       planned.size() == 1 ? std::string("this backup")
-                                           : absl::StrCat("these ", Count(planned.size())),
-                       " for good? [y/N] "),
-          /*hidden=*/false));
-  if (answer.Equals("y") || answer.Equals("Y") || answer.Equals("yes")) return absl::OkStatus();
-  return WithExit(absl::CancelledError("nothing was removed"), ExitCode::kFailed);
+  return Confirm(invocation,
+                 absl::StrCat("Remove ",
+                              planned.size() == 1 ? std::string("this backup")
+                                                  : absl::StrCat("these ", Count(planned.size())),
+                              " for good? [y/N] "),
+                 "nothing was removed");
 }
 
 absl::Status Finish(Invocation& invocation, absl::Duration timeout, Task& task) {
@@ -225,27 +215,10 @@ void PrintBatch(Invocation& invocation, const PruneOptions& options, const Batch
 // The only one's own status; for several, how many failed.
 absl::Status BatchOutcome(const Batch& batch) {
   if (!batch.group) return batch.tasks[0].outcome;
-  int failures = 0;
-  bool unreachable = true;
-  bool timed_out = true;
-  for (const Task& task : batch.tasks) {
-    if (task.outcome.ok()) continue;
-    ++failures;
-    unreachable = unreachable && ExitOf(task.outcome) == ExitCode::kUnreachable;
-    timed_out = timed_out && ExitOf(task.outcome) == ExitCode::kTimedOut;
-  }
-  if (failures == 0) return absl::OkStatus();
-  const std::string count = absl::StrCat(failures, " of ", batch.tasks.size(), " tenants");
-  if (timed_out) {
-    return WithHint(WithExit(absl::DeadlineExceededError(absl::StrCat(
-                                 "the removals of ", count, " have not ended; they go on")),
-                             ExitCode::kTimedOut),
-                    "`mtp-cli op list --active` shows them");
-  }
-  const std::string sentence = absl::StrCat("the backups of ", count, " were not pruned");
-  if (unreachable) return absl::UnavailableError(sentence);
-  return WithHint(WithExit(absl::InternalError(sentence), ExitCode::kFailed),
-                  "`mtp-cli op list` shows what was begun");
+  std::vector<absl::Status> outcomes;
+  outcomes.reserve(batch.tasks.size());
+  for (const Task& task : batch.tasks) outcomes.push_back(task.outcome);
+  return GroupOutcome(outcomes, {"the backups of ", " were not pruned", "the removals of"});
 }
 
 absl::StatusOr<int> Prune(Invocation& invocation, const PruneOptions& options) {
@@ -255,7 +228,7 @@ absl::StatusOr<int> Prune(Invocation& invocation, const PruneOptions& options) {
   MTP_ASSIGN_OR_RETURN(Batch batch, MakeBatch(invocation, options));
   for (Task& task : batch.tasks) Send(invocation, options, "", /*only_check=*/true, batch, task);
   if (!options.change.dry_run) {
-    MTP_RETURN_IF_ERROR(Confirm(invocation, options, AllOf(batch)));
+    MTP_RETURN_IF_ERROR(ConfirmPruning(invocation, options, AllOf(batch)));
     Carry(invocation, options, timeout, batch);
   }
   PrintBatch(invocation, options, batch);

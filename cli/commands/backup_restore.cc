@@ -1,6 +1,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "cli/commands/arguments.h"
+#include "cli/commands/ask.h"
 #include "cli/commands/backup.h"
 #include "cli/commands/call.h"
 #include "cli/commands/secret_input.h"
@@ -73,13 +74,9 @@ absl::Status FindTenant(Invocation& invocation, Restore* restore) {
   return absl::OkStatus();
 }
 
-bool PersonIsThere(const Invocation& invocation) {
-  return invocation.environment.in_is_terminal && invocation.environment.err_is_terminal;
-}
-
 // Nobody's data is replaced without a word from a person, or the flag of a script.
-absl::Status Confirm(Invocation& invocation, const RestoreOptions& options,
-                     const Restore& restore) {
+absl::Status ConfirmReplacing(Invocation& invocation, const RestoreOptions& options,
+                              const Restore& restore) {
   if (!restore.exists || options.yes || options.change.dry_run) return absl::OkStatus();
   if (!PersonIsThere(invocation)) {
     return WithHint(absl::InvalidArgumentError(
@@ -88,29 +85,21 @@ absl::Status Confirm(Invocation& invocation, const RestoreOptions& options,
                                      "changed")),
                     "--yes says that it may be");
   }
-  MTP_ASSIGN_OR_RETURN(const SecretString answer,
-                       invocation.environment.ask(
-                           absl::StrCat("Replace the data of ", restore.tenant, " with the backup ",
-                                        Visible(BackupTitle(restore.backup, invocation.now())),
-                                        "? What it has now is kept aside for a day. [y/N] "),
-                           /*hidden=*/false));
-  if (answer.Equals("y") || answer.Equals("Y") || answer.Equals("yes")) return absl::OkStatus();
-  return WithExit(absl::CancelledError("nothing was restored"), ExitCode::kFailed);
+  return Confirm(invocation,
+                 absl::StrCat("Replace the data of ", restore.tenant, " with the backup ",
+                              Visible(BackupTitle(restore.backup, invocation.now())),
+                              "? What it has now is kept aside for a day. [y/N] "),
+                 "nothing was restored");
 }
 
 // A second tenant cannot have the first one's bot.
-absl::Status AskForToken(Invocation& invocation, const Restore& restore, std::string* field) {
+absl::Status OwnBot(Invocation& invocation, const Restore& restore, std::string* field) {
   if (!PersonIsThere(invocation)) {
     return WithHint(absl::InvalidArgumentError(absl::StrCat(
                         restore.tenant, " is a new tenant and needs a bot of its own")),
                     "--telegram-token-file FILE, or - to read it from standard input");
   }
-  MTP_ASSIGN_OR_RETURN(SecretString typed,
-                       invocation.environment.ask(
-                           absl::StrCat("Telegram bot token for ", restore.tenant, ": "), true));
-  MTP_ASSIGN_OR_RETURN(const SecretString token, CheckSecret(std::move(typed), "the bot token"));
-  *field = std::string(token.Reveal());
-  return absl::OkStatus();
+  return AskForToken(invocation, restore.tenant, field);
 }
 
 absl::Status ReadSecrets(const Invocation& invocation, const RestoreOptions& options,
@@ -121,13 +110,6 @@ absl::Status ReadSecrets(const Invocation& invocation, const RestoreOptions& opt
        {options.anthropic_key_file, "the Anthropic key", secrets->mutable_anthropic_key()},
        {options.openai_key_file, "the OpenAI key", secrets->mutable_openai_key()},
        {options.openrouter_key_file, "the OpenRouter key", secrets->mutable_openrouter_key()}});
-}
-
-void WipeSecrets(v1::TenantSecrets* secrets) {
-  WipeString(secrets->mutable_telegram_token());
-  WipeString(secrets->mutable_anthropic_key());
-  WipeString(secrets->mutable_openai_key());
-  WipeString(secrets->mutable_openrouter_key());
 }
 
 // Which backup was chosen, for one who did not name it.
@@ -169,7 +151,7 @@ absl::StatusOr<Restore> Prepare(Invocation& invocation, const RestoreOptions& op
   MTP_ASSIGN_OR_RETURN(restore.backup, FindBackup(invocation, options));
   MTP_RETURN_IF_ERROR(FindTenant(invocation, &restore));
   TellChoice(invocation, options, restore);
-  MTP_RETURN_IF_ERROR(Confirm(invocation, options, restore));
+  MTP_RETURN_IF_ERROR(ConfirmReplacing(invocation, options, restore));
   if (restore.exists && HasSecretFlags(options)) {
     invocation.Warn(absl::StrCat(restore.tenant,
                                  " exists and keeps its own secrets; the given ones are not used"));
@@ -189,7 +171,7 @@ absl::StatusOr<int> Run(Invocation& invocation, const RestoreOptions& options) {
   const bool needs_bot = !restore.exists && restore.tenant != restore.backup.tenant();
   if (needs_bot && options.telegram_token_file.empty() && !options.change.dry_run) {
     MTP_RETURN_IF_ERROR(
-        AskForToken(invocation, restore, request.mutable_secrets()->mutable_telegram_token()));
+        OwnBot(invocation, restore, request.mutable_secrets()->mutable_telegram_token()));
   }
   request.set_name(restore.backup.name());
   if (restore.tenant != restore.backup.tenant()) request.set_tenant_id(restore.tenant);
@@ -197,7 +179,7 @@ absl::StatusOr<int> Run(Invocation& invocation, const RestoreOptions& options) {
   request.set_request_id(RequestId(invocation, options.change));
   request.set_validate_only(options.change.dry_run);
   const auto accepted = Call(invocation, &v1::BackupService::Stub::RestoreBackup, request);
-  WipeSecrets(request.mutable_secrets());
+  WipeTenantSecrets(request.mutable_secrets());
   MTP_RETURN_IF_ERROR(accepted.status());
 
   if (options.change.dry_run) {

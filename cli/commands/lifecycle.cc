@@ -1,6 +1,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "cli/commands/arguments.h"
+#include "cli/commands/ask.h"
 #include "cli/commands/call.h"
 #include "cli/commands/command.h"
 #include "cli/commands/wait.h"
@@ -88,28 +89,21 @@ absl::StatusOr<int> Restart(Invocation& invocation, const LifecycleOptions& opti
 }
 
 // A person is asked; a script has said what it wants.
-absl::Status Confirm(Invocation& invocation, const RemoveOptions& options) {
-  const Environment& environment = invocation.environment;
-  if (options.yes || options.change.dry_run || !environment.in_is_terminal ||
-      !environment.err_is_terminal) {
-    return absl::OkStatus();
-  }
-  MTP_ASSIGN_OR_RETURN(
-      const SecretString answer,
-      environment.ask(
-          absl::StrCat("Remove ", options.name, " after a final backup",
-                       options.keep_data ? ", keeping its data folder" : ", with all its data",
-                       "? [y/N] "),
-          /*hidden=*/false));
-  if (answer.Equals("y") || answer.Equals("Y") || answer.Equals("yes")) return absl::OkStatus();
-  return WithExit(absl::CancelledError("nothing was removed"), ExitCode::kFailed);
+absl::Status ConfirmRemoval(Invocation& invocation, const RemoveOptions& options) {
+  if (options.yes || options.change.dry_run || !PersonIsThere(invocation)) return absl::OkStatus();
+  return Confirm(
+      invocation,
+      absl::StrCat("Remove ", options.name, " after a final backup",
+                   options.keep_data ? ", keeping its data folder" : ", with all its data",
+                   "? [y/N] "),
+      "nothing was removed");
 }
 
 absl::StatusOr<int> Remove(Invocation& invocation, const RemoveOptions& options) {
   v1::RemoveTenantRequest request;
   MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseTenant(options.name));
   MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
-  MTP_RETURN_IF_ERROR(Confirm(invocation, options));
+  MTP_RETURN_IF_ERROR(ConfirmRemoval(invocation, options));
   request.set_keep_data(options.keep_data);
   return Change(invocation, options.change, std::move(request),
                 &v1::TenantService::Stub::RemoveTenant, "removed");

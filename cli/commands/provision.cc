@@ -4,6 +4,7 @@
 #include <absl/strings/str_format.h>
 
 #include "cli/commands/arguments.h"
+#include "cli/commands/ask.h"
 #include "cli/commands/call.h"
 #include "cli/commands/command.h"
 #include "cli/commands/secret_input.h"
@@ -79,16 +80,11 @@ absl::Status ReadToken(Invocation& invocation, const ProvisionOptions& options,
   }
   if (options.change.dry_run)
     return absl::OkStatus();  // where it would go does not depend on the bot
-  if (!environment.in_is_terminal || !environment.err_is_terminal) {
+  if (!PersonIsThere(invocation)) {
     return WithHint(absl::InvalidArgumentError("no bot token was given"),
                     "--telegram-token-file FILE, or - to read it from standard input");
   }
-  MTP_ASSIGN_OR_RETURN(
-      SecretString typed,
-      environment.ask(absl::StrCat("Telegram bot token for ", options.name, ": "), true));
-  MTP_ASSIGN_OR_RETURN(const SecretString token, CheckSecret(std::move(typed), "the bot token"));
-  *field = std::string(token.Reveal());
-  return absl::OkStatus();
+  return AskForToken(invocation, options.name, field);
 }
 
 absl::Status ReadSecrets(Invocation& invocation, const ProvisionOptions& options,
@@ -127,14 +123,6 @@ absl::Status ReadSecrets(Invocation& invocation, const ProvisionOptions& options
                               secrets->mutable_openai_key()));
   return ReadKey(environment, options.openrouter_key_file, "the OpenRouter key",
                  secrets->mutable_openrouter_key());
-}
-
-// No copy of a secret outlives the call.
-void WipeSecrets(v1::TenantSecrets* secrets) {
-  WipeString(secrets->mutable_telegram_token());
-  WipeString(secrets->mutable_anthropic_key());
-  WipeString(secrets->mutable_openai_key());
-  WipeString(secrets->mutable_openrouter_key());
 }
 
 std::string Fact(const v1::Operation& operation, const std::string& key) {
@@ -206,7 +194,7 @@ absl::StatusOr<int> Provision(Invocation& invocation, const ProvisionOptions& op
   request.set_validate_only(options.change.dry_run);
   request.set_request_id(RequestId(invocation, options.change));
   const auto response = Call(invocation, &v1::TenantService::Stub::ProvisionTenant, request);
-  WipeSecrets(request.mutable_secrets());
+  WipeTenantSecrets(request.mutable_secrets());
   if (!response.ok()) return Explained(response.status());
 
   if (options.change.dry_run) {

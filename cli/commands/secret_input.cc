@@ -119,4 +119,11 @@ absl::Status ReadSecretFlags(const Environment& environment, const std::vector<S
   return absl::OkStatus();
 }
 
+void WipeTenantSecrets(v1::TenantSecrets* secrets) {
+  WipeString(secrets->mutable_telegram_token());
+  WipeString(secrets->mutable_anthropic_key());
+  WipeString(secrets->mutable_openai_key());
+  WipeString(secrets->mutable_openrouter_key());
+}
+
 }  // namespace mtp::cli

@@ -9,6 +9,7 @@
 
 #include "cli/commands/environment.h"
 #include "common/base/secret_string.h"
+#include "mtp/v1/tenant.pb.h"
 
 namespace mtp::cli {
 
@@ -43,5 +44,8 @@ struct SecretFlag {
 // Reads all of them. INVALID_ARGUMENT as above, and when more than one is to come from standard
 // input. The caller wipes the fields.
 absl::Status ReadSecretFlags(const Environment& environment, const std::vector<SecretFlag>& flags);
+
+// Of a tenant's secrets no copy outlives the call.
+void WipeTenantSecrets(v1::TenantSecrets* secrets);
 
 }  // namespace mtp::cli
