@@ -96,6 +96,11 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
     case v1::EnsureActionRequest::kRestart:
     case v1::EnsureActionRequest::kRemove:
       return absl::OkStatus();
+    case v1::EnsureActionRequest::kPull:
+    case v1::EnsureActionRequest::kDrill:
+    case v1::EnsureActionRequest::kSoak:
+    case v1::EnsureActionRequest::kLimit:
+    case v1::EnsureActionRequest::kCheck:
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }
@@ -126,6 +131,11 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewRestoreScript(tools, request);
     case v1::EnsureActionRequest::kForget:
       return NewForgetScript(tools, request);
+    case v1::EnsureActionRequest::kPull:
+    case v1::EnsureActionRequest::kDrill:
+    case v1::EnsureActionRequest::kSoak:
+    case v1::EnsureActionRequest::kLimit:
+    case v1::EnsureActionRequest::kCheck:
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

@@ -9,6 +9,7 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.TenantService/ListTenants", v1::ROLE_VIEWER, false},
     {"mtp.v1.TenantService/ProvisionTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/RemoveTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/UpdateTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/StartTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/StopTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/RestartTenant", v1::ROLE_OPERATOR, true},
@@ -32,10 +33,24 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.BackupService/VerifyBackup", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/RestoreBackup", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/PruneBackups", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/DrillBackup", v1::ROLE_OPERATOR, true},
+    // Holds all that a client wrote, and leaves the fleet: who had it is to be known.
+    {"mtp.v1.BackupService/ExportBackup", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.BackupService/GetBackupPolicy", v1::ROLE_VIEWER, false},
+    {"mtp.v1.BackupService/SetBackupPolicy", v1::ROLE_OPERATOR, true},
     {"mtp.v1.BackupService/ListRepositories", v1::ROLE_VIEWER, false},
+    {"mtp.v1.BackupService/CheckRepository", v1::ROLE_OPERATOR, true},
     // Changes nothing, but who had the secrets is to be known.
     {"mtp.v1.BackupService/GetRecoveryKit", v1::ROLE_ADMIN, true},
     {"mtp.v1.BackupService/AddRepository", v1::ROLE_ADMIN, true},
+
+    {"mtp.v1.RolloutService/GetRollout", v1::ROLE_VIEWER, false},
+    {"mtp.v1.RolloutService/ListRollouts", v1::ROLE_VIEWER, false},
+    {"mtp.v1.RolloutService/WatchRollout", v1::ROLE_VIEWER, false},
+    {"mtp.v1.RolloutService/CreateRollout", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.RolloutService/PauseRollout", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.RolloutService/ResumeRollout", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.RolloutService/AbortRollout", v1::ROLE_OPERATOR, true},
 
     {"mtp.v1.OperationService/GetOperation", v1::ROLE_VIEWER, false},
     {"mtp.v1.OperationService/ListOperations", v1::ROLE_VIEWER, false},

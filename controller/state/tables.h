@@ -20,7 +20,10 @@ struct Tables {
         operations(store, "/operations/"),
         locks(store, "/locks/"),
         backups(store, "/backups/"),
-        repositories(store, "/repositories/") {}
+        repositories(store, "/repositories/"),
+        policies(store, "/policies/"),
+        schedules(store, "/schedules/"),
+        rollouts(store, "/rollouts/") {}
 
   kv::Table<state::v1::TenantRecord> tenants;
   kv::Table<state::v1::HostRecord> hosts;
@@ -33,6 +36,10 @@ struct Tables {
   kv::Table<state::v1::LockRecord> locks;
   kv::Table<state::v1::BackupRecord> backups;
   kv::Table<state::v1::RepositoryRecord> repositories;
+  // `fleet`, `tenants/<name>`.
+  kv::Table<state::v1::BackupPolicyRecord> policies;
+  kv::Table<state::v1::ScheduleRecord> schedules;
+  kv::Table<state::v1::RolloutRecord> rollouts;
 };
 
 // Name of the lock that every mutating operation on a tenant holds.
