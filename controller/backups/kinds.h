@@ -35,6 +35,18 @@ inline constexpr char kSetAsideFact[] = "set_aside";
 std::string PrunerFact(const v1::Backup& backup);
 // A restore of a placed tenant also has kWasRunningFact.
 
+// Facts of an update, beside kRepositoryFact: the image that it is for, pinned; the one that was in
+// force before, as exactly as it was known; what the spec shall ask for from now on, empty to leave
+// it; ULIDs of its backups; the settings.
+inline constexpr char kToImageFact[] = "to_image";
+inline constexpr char kFromImageFact[] = "from_image";
+inline constexpr char kSpecImageFact[] = "spec_image";
+inline constexpr char kOnlineBackupFact[] = "online_backup";
+inline constexpr char kFinalBackupFact[] = "final_backup";
+inline constexpr char kRehearseFact[] = "rehearse";  // `true` or `false`
+inline constexpr char kSoakFact[] = "soak_s";
+inline constexpr char kIdleWaitFact[] = "idle_wait_s";
+
 // snapshot → record. The backup's ULID is the operation's.
 operations::Kind BackupKind(const BackupClients& clients);
 // verify → record.
@@ -43,5 +55,7 @@ operations::Kind VerifyBackupKind(const BackupClients& clients);
 operations::Kind RestoreKind(const BackupClients& clients);
 // forget.
 operations::Kind PruneKind(const BackupClients& clients);
+// pull → backup → rehearse → stop → final-backup → start-container → soak → record.
+operations::Kind UpdateKind(const BackupClients& clients);
 
 }  // namespace mtp
