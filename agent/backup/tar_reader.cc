@@ -6,9 +6,9 @@
 #include <array>
 #include <cerrno>
 
-#include "agent/backup/sha256.h"
 #include "agent/backup/tar_stream.h"
 #include "agent/backup/utf8_names.h"
+#include "common/base/sha256.h"
 
 namespace mtp {
 

@@ -6,10 +6,10 @@
 
 #include <cerrno>
 
-#include "agent/backup/sha256.h"
 #include "agent/backup/tar_stream.h"
 #include "agent/backup/utf8_names.h"
 #include "common/base/atomic_file.h"
+#include "common/base/sha256.h"
 
 namespace mtp {
 namespace {

@@ -20,8 +20,8 @@
 #include "agent/backup/beneath.h"
 #include "agent/backup/entry.h"
 #include "agent/backup/file_copy.h"
-#include "agent/backup/sha256.h"
 #include "common/base/atomic_file.h"
+#include "common/base/sha256.h"
 #include "common/base/status.h"
 
 namespace mtp {

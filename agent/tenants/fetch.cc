@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/backup/manifest_file.h"
-#include "agent/backup/sha256.h"
 #include "agent/backup/tree_manifest.h"
 #include "common/base/atomic_file.h"
+#include "common/base/sha256.h"
 #include "common/base/status.h"
 
 namespace mtp {

@@ -6,10 +6,10 @@
 
 #include <string>
 
-#include "agent/backup/repository.h"
 #include "agent/tenants/action_script.h"
 #include "agent/tenants/tenant_tools.h"
 #include "common/base/names.h"
+#include "common/restic/repository.h"
 #include "mtp/v1/agent.pb.h"
 
 namespace mtp {

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "agent/backup/restic_command.h"
 #include "agent/compose/render.h"
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
 #include "common/base/status.h"
+#include "common/restic/restic_command.h"
 
 namespace mtp {
 namespace {

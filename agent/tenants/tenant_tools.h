@@ -6,7 +6,6 @@
 #include <string>
 
 #include "agent/backup/databases.h"
-#include "agent/backup/repository.h"
 #include "agent/compose/compose.h"
 #include "agent/compose/project_folder.h"
 #include "agent/docker/engine.h"
@@ -19,6 +18,7 @@
 #include "agent/tenants/start_slots.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/restic/repository.h"
 
 namespace mtp {
 

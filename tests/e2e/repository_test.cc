@@ -1,5 +1,5 @@
 // The repository against the real restic. Skipped where restic is not installed.
-#include "agent/backup/repository.h"
+#include "common/restic/repository.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@
 #include "agent/backup/archive.h"
 #include "agent/backup/exclusions.h"
 #include "agent/backup/manifest.h"
-#include "agent/backup/sha256.h"
+#include "common/base/sha256.h"
 #include "tests/unit/agent/scratch_folder.h"
 
 namespace mtp {

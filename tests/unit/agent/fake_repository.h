@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "agent/backup/repository.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
 #include "common/process/subprocess.h"
+#include "common/restic/repository.h"
 
 namespace mtp {
 

@@ -1,4 +1,4 @@
-#include "agent/backup/reachable.h"
+#include "common/restic/reachable.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "agent/backup/sha256.h"
+#include "common/base/sha256.h"
 
 #include <openssl/evp.h>
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/backup/repository.h"
-#include "agent/backup/restic_command.h"
+#include "common/restic/repository.h"
+#include "common/restic/restic_command.h"
 
 namespace mtp {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/backup/repository.h"
+#include "common/restic/repository.h"
 
 namespace mtp {
 

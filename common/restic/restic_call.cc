@@ -1,4 +1,4 @@
-#include "agent/backup/restic_call.h"
+#include "common/restic/restic_call.h"
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/match.h>
@@ -13,11 +13,11 @@
 #include <filesystem>
 #include <system_error>
 
-#include "agent/backup/reachable.h"
-#include "agent/backup/restic_output.h"
 #include "common/base/atomic_file.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/restic/reachable.h"
+#include "common/restic/restic_output.h"
 
 namespace mtp {
 namespace {

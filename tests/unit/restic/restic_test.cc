@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/backup/restic_command.h"
-#include "agent/backup/restic_output.h"
+#include "common/restic/restic_command.h"
+#include "common/restic/restic_output.h"
 
 namespace mtp {
 namespace {

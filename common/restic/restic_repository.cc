@@ -8,13 +8,13 @@
 #include <set>
 #include <system_error>
 
-#include "agent/backup/repository.h"
-#include "agent/backup/restic_call.h"
-#include "agent/backup/restic_command.h"
-#include "agent/backup/restic_output.h"
-#include "agent/backup/sha256.h"
 #include "common/base/atomic_file.h"
+#include "common/base/sha256.h"
 #include "common/base/status.h"
+#include "common/restic/repository.h"
+#include "common/restic/restic_call.h"
+#include "common/restic/restic_command.h"
+#include "common/restic/restic_output.h"
 
 namespace mtp {
 namespace {

@@ -1,4 +1,4 @@
-#include "agent/backup/reachable.h"
+#include "common/restic/reachable.h"
 
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>

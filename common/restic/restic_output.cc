@@ -1,4 +1,4 @@
-#include "agent/backup/restic_output.h"
+#include "common/restic/restic_output.h"
 
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>

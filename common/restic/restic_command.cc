@@ -1,4 +1,4 @@
-#include "agent/backup/restic_command.h"
+#include "common/restic/restic_command.h"
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
