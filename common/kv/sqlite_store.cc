@@ -7,6 +7,7 @@
 #include <openssl/sha.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -86,11 +87,7 @@ absl::Status CheckIntegrity(Database& database) {
   return absl::OkStatus();
 }
 
-absl::Status PrepareLayout(Database& database) {
-  MTP_RETURN_IF_ERROR(CheckIntegrity(database));
-  MTP_ASSIGN_OR_RETURN(const int64_t tables,
-                       ReadInt64(database, "SELECT count(*) FROM sqlite_schema"));
-  if (tables == 0) return database.Execute(kLayoutSql);
+absl::Status CheckLayout(Database& database) {
   MTP_ASSIGN_OR_RETURN(const int64_t id, ReadInt64(database, "PRAGMA application_id"));
   if (id != kApplicationId) return absl::DataLossError("this is a database of another program");
   MTP_ASSIGN_OR_RETURN(const int64_t layout, ReadInt64(database, "PRAGMA user_version"));
@@ -99,6 +96,14 @@ absl::Status PrepareLayout(Database& database) {
         absl::StrCat("layout ", layout, " is of a newer version; install that version"));
   }
   return absl::OkStatus();
+}
+
+absl::Status PrepareLayout(Database& database) {
+  MTP_RETURN_IF_ERROR(CheckIntegrity(database));
+  MTP_ASSIGN_OR_RETURN(const int64_t tables,
+                       ReadInt64(database, "SELECT count(*) FROM sqlite_schema"));
+  if (tables == 0) return database.Execute(kLayoutSql);
+  return CheckLayout(database);
 }
 
 absl::StatusOr<std::vector<Entry>> ReadEntries(Database& database) {
@@ -227,7 +232,22 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path) {
   return store;
 }
 
+absl::StatusOr<std::vector<Entry>> Read(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return ErrnoStatus(errno, absl::StrCat("open ", path));
+  MTP_ASSIGN_OR_RETURN(Database database, Database::Open(path));
+  // One transaction, so that all of it is of one moment.
+  MTP_RETURN_IF_ERROR(database.Execute("PRAGMA busy_timeout=5000; BEGIN"));
+  MTP_RETURN_IF_ERROR(CheckLayout(database));
+  return ReadEntries(database);
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<Entry>> ReadSqliteStore(const std::string& path) {
+  auto entries = Read(path);
+  if (!entries.ok()) return Annotate(entries.status(), absl::StrCat("the state in ", path));
+  return entries;
+}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path) {
   auto store = Open(path);

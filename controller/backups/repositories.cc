@@ -15,7 +15,7 @@
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/base/utf8.h"
-#include "controller/backups/repository_place.h"
+#include "common/restic/repository_place.h"
 #include "controller/backups/repository_secrets.h"
 
 namespace mtp {
@@ -181,15 +181,20 @@ absl::StatusOr<std::string> Repositories::Choose(const std::string& resource) co
   return NoSuch(name);
 }
 
-absl::StatusOr<v1::RepositoryAccess> AccessFor(const Tables& tables, const SecretBox& box,
-                                               const std::string& repository,
-                                               const std::string& tenant) {
-  const auto row = tables.repositories.Get(repository);
-  if (absl::IsNotFound(row.status())) return NoSuch(repository);
-  if (!row.ok()) return row.status();
-  MTP_ASSIGN_OR_RETURN(const v1::RepositorySecrets secrets, OpenSecrets(box, tables, *row));
+bool IsRepositoryResource(absl::string_view resource) {
+  return absl::ConsumePrefix(&resource, "repositories/") && CheckName(resource).ok();
+}
+
+absl::StatusOr<std::string> Repositories::Default() const {
+  absl::StatusOr<std::string> chosen = Choose("");
+  if (absl::IsFailedPrecondition(chosen.status())) return std::string();
+  return chosen;
+}
+
+v1::RepositoryAccess AccessOf(const std::string& url, const v1::RepositorySecrets& secrets,
+                              const std::string& tenant) {
   v1::RepositoryAccess access;
-  access.set_url(absl::StrCat(absl::StripSuffix(row->value.repository().url(), "/"), "/", tenant));
+  access.set_url(absl::StrCat(absl::StripSuffix(url, "/"), "/", tenant));
   access.set_password(PasswordFor(secrets, tenant));
   access.set_s3_access_key(secrets.s3_access_key());
   access.set_s3_secret_key(secrets.s3_secret_key());
@@ -197,6 +202,22 @@ absl::StatusOr<v1::RepositoryAccess> AccessFor(const Tables& tables, const Secre
   access.set_sftp_known_hosts(secrets.sftp_known_hosts());
   access.set_ca_certificates(secrets.ca_certificates());
   return access;
+}
+
+absl::StatusOr<v1::RepositorySecrets> SecretsFor(const Tables& tables, const SecretBox& box,
+                                                 const std::string& repository) {
+  const auto row = tables.repositories.Get(repository);
+  if (absl::IsNotFound(row.status())) return NoSuch(repository);
+  if (!row.ok()) return row.status();
+  return OpenSecrets(box, tables, *row);
+}
+
+absl::StatusOr<v1::RepositoryAccess> AccessFor(const Tables& tables, const SecretBox& box,
+                                               const std::string& repository,
+                                               const std::string& tenant) {
+  MTP_ASSIGN_OR_RETURN(const v1::RepositorySecrets secrets, SecretsFor(tables, box, repository));
+  MTP_ASSIGN_OR_RETURN(const auto row, tables.repositories.Get(repository));
+  return AccessOf(row.value.repository().url(), secrets, tenant);
 }
 
 void NoteSuccess(const Tables& tables, const std::string& repository, absl::Time time,

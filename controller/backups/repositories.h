@@ -37,6 +37,8 @@ class Repositories {
   // Short name of the one that `resource`, `repositories/<name>`, means; empty means the default
   // one. NOT_FOUND, INVALID_ARGUMENT, or FAILED_PRECONDITION when there is none at all.
   absl::StatusOr<std::string> Choose(const std::string& resource) const;
+  // Short name of the default one; empty when there is none at all.
+  absl::StatusOr<std::string> Default() const;
   // Every repository with its secrets, for whoever may have them.
   absl::StatusOr<v1::RecoveryKit> Kit(const std::string& fleet) const;
 
@@ -56,6 +58,20 @@ class Repositories {
   // One addition after another: no compare could tell that another one was the first.
   absl::Mutex adding_;
 };
+
+// What opens a tenant's part of the repository at `url`.
+v1::RepositoryAccess AccessOf(const std::string& url, const v1::RepositorySecrets& secrets,
+                              const std::string& tenant);
+
+// Part of each repository that holds copies of the controller's state. No tenant's name.
+inline constexpr char kControllerPart[] = "_controller";
+
+// All secrets of a repository. Errors as AccessFor.
+absl::StatusOr<v1::RepositorySecrets> SecretsFor(const Tables& tables, const SecretBox& box,
+                                                 const std::string& repository);
+
+// Whether it is `repositories/<name>` with a name that a repository may have.
+bool IsRepositoryResource(absl::string_view resource);
 
 // How an agent reaches the tenant's part of a repository. The same for the same arguments, always:
 // it is part of actions' requests. NOT_FOUND without such a repository, DATA_LOSS when its secrets

@@ -42,9 +42,17 @@ struct Tables {
   kv::Table<state::v1::RolloutRecord> rollouts;
 };
 
+// Key of an epoch in `epochs` that every name has had: set when a controller goes on from a copy of
+// its state, which may not know names that were used since.
+inline constexpr char kEveryName[] = "_every-name";
+
 // Name of the lock that every mutating operation on a tenant holds.
 inline std::string TenantLock(const std::string& tenant) { return "/locks/tenants/" + tenant; }
+// Name of the lock that the one rollout of the fleet holds.
+inline constexpr char kRolloutLock[] = "/locks/rollout";
 // Name of the lock that an operation on a backup itself holds.
 inline std::string BackupLock(const std::string& id) { return "/locks/backups/" + id; }
+// Name of the lock that a check of a repository holds.
+inline std::string RepositoryLock(const std::string& name) { return "/locks/repositories/" + name; }
 
 }  // namespace mtp

@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include <algorithm>
+
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
@@ -75,6 +77,7 @@ absl::StatusOr<v1::ProvisionTenantResponse> Tenants::Provision(
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
   MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(request.tenant_id()));
   MTP_RETURN_IF_ERROR(CheckSpec(request.spec()));
+  MTP_RETURN_IF_ERROR(CheckLimit(Resolved(request.spec()), options_.min_memory_limit_mib));
   MTP_RETURN_IF_ERROR(CheckSecrets(request.secrets(), /*required=*/!request.validate_only()));
   absl::MutexLock lock(&placing_);
   absl::StatusOr<v1::ProvisionTenantResponse> response;
@@ -119,19 +122,21 @@ absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, k
   MTP_RETURN_IF_ERROR(CheckFree(name, fingerprint));
   v1::TenantSpec spec = newcomer.spec;
   spec.set_run_policy(v1::RUN_POLICY_RUN);
-  const v1::TenantSpec resolved =
-      Resolve(spec, options_.default_reservation_mib, options_.default_image);
+  const v1::TenantSpec resolved = Resolved(spec);
   MTP_ASSIGN_OR_RETURN(const scheduler::Decision decision, Decide(newcomer, resolved));
   if (txn == nullptr) return ToProto(decision);
 
   MTP_ASSIGN_OR_RETURN(const auto host, tables_.hosts.Get(*decision.host));
   const auto last_epoch = tables_.epochs.Get(name.value());
+  const auto every_epoch = tables_.epochs.Get(kEveryName);
   state::v1::TenantRecord tenant;
   tenant.set_name(name.value());
   *tenant.mutable_spec() = spec;
   *tenant.mutable_resolved() = resolved;
   tenant.set_host(*decision.host);
-  tenant.set_epoch((last_epoch.ok() ? last_epoch->value.epoch() : 0) + 1);
+  tenant.set_epoch(std::max(last_epoch.ok() ? last_epoch->value.epoch() : 0,
+                            every_epoch.ok() ? every_epoch->value.epoch() : 0) +
+                   1);
   tenant.set_port(decision.port);
   tenant.set_bot_fingerprint(fingerprint);
   tenant.set_env_prefix(name.EnvPrefix());
@@ -145,6 +150,10 @@ absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, k
                                  box_->Seal(plain.Reveal(), tables_.secrets.Key(name.value())),
                                  *txn));
   return ToProto(decision);
+}
+
+v1::TenantSpec Tenants::Resolved(const v1::TenantSpec& spec) const {
+  return Resolve(spec, options_.default_reservation_mib, options_.default_image);
 }
 
 absl::StatusOr<scheduler::Decision> Tenants::Decide(const Newcomer& newcomer,
