@@ -131,6 +131,7 @@ Core::Pace Core::SaveOutcome(Live& live) {
       saved = Persist(live, outcome.txn, [&](OperationRecord& next) {
         AddFacts(next, outcome.facts, outcome.results);
         if (outcome.undo) {
+          AddNote(next, result.note);
           FinishUndo(next, absl::OkStatus(), clock_->Now());
           return;
         }

@@ -156,7 +156,7 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
   if (seen.ok() || !absl::IsNotFound(seen.status())) return seen;
 
   auto live = std::make_shared<Live>();
-  live->id = NewUlid(*clock_, *random_);
+  live->id = request.id.empty() ? NewUlid(*clock_, *random_) : request.id;
   live->kind = &kind->second;
   OperationRecord record = MakeRecord(live->id, kind->second, request, clock_->Now());
   txn.RequireAbsent(OperationKey(live->id));

@@ -71,6 +71,9 @@ struct StepResult {
   absl::Duration delay;
   absl::Status status;  // for kRetry and kFail
   std::string message;  // progress for people
+  // Of a compensation that is done: what the caller has to know of how things stand now. Added to
+  // the operation's error.
+  std::string note = {};
 
   static StepResult Done(std::string message = "");
   static StepResult Wait(absl::Duration recheck, std::string message = "");
@@ -112,6 +115,8 @@ struct NewOperation {
   std::map<std::string, std::string> facts;
   // Locks to hold until the end, `/locks/tenants/acme`.
   std::vector<std::string> locks;
+  // ULID that it gets, for records made in the same transaction that name it; empty takes a new one.
+  std::string id = {};
 };
 
 class Core;

@@ -134,6 +134,12 @@ void TurnBack(OperationRecord& record) {
   ClearRetries(record);
 }
 
+void AddNote(OperationRecord& record, const std::string& note) {
+  if (note.empty()) return;
+  record.mutable_failure()->set_message(
+      ValidUtf8(absl::StrCat(record.failure().message(), "; ", note), kMaxErrorBytes));
+}
+
 void FinishUndo(OperationRecord& record, const absl::Status& failure, absl::Time now) {
   v1::OperationStep& step = CurrentStep(record);
   // The step that failed stays marked as the one that failed; all others read as undone.

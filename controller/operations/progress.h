@@ -48,6 +48,8 @@ void NoteRetry(OperationRecord& record, const absl::Status& status, absl::Durati
 void FailStep(OperationRecord& record, const absl::Status& status, absl::Time now);
 // A cancel request is honoured before or in the step at `record.step`.
 void TurnBack(OperationRecord& record);
+// Adds to the operation's error; nothing when `note` is empty.
+void AddNote(OperationRecord& record, const std::string& note);
 // The compensation of the step at `record.step` ended; `failure` is OK or what it could not undo.
 void FinishUndo(OperationRecord& record, const absl::Status& failure, absl::Time now);
 void SkipUndo(OperationRecord& record);
