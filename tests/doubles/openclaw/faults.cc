@@ -23,6 +23,11 @@ Faults ParseFaults(const std::string& text) {
     if (name == "slow-ready") faults.slow_ready_s = number;
     if (name == "leak-mib-per-s") faults.leak_mib_per_s = number;
     if (name == "exit-after") faults.exit_after_s = number;
+    if (name == "lose-channel-after") faults.lose_channel_after_s = number;
+    if (name == "migrate") faults.migrate = true;
+    if (name == "refuse-state" && equals != std::string::npos) {
+      faults.refuse_state = word.substr(equals + 1);
+    }
   }
   return faults;
 }

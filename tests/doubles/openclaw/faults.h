@@ -6,6 +6,9 @@
 //   ignore-sigterm       goes on after SIGTERM
 //   leak-mib-per-s=N     takes and touches N MiB every second
 //   hang-probes          takes HTTP connections and does not answer
+//   lose-channel-after=S the channel ends for good after S seconds
+//   migrate              makes its database one that a double without this word refuses
+//   refuse-state=FILE    does not start when the workspace has a file of that name
 #pragma once
 
 #include <optional>
@@ -20,6 +23,9 @@ struct Faults {
   int slow_ready_s = 0;
   int leak_mib_per_s = 0;
   std::optional<int> exit_after_s;
+  std::optional<int> lose_channel_after_s;
+  bool migrate = false;
+  std::string refuse_state;
 };
 
 // Unknown words are ignored.

@@ -33,7 +33,9 @@ struct Gateway {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
   Gateway(Config loaded, const std::string& state_folder)
-      : config(std::move(loaded)), faults(ReadFaults(state_folder)), sessions(state_folder) {}
+      : config(std::move(loaded)),
+        faults(ReadFaults(state_folder)),
+        sessions(state_folder, faults.migrate) {}
 
   int64_t UptimeMs() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -

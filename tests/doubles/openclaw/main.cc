@@ -13,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -72,6 +73,11 @@ asio::awaitable<void> WatchFaults(Gateway& gateway, asio::io_context& context, i
   while (true) {
     gateway.faults = ReadFaults(StateFolder());
     Leak(gateway.faults.leak_mib_per_s, leaked);
+    if (gateway.faults.lose_channel_after_s && !gateway.telegram.terminal &&
+        gateway.UptimeMs() >= *gateway.faults.lose_channel_after_s * 1000LL) {
+      Log("telegram", "[default] fault: terminal disconnect");
+      gateway.telegram.terminal = true;
+    }
     if (gateway.faults.exit_after_s &&
         gateway.UptimeMs() >= *gateway.faults.exit_after_s * 1000LL) {
       Log("gateway", "fault: ends now");
@@ -111,6 +117,11 @@ int RunGateway(int port) {
     return 1;
   }
   Log("gateway", "starting...");
+  const std::string refused = ReadFaults(StateFolder()).refuse_state;
+  if (!refused.empty() && std::filesystem::exists(StateFolder() + "/../workspace/" + refused)) {
+    Log("gateway", "fault: cannot work with this state");
+    return 1;
+  }
   Gateway gateway(std::move(report.config), StateFolder());
   asio::io_context context(1);
   int exit_code = 0;

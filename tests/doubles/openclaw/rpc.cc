@@ -57,7 +57,7 @@ Json SessionSummary(Gateway& gateway) {
   return {{"path", gateway.sessions.path()}, {"count", rows.size()}, {"recent", rows}};
 }
 
-Json Health(Gateway& gateway) {
+Json Health(Gateway& gateway, const Json&) {
   Json channels = Json::object();
   if (gateway.telegram.configured) {
     channels["telegram"] = Account(gateway.telegram);
@@ -72,11 +72,11 @@ Json Health(Gateway& gateway) {
           {"sessions", SessionSummary(gateway)}};
 }
 
-Json Status(Gateway& gateway) {
+Json Status(Gateway& gateway, const Json&) {
   return {{"runtimeVersion", kVersion}, {"sessions", SessionSummary(gateway)}};
 }
 
-Json ChannelsStatus(Gateway& gateway) {
+Json ChannelsStatus(Gateway& gateway, const Json&) {
   Json channels = Json::object();
   Json accounts = Json::object();
   if (gateway.telegram.configured) {
@@ -86,15 +86,18 @@ Json ChannelsStatus(Gateway& gateway) {
   return {{"ts", NowMs()}, {"channels", channels}, {"channelAccounts", accounts}};
 }
 
-Json SessionsList(Gateway& gateway) {
-  const Json rows = SessionRows(gateway);
+// With `activeOnly` those that run or are queued. The double counts turns, not whose they are.
+Json SessionsList(Gateway& gateway, const Json& params) {
+  const bool active_only = params.is_object() && params.value("activeOnly", false);
+  const Json rows =
+      active_only && gateway.running_turns == 0 ? Json::array() : SessionRows(gateway);
   return {{"ts", NowMs()},
           {"path", gateway.sessions.path()},
           {"count", rows.size()},
           {"sessions", rows}};
 }
 
-Json ConfigGet(Gateway& gateway) {
+Json ConfigGet(Gateway& gateway, const Json&) {
   return {{"path", ConfigPath()},
           {"exists", true},
           {"raw", gateway.config.raw},
@@ -102,8 +105,8 @@ Json ConfigGet(Gateway& gateway) {
           {"hash", std::to_string(std::hash<std::string>{}(gateway.config.raw))}};
 }
 
-const std::map<std::string, Json (*)(Gateway&)>& Methods() {
-  static const std::map<std::string, Json (*)(Gateway&)> methods = {
+const std::map<std::string, Json (*)(Gateway&, const Json&)>& Methods() {
+  static const std::map<std::string, Json (*)(Gateway&, const Json&)> methods = {
       {"health", Health},
       {"status", Status},
       {"channels.status", ChannelsStatus},
@@ -166,7 +169,7 @@ Json RpcSession::Answer(const Json& frame) {
   if (found == Methods().end()) return Refuse(id, "INVALID_REQUEST", "unknown method: " + method);
   if (!from_loopback_) return Refuse(id, "FORBIDDEN", "missing scope: operator.read");
   try {
-    return {{"type", "res"}, {"id", id}, {"ok", true}, {"payload", found->second(gateway_)}};
+    return {{"type", "res"}, {"id", id}, {"ok", true}, {"payload", found->second(gateway_, frame.value("params", Json::object()))}};
   } catch (const std::exception& error) {
     return Refuse(id, "INTERNAL", error.what());
   }

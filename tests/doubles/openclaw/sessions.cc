@@ -11,6 +11,9 @@
 namespace openclaw_double {
 namespace {
 
+// `user_version` of databases that this release knows; the first ones have none.
+constexpr int64_t kRelease = 1;
+
 std::string NowMs() {
   using namespace std::chrono;
   return std::to_string(
@@ -53,7 +56,7 @@ class Statement {
 
 }  // namespace
 
-Sessions::Sessions(const std::string& state_folder)
+Sessions::Sessions(const std::string& state_folder, bool migrate)
     : path_(state_folder + "/state/openclaw.sqlite") {
   std::filesystem::create_directories(state_folder + "/state");
   if (sqlite3_open(path_.c_str(), &db_) != SQLITE_OK) {
@@ -63,6 +66,10 @@ Sessions::Sessions(const std::string& state_folder)
   Run("PRAGMA synchronous=FULL");
   // Small, since a hundred of these share a machine.
   Run("PRAGMA cache_size=-256");
+  if (Release() > kRelease && !migrate) {
+    throw std::runtime_error(path_ + " is of a newer release; restore a backup to go back");
+  }
+  if (migrate) Run("PRAGMA user_version=" + std::to_string(kRelease + 1));
   Run("CREATE TABLE IF NOT EXISTS sessions(key TEXT PRIMARY KEY, session_id TEXT, kind TEXT,"
       " updated_at INTEGER, input_tokens INTEGER DEFAULT 0, output_tokens INTEGER DEFAULT 0)");
   Run("CREATE TABLE IF NOT EXISTS messages(id INTEGER PRIMARY KEY, session TEXT, role TEXT,"
@@ -76,6 +83,11 @@ void Sessions::Run(const std::string& sql, const std::vector<std::string>& value
   Statement statement(db_, sql, values);
   while (statement.Step()) {
   }
+}
+
+int64_t Sessions::Release() {
+  Statement statement(db_, "PRAGMA user_version", {});
+  return statement.Step() ? statement.Int(0) : 0;
 }
 
 int64_t Sessions::update_offset() {

@@ -27,8 +27,9 @@ struct Session {
 // Throws std::runtime_error when the database cannot be used. Not thread-safe.
 class Sessions {
  public:
-  // Creates `<state_folder>/state/openclaw.sqlite` when it is not there.
-  explicit Sessions(const std::string& state_folder);
+  // Creates `<state_folder>/state/openclaw.sqlite` when it is not there. With `migrate` it becomes one
+  // of a newer release, which is refused without.
+  Sessions(const std::string& state_folder, bool migrate);
   ~Sessions();
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
@@ -48,6 +49,8 @@ class Sessions {
   std::vector<Session> List();
 
  private:
+  // Of the database.
+  int64_t Release();
   void Run(const std::string& sql, const std::vector<std::string>& values = {});
 
   std::string path_;
