@@ -1,6 +1,9 @@
 // Copies of the state as bytes: what is in them, how large they are, what damage does.
+#include <absl/strings/match.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "controller/recovery/collect.h"
 #include "controller/recovery/copy_pack.h"

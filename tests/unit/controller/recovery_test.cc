@@ -1,9 +1,11 @@
 // From a copy to a data folder that a controller goes on from.
+#include <absl/strings/match.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 
 #include "controller/backups/repositories.h"
 #include "controller/recovery/copy_pack.h"
