@@ -23,6 +23,11 @@ constexpr char kHead[] =
     R"(# Recovery kit. Whoever has it opens every backup of the fleet: keep it away from the servers, and
 # print it again after each `mtp-cli repository add`.
 #
+# When the controller is lost, this file and access to one of the repositories are all that is needed:
+#   mtp-controller recover --kit FILE      on the new machine, which needs restic installed
+#   mtp-controller run
+# docs/recovery.md goes through it. A repository that is a folder has to be on that machine then.
+#
 # By hand, with restic alone (S3 and SFTP take their keys as restic's manual says):
 #   export RESTIC_REPOSITORY=URL/TENANT
 #   export RESTIC_PASSWORD=$(printf %s mtp-repository/TENANT |

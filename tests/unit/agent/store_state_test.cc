@@ -35,12 +35,9 @@ class StoreStateTest : public ::testing::Test {
   }
   std::vector<std::string> Copies() {
     std::vector<std::string> ids;
-    for (const RepositorySnapshot& snapshot :
-         FakeRepository(&repositories_, "/srv/main/_controller")
-             .List("mtp", "_controller", nullptr)
-             .value()) {
-      ids.push_back(snapshot.identity.backup);
-    }
+    const auto snapshots =
+        FakeRepository(&repositories_, "/srv/main/_controller").List("mtp", "_controller", nullptr);
+    for (const RepositorySnapshot& snapshot : *snapshots) ids.push_back(snapshot.identity.backup);
     std::sort(ids.begin(), ids.end());
     return ids;
   }

@@ -31,7 +31,11 @@ TEST_F(RecoveryCopyTest, HoldsRecordsFilesAndNoHistory) {
   const std::string ended = maker_->AddOperation("provision", v1::OPERATION_STATE_SUCCEEDED);
   const std::string going_on = maker_->AddOperation("remove", v1::OPERATION_STATE_RUNNING);
   maker_->Put("/join-tokens/01", "token");
-  for (int i = 0; i < 1100; ++i) maker_->Put(absl::StrFormat("/audit/%05d", i), "entry");
+  for (int i = 0; i < 1100; i += 100) {
+    kv::Txn txn;
+    for (int j = i; j < i + 100; ++j) txn.Put(absl::StrFormat("/audit/%05d", j), "entry");
+    ASSERT_TRUE(store_->Commit(txn).ok());
+  }
   const auto copy = CollectState(Source(), 100).value();
   EXPECT_THAT(KeysBelow(copy, "/tenants/"), ::testing::ElementsAre("/tenants/acme"));
   EXPECT_THAT(KeysBelow(copy, "/secrets/"), ::testing::SizeIs(1));
