@@ -48,15 +48,15 @@ class DockerCompose final : public Compose {
                kShort, cancel);
   }
 
+  absl::Status CreateOne(const ComposeService& service, const CancelToken* cancel) override {
+    return Run(service,
+               {"up", "--no-start", "--no-deps", "--no-build", "--pull", "never", service.name},
+               kShort, cancel);
+  }
+
   absl::Status StopOne(const ComposeService& service, absl::Duration grace,
                        const CancelToken* cancel) override {
     return Run(service, {"stop", "--timeout", GraceSeconds(grace), service.name},
-               grace + kStopMargin, cancel);
-  }
-
-  absl::Status RestartOne(const ComposeService& service, absl::Duration grace,
-                          const CancelToken* cancel) override {
-    return Run(service, {"restart", "--no-deps", "--timeout", GraceSeconds(grace), service.name},
                grace + kStopMargin, cancel);
   }
 
@@ -138,6 +138,7 @@ class DockerCompose final : public Compose {
   absl::Status Run(const ComposeService& service, const std::vector<std::string>& command,
                    absl::Duration deadline, const CancelToken* cancel) const {
     SubprocessOptions run = Base();
+    if (!service.project.empty()) run.env["COMPOSE_PROJECT_NAME"] = service.project;
     run.argv = ComposeCommand(options_);
     Append(&run.argv, {"--project-directory", options_.project_folder, "-f", "-"});
     Append(&run.argv, command);

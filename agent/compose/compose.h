@@ -20,6 +20,8 @@ namespace mtp {
 struct ComposeService {
   std::string name;  // `acme`
   std::string file;  // Text of the Compose file.
+  // Compose project that it is of; empty means the agent's own.
+  std::string project = {};
 };
 
 // Thread-safe; every call blocks. Errors: UNAVAILABLE when the engine cannot be reached,
@@ -33,12 +35,11 @@ class Compose {
   // Creates or changes network and container to match the file, and starts it. An unchanged running
   // container is left alone.
   virtual absl::Status UpOne(const ComposeService& service, const CancelToken* cancel) = 0;
+  // The same without starting it; what runs of another file is stopped and made anew.
+  virtual absl::Status CreateOne(const ComposeService& service, const CancelToken* cancel) = 0;
   // SIGTERM, then SIGKILL after `grace`. Stopped already, or no container, is OK.
   virtual absl::Status StopOne(const ComposeService& service, absl::Duration grace,
                                const CancelToken* cancel) = 0;
-  // Restarts the existing container.
-  virtual absl::Status RestartOne(const ComposeService& service, absl::Duration grace,
-                                  const CancelToken* cancel) = 0;
   // Stops (SIGKILL after `grace`) and removes container and network. Absent ones are OK.
   virtual absl::Status RemoveOne(const ComposeService& service, absl::Duration grace,
                                  const CancelToken* cancel) = 0;

@@ -67,18 +67,22 @@ std::string DataMounts(absl::string_view folder) {
 
 std::string MemoryLimits(int64_t limit_mib) {
   return absl::StrCat("    mem_limit: ", limit_mib,
-                      "m\n    memswap_limit: ", limit_mib * kSwapFactor, "m\n");
+                      "m\n    memswap_limit: ", SwapLimitMib(limit_mib), "m\n");
 }
 
 // The same host name in every container of a tenant, ever. OpenClaw 2026.9 writes its own and its
 // process into a lease on its state; in another container it takes a lease of the same host over at
 // once, since that process is gone, and waits five minutes for one of another host: after a crash,
 // an update, and a restore.
-std::string Name(absl::string_view container) {
-  return absl::StrCat("    container_name: ", container, "\n    hostname: ", container, "\n");
+std::string Name(absl::string_view container, absl::string_view host_name) {
+  return absl::StrCat("    container_name: ", container, "\n    hostname: ", host_name, "\n");
 }
 
+std::string Name(absl::string_view container) { return Name(container, container); }
+
 }  // namespace
+
+int64_t SwapLimitMib(int64_t memory_limit_mib) { return memory_limit_mib * kSwapFactor; }
 
 std::string SharedSettings() {
   return absl::StrCat(R"(x-openclaw: &openclaw
@@ -154,6 +158,23 @@ absl::StatusOr<std::string> AdminServiceText(const ProjectAdmin& admin) {
       retries: 3
       start_period: 300s
 )");
+  return text;
+}
+
+absl::StatusOr<std::string> SandboxServiceText(const Sandbox& sandbox) {
+  MTP_RETURN_IF_ERROR(CheckImageReference(sandbox.image));
+  std::string text = absl::StrCat(
+      "  \"", SandboxService(sandbox.name), "\":\n    <<: *openclaw\n",
+      Name(SandboxContainer(sandbox.name), sandbox.data_of.Container()), "    image: \"",
+      sandbox.image, "\"\n    restart: \"no\"\n    network_mode: none\n    environment:\n");
+  CommonVariables(&text);
+  for (const auto& [name, value] : sandbox.environment) {
+    MTP_ASSIGN_OR_RETURN(const std::string quoted, QuoteComposeText(value));
+    Variable(&text, name, quoted);
+  }
+  absl::StrAppend(&text, DataMounts(sandbox.folder), MemoryLimits(sandbox.memory_limit_mib),
+                  "    labels: {", kDrillLabel, ": \"", sandbox.name.value(),
+                  "\"}\n    healthcheck: {disable: true}\n");
   return text;
 }
 

@@ -110,8 +110,11 @@ class DaemonImpl final : public Daemon {
     tools_.engine = engine_.get();
     tools_.openclaw = openclaw_.get();
     tools_.restores = &restores_;
+    drills_.emplace(folder_.DataPath(), engine_.get(), compose_.get());
+    tools_.drills = &*drills_;
     tools_.starts = &starts_;
     tools_.backups = &backups_;
+    tools_.cgroups = &cgroups_;
     tools_.host = settings_.host;
     tools_.open_repository = [this](RepositoryAccess access) {
       ResticOptions options;
@@ -122,6 +125,7 @@ class DaemonImpl final : public Daemon {
       return CheckDatabases(folder, DatabaseCheckOptions(), cancel);
     };
     tools_.clock = &clock_;
+    tools_.random = &random_;
     tools_.log = log_.For("tenants");
     tools_.refresh = [this](const std::string& name) { observer_->Refresh(name); };
     tools_.forget = [this](const std::string& name) { observer_->Forget(name); };
@@ -171,6 +175,7 @@ class DaemonImpl final : public Daemon {
     deps.log = log_.For("observer");
     deps.is_being_started = [this](const std::string& name) { return actions_->IsStarting(name); };
     deps.on_engine = [this](bool up) { OnEngine(up); };
+    deps.on_crash_loop = [this](const std::string& name) { reconciler_->Park(name); };
     deps.on_admin = [this](const v1::TenantStatus& admin) { host_->SetAdmin(admin); };
     observer_.emplace(std::move(deps));
     if (settings_.admin) admin_.emplace(&tools_, &work_, socket);
@@ -216,6 +221,11 @@ class DaemonImpl final : public Daemon {
     deps.targets = &*targets_;
     deps.engine = engine_.get();
     deps.openclaw = openclaw_.get();
+    exporter_.emplace(&tools_);
+    state_store_.emplace(settings_.host, settings_.data_dir + "/state-copy", tools_.open_repository,
+                         &clock_, log_.For("state"));
+    deps.state_store = &*state_store_;
+    deps.exporter = &*exporter_;
     deps.clock = &clock_;
     deps.calls = &calls_;
     deps.blocking = &blocking_;
@@ -251,6 +261,7 @@ class DaemonImpl final : public Daemon {
   ProjectFolder folder_;
   DataFolders data_;
   RestoreFolders restores_;
+  std::optional<DrillSandboxes> drills_;
   StartSlots starts_;
   StartSlots backups_;
   std::unique_ptr<kv::Store> store_;
@@ -268,6 +279,8 @@ class DaemonImpl final : public Daemon {
   std::optional<Observer> observer_;
   std::optional<AdminKeeper> admin_;
   std::optional<Targets> targets_;
+  std::optional<StateStore> state_store_;
+  std::optional<Exporter> exporter_;
   std::unique_ptr<grpc::Service> service_;
   ThreadPool work_;
   ThreadPool looks_;

@@ -27,6 +27,16 @@ std::string ActionSecretsKey(const std::string& key) {
   return absl::StrCat("/action-secrets/", key);
 }
 
+std::string CrashHistoryKey(const TenantName& name) {
+  return absl::StrCat("/crash-histories/", name.value());
+}
+
+// A decision that the tenant shall run, or not, is newer than that it was parked.
+void ClearParked(state::v1::AgentTenantRecord& record) {
+  record.clear_parked_reason();
+  record.clear_last_log_lines();
+}
+
 std::string ActionRepositoryKey(const std::string& key) {
   return absl::StrCat("/action-repositories/", key);
 }
@@ -37,6 +47,8 @@ const v1::RepositoryAccess* RepositoryOf(const v1::EnsureActionRequest& request)
   if (request.has_verify()) return &request.verify().repository();
   if (request.has_restore()) return &request.restore().repository();
   if (request.has_forget()) return &request.forget().repository();
+  if (request.has_check()) return &request.check().repository();
+  if (request.has_drill()) return &request.drill().repository();
   return nullptr;
 }
 
@@ -152,6 +164,8 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
   *record.mutable_spec() = change.spec;
   record.set_port(change.port);
   record.set_run_policy(v1::RUN_POLICY_RUN);
+  ClearParked(record);
+  record.set_probation(change.probation);
 
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
@@ -163,8 +177,24 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
 absl::Status Journal::SetRunPolicy(const TenantName& name, v1::RunPolicy policy) {
   absl::MutexLock lock(&mutex_);
   MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  if (record.run_policy() == policy) return absl::OkStatus();
+  const bool probation = record.probation() && policy != v1::RUN_POLICY_RUN;
+  if (record.run_policy() == policy && record.probation() == probation &&
+      record.parked_reason().empty()) {
+    return absl::OkStatus();
+  }
   record.set_run_policy(policy);
+  ClearParked(record);
+  record.set_probation(probation);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::EndProbation(const TenantName& name) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  if (!record.probation()) return absl::OkStatus();
+  record.set_probation(false);
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
   return Commit(txn);
@@ -179,9 +209,56 @@ absl::Status Journal::SetLastBackup(const TenantName& name, absl::Time time) {
   return Commit(txn);
 }
 
+absl::Status Journal::SetMemoryLimit(const TenantName& name, int64_t limit_mib) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  if (record.spec().memory_limit_mib() == limit_mib) return absl::OkStatus();
+  record.mutable_spec()->set_memory_limit_mib(limit_mib);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::Park(const TenantName& name, const std::string& reason,
+                           const std::vector<std::string>& last_lines) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  ClearParked(record);
+  record.set_parked_reason(reason);
+  for (const std::string& line : last_lines) record.add_last_log_lines(line);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::Unpark(const TenantName& name) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  if (record.parked_reason().empty()) return absl::OkStatus();
+  ClearParked(record);
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+std::string Journal::CrashHistoryText(const TenantName& name) const {
+  auto entry = store_->Get(CrashHistoryKey(name));
+  return entry.ok() ? entry->value : std::string();
+}
+
+absl::Status Journal::SetCrashHistoryText(const TenantName& name, const std::string& text) {
+  absl::MutexLock lock(&mutex_);
+  // A look may still be going on when the tenant is removed.
+  MTP_RETURN_IF_ERROR(Tenant(name).status());
+  kv::Txn txn;
+  txn.Put(CrashHistoryKey(name), text);
+  return Commit(txn);
+}
+
 absl::Status Journal::RemoveTenant(const TenantName& name) {
   absl::MutexLock lock(&mutex_);
   kv::Txn txn;
+  txn.Delete(CrashHistoryKey(name));
   txn.Delete(tenants_.Key(name.value()));
   txn.Delete(SecretsKey(name));
   return Commit(txn);
@@ -204,28 +281,34 @@ absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Journal::Actions() con
   return records;
 }
 
+absl::Status Journal::RaiseEpoch(const v1::EnsureActionRequest& request, kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(request.tenant()));
+  const int64_t highest = HighestEpoch(name);
+  if (request.epoch() < highest) {
+    return absl::FailedPreconditionError(absl::StrCat("this command belongs to epoch ",
+                                                      request.epoch(), " of tenant ", name.value(),
+                                                      "; epoch ", highest, " was seen already"));
+  }
+  state::v1::EpochRecord epoch;
+  epoch.set_epoch(request.epoch());
+  epochs_.Put(txn, name.value(), epoch);
+  auto tenant = tenants_.Get(name.value());
+  if (tenant.ok() && tenant->value.epoch() < request.epoch()) {
+    tenant->value.set_epoch(request.epoch());
+    tenants_.Put(txn, name.value(), tenant->value);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
                                   const v1::EnsureActionRequest& request) {
   absl::MutexLock lock(&mutex_);
   const std::string& key = record.action().key();
-  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(record.request().tenant()));
-  const int64_t highest = HighestEpoch(name);
-  if (record.request().epoch() < highest) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("this command belongs to epoch ", record.request().epoch(), " of tenant ",
-                     name.value(), "; epoch ", highest, " was seen already"));
-  }
   kv::Txn txn;
   txn.RequireAbsent(actions_.Key(key));
   actions_.Put(txn, key, record);
-  state::v1::EpochRecord epoch;
-  epoch.set_epoch(record.request().epoch());
-  epochs_.Put(txn, name.value(), epoch);
-  auto tenant = tenants_.Get(name.value());
-  if (tenant.ok() && tenant->value.epoch() < record.request().epoch()) {
-    tenant->value.set_epoch(record.request().epoch());
-    tenants_.Put(txn, name.value(), tenant->value);
-  }
+  // An action about the host itself belongs to no placement.
+  if (!record.request().tenant().empty()) MTP_RETURN_IF_ERROR(RaiseEpoch(record.request(), txn));
   if (request.has_apply()) {
     txn.Put(ActionSecretsKey(key), Seal(ActionSecretsKey(key), request.apply().secrets()));
   }
@@ -318,6 +401,8 @@ v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
   if (bare.has_verify()) bare.mutable_verify()->clear_repository();
   if (bare.has_restore()) bare.mutable_restore()->clear_repository();
   if (bare.has_forget()) bare.mutable_forget()->clear_repository();
+  if (bare.has_check()) bare.mutable_check()->clear_repository();
+  if (bare.has_drill()) bare.mutable_drill()->clear_repository();
   return bare;
 }
 

@@ -1,5 +1,6 @@
 #include "agent/tenants/reconcile.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -18,9 +19,7 @@ constexpr absl::Duration kInterval = absl::Minutes(1);
 constexpr absl::Duration kFirstBackoff = absl::Minutes(1);
 constexpr absl::Duration kMaxBackoff = absl::Minutes(30);
 
-// Restarts by the engine after which it is not left to go on by itself.
-constexpr int kCrashLoop = 10;
-constexpr absl::Duration kParkGrace = absl::Seconds(30);
+constexpr absl::Duration kStopGrace = absl::Seconds(30);
 
 }  // namespace
 
@@ -79,17 +78,22 @@ bool Reconciler::HasFallenOut(const TenantName& name) {
     case ContainerState::kExited:
     case ContainerState::kDead:
       return true;
-    case ContainerState::kRestarting:
-      return details->restart_count >= kCrashLoop;
     case ContainerState::kPaused:
       Thaw(name);
       return false;
     case ContainerState::kRunning:
+    case ContainerState::kRestarting:  // the engine brings it back, or it is parked
     case ContainerState::kRemoving:
     case ContainerState::kUnknown:
       return false;
   }
   return false;
+}
+
+// Read afresh: an action that began and ended meanwhile may have said so.
+bool Reconciler::IsOnProbation(const TenantName& name) {
+  const auto record = tools_->journal->Tenant(name);
+  return record.ok() && record->probation();
 }
 
 void Reconciler::LookOnce() {
@@ -102,14 +106,20 @@ void Reconciler::LookOnce() {
   absl::Status written = tools_->writer->WriteAll();
   if (!written.ok()) tools_->log.Error(std::string(written.message()));
   PublishKeptData();
+  tools_->drills->RemoveLeftovers(
+      [this](const std::string& tenant) { return actions_->IsBusy(tenant); }, tools_->log);
   const absl::Status swept = tools_->restores->SweepQuarantine(tools_->clock->Now());
   if (!swept.ok()) tools_->log.Error(std::string(swept.message()));
   for (const auto& record : *tenants) {
-    if (record.run_policy() == v1::RUN_POLICY_STOP || actions_->IsBusy(record.name())) continue;
+    if (record.run_policy() == v1::RUN_POLICY_STOP || !record.parked_reason().empty() ||
+        actions_->IsBusy(record.name())) {
+      continue;
+    }
     auto name = TenantName::Parse(record.name());
     if (!name.ok()) continue;
     if (HasFallenOut(*name)) {
-      Recover(record);
+      // Nothing acts in the middle of an update: the end is for its operation to see.
+      if (!IsOnProbation(*name)) Recover(record);
     } else {
       absl::MutexLock lock(&mutex_);
       attempts_.erase(record.name());
@@ -140,16 +150,46 @@ void Reconciler::Recover(const state::v1::AgentTenantRecord& record) {
   }
 }
 
+void Reconciler::Park(const std::string& tenant) {
+  executor_->Post([this, tenant] {
+    auto name = TenantName::Parse(tenant);
+    auto record = name.ok() ? tools_->journal->Tenant(*name) : name.status();
+    if (!record.ok() || record->probation() || record->run_policy() == v1::RUN_POLICY_STOP ||
+        actions_->IsBusy(tenant)) {
+      return;
+    }
+    v1::EnsureActionRequest request;
+    request.set_key(absl::StrCat(kParkKeyPrefix, NewUlid(*tools_->clock, *random_)));
+    request.set_tenant(tenant);
+    request.set_epoch(record->epoch());
+    request.mutable_stop();
+    auto begun = actions_->Ensure(request);
+    if (!begun.ok()) {
+      tools_->log.Warning(absl::StrCat("parking ", tenant, ": ", begun.status().message()));
+    }
+  });
+}
+
+// Whether its end, again and again, is what the start failed of.
+bool Reconciler::KeepsEnding(const TenantName& name) {
+  auto details = tools_->engine->InspectContainer(name.Container());
+  return details.ok() && (details->state == ContainerState::kRestarting ||
+                          details->restart_count >= tools_->ready_limits.restarts);
+}
+
 void Reconciler::OnRecovery(const v1::Action& action) {
-  if (action.state() != v1::ACTION_STATE_FAILED) return;
+  if (action.state() != v1::ACTION_STATE_FAILED ||
+      absl::StartsWith(action.key(), kParkKeyPrefix)) {
+    return;
+  }
   auto name = TenantName::Parse(action.tenant());
   if (!name.ok() || !tools_->journal->Tenant(*name).ok()) return;
   executor_->Post([this, name = *name] {
-    if (actions_->IsBusy(name.value())) return;
+    if (actions_->IsBusy(name.value()) || KeepsEnding(name)) return;
     tools_->log.Warning(
-        absl::StrCat("tenant ", name.value(), " does not come up; parked until the next attempt"));
+        absl::StrCat("tenant ", name.value(), " does not come up; stopped until the next attempt"));
     tools_->compose
-        ->StopOne({name.value(), RenderServiceStub(name.value())}, kParkGrace, /*cancel=*/nullptr)
+        ->StopOne({name.value(), RenderServiceStub(name.value())}, kStopGrace, /*cancel=*/nullptr)
         .IgnoreError();
   });
 }

@@ -22,6 +22,8 @@ class RepositoryScript : public ActionScript {
 
   // Each of them reads and writes all of a tenant. Waits by being called again.
   PhaseResult WaitForSlot(PhaseContext& context);
+  // For a script that goes on with something else.
+  void LeaveSlot() { ticket_.Leave(); }
   // The repository that the action came with.
   absl::StatusOr<std::unique_ptr<Repository>> OpenRepository() const;
   // What becomes of a phase whose use of the repository ended so: one that cannot be reached is

@@ -72,6 +72,10 @@ absl::StatusOr<std::string> RestoreFolders::Make(const std::string& name) const 
   return path;
 }
 
+std::string RestoreFolders::Path(const std::string& name) const {
+  return absl::StrCat(data_path_, "/", kRestores, "/", name);
+}
+
 absl::Status RestoreFolders::Remove(const std::string& name) const {
   const std::string home = absl::StrCat(data_path_, "/", kRestores);
   if (access(home.c_str(), F_OK) != 0) return absl::OkStatus();

@@ -27,6 +27,8 @@ class RestoreFolders {
   absl::StatusOr<std::string> SnapshotsPath() const;
   // An empty `data/.restores/<name>`, which only root enters; what was there is removed.
   absl::StatusOr<std::string> Make(const std::string& name) const;
+  // Where that is.
+  std::string Path(const std::string& name) const;
   // Removes it. Absent is OK.
   absl::Status Remove(const std::string& name) const;
 

@@ -2,12 +2,15 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 
 #include "agent/compose/render.h"
+#include "agent/tenants/actions.h"
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
+#include "common/base/durations.h"
 #include "common/base/status.h"
 #include "common/restic/restic_command.h"
 
@@ -16,8 +19,9 @@ namespace {
 
 constexpr size_t kMaxKeyLength = 200;
 constexpr int kFirstTenantPort = 18801;
-constexpr size_t kSha256Digits = 64;
 constexpr int kMaxForgotten = 1000;
+constexpr absl::Duration kMaxIdleWait = absl::Minutes(30);
+constexpr absl::Duration kMaxSoak = absl::Hours(24);
 
 bool IsPlainWord(absl::string_view text, absl::string_view more) {
   return !text.empty() && text.size() <= kMaxKeyLength &&
@@ -27,30 +31,42 @@ bool IsPlainWord(absl::string_view text, absl::string_view more) {
          });
 }
 
+absl::Status CheckMemoryLimit(int64_t limit_mib) {
+  if (limit_mib >= 16 && limit_mib <= (1 << 20)) return absl::OkStatus();
+  return absl::InvalidArgumentError("the memory limit must be from 16 to 1048576 MiB");
+}
+
 absl::Status CheckApply(const v1::ApplyTenant& apply) {
   MTP_RETURN_IF_ERROR(CheckImageReference(apply.spec().image()));
   if (apply.port() < kFirstTenantPort || apply.port() > 65535) {
     return absl::InvalidArgumentError("the port must be from 18801 to 65535");
   }
-  if (apply.spec().memory_limit_mib() < 16 || apply.spec().memory_limit_mib() > (1 << 20)) {
-    return absl::InvalidArgumentError("the memory limit must be from 16 to 1048576 MiB");
-  }
+  MTP_RETURN_IF_ERROR(CheckMemoryLimit(apply.spec().memory_limit_mib()));
   if (apply.secrets().gateway_token().empty()) {
     return absl::InvalidArgumentError("the gateway token is missing");
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckReference(const v1::BackupReference& backup,
-                            const v1::RepositoryAccess& repository) {
-  MTP_RETURN_IF_ERROR(CheckAccess(ToAccess(repository)));
-  MTP_RETURN_IF_ERROR(TenantName::Parse(backup.tenant()).status());
-  if (backup.manifest_sha256().size() != kSha256Digits ||
-      !std::all_of(backup.manifest_sha256().begin(), backup.manifest_sha256().end(),
-                   [](unsigned char c) { return absl::ascii_isxdigit(c); })) {
-    return absl::InvalidArgumentError("the manifest's SHA-256 must be 64 hexadecimal digits");
+absl::Status CheckPull(const v1::EnsureActionRequest& request) {
+  if (!request.tenant().empty() || request.epoch() != 0) {
+    return absl::InvalidArgumentError("an image belongs to the host: leave tenant and epoch unset");
   }
-  return CheckIdentity(IdentityOf(backup));
+  return CheckImageReference(request.pull().image());
+}
+
+absl::Status CheckDuration(const google::protobuf::Duration& given, absl::Duration most,
+                           absl::string_view what) {
+  const absl::Duration duration = FromDuration(given);
+  if (duration >= absl::ZeroDuration() && duration <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, " must be from 0 to ", absl::FormatDuration(most)));
+}
+
+absl::Status CheckDrill(const v1::DrillBackupAction& drill) {
+  MTP_RETURN_IF_ERROR(CheckReference(drill.backup(), drill.repository()));
+  MTP_RETURN_IF_ERROR(CheckImageReference(drill.spec().image()));
+  return CheckMemoryLimit(drill.spec().memory_limit_mib());
 }
 
 absl::Status CheckForget(const std::string& tenant, const v1::ForgetBackupsAction& forget) {
@@ -70,6 +86,7 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
   if (!IsPlainWord(request.key(), "/_.-") || absl::StrContains(request.key(), "..")) {
     return absl::InvalidArgumentError("the action's key must be `<operation>/<step>`");
   }
+  if (request.has_pull()) return CheckPull(request);
   MTP_RETURN_IF_ERROR(TenantName::Parse(request.tenant()).status());
   if (request.epoch() < 1) return absl::InvalidArgumentError("the epoch must be at least 1");
   switch (request.action_case()) {
@@ -89,18 +106,23 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
       return CheckReference(request.verify().backup(), request.verify().repository());
     case v1::EnsureActionRequest::kRestore:
       return CheckReference(request.restore().backup(), request.restore().repository());
+    case v1::EnsureActionRequest::kDrill:
+      return CheckDrill(request.drill());
     case v1::EnsureActionRequest::kForget:
       return CheckForget(request.tenant(), request.forget());
-    case v1::EnsureActionRequest::kStart:
     case v1::EnsureActionRequest::kStop:
+      return CheckDuration(request.stop().idle_wait(), kMaxIdleWait, "the wait for an idle moment");
+    case v1::EnsureActionRequest::kSoak:
+      return CheckDuration(request.soak().duration(), kMaxSoak, "the soak");
+    case v1::EnsureActionRequest::kStart:
     case v1::EnsureActionRequest::kRestart:
     case v1::EnsureActionRequest::kRemove:
       return absl::OkStatus();
-    case v1::EnsureActionRequest::kPull:
-    case v1::EnsureActionRequest::kDrill:
-    case v1::EnsureActionRequest::kSoak:
     case v1::EnsureActionRequest::kLimit:
+      return CheckMemoryLimit(request.limit().memory_limit_mib());
     case v1::EnsureActionRequest::kCheck:
+      return CheckAccess(ToAccess(request.check().repository()));
+    case v1::EnsureActionRequest::kPull:
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }
@@ -116,7 +138,10 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
     case v1::EnsureActionRequest::kStart:
       return NewStartScript(tools, request);
     case v1::EnsureActionRequest::kStop:
-      return NewStopScript(tools, request);
+      return absl::StartsWith(request.key(), kParkKeyPrefix) ? NewParkScript(tools, request)
+                                                             : NewStopScript(tools, request);
+    case v1::EnsureActionRequest::kLimit:
+      return NewLimitScript(tools, request);
     case v1::EnsureActionRequest::kRestart:
       return NewRestartScript(tools, request);
     case v1::EnsureActionRequest::kBackup:
@@ -129,13 +154,16 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewVerifyScript(tools, request);
     case v1::EnsureActionRequest::kRestore:
       return NewRestoreScript(tools, request);
+    case v1::EnsureActionRequest::kDrill:
+      return NewDrillScript(tools, request);
     case v1::EnsureActionRequest::kForget:
       return NewForgetScript(tools, request);
     case v1::EnsureActionRequest::kPull:
-    case v1::EnsureActionRequest::kDrill:
+      return NewPullScript(tools, request);
     case v1::EnsureActionRequest::kSoak:
-    case v1::EnsureActionRequest::kLimit:
+      return NewSoakScript(tools, request);
     case v1::EnsureActionRequest::kCheck:
+      return NewCheckScript(tools, request);
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

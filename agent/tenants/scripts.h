@@ -26,8 +26,20 @@ std::unique_ptr<ActionScript> NewVerifyScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRestoreScript(TenantTools* tools,
                                                const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewDrillScript(TenantTools* tools,
+                                             const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewForgetScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewPullScript(TenantTools* tools,
+                                            const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewSoakScript(TenantTools* tools,
+                                            const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewLimitScript(TenantTools* tools,
+                                             const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewParkScript(TenantTools* tools,
+                                            const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewCheckScript(TenantTools* tools,
+                                             const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRemoveScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 

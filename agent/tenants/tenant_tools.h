@@ -9,8 +9,10 @@
 #include "agent/compose/compose.h"
 #include "agent/compose/project_folder.h"
 #include "agent/docker/engine.h"
+#include "agent/memory/cgroup.h"
 #include "agent/openclaw/openclaw.h"
 #include "agent/tenants/data_folders.h"
+#include "agent/tenants/drill_sandboxes.h"
 #include "agent/tenants/journal.h"
 #include "agent/tenants/project_writer.h"
 #include "agent/tenants/ready_wait.h"
@@ -18,6 +20,7 @@
 #include "agent/tenants/start_slots.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/random.h"
 #include "common/restic/repository.h"
 
 namespace mtp {
@@ -31,11 +34,14 @@ struct TenantTools {
   Engine* engine = nullptr;
   OpenClaw* openclaw = nullptr;
   const RestoreFolders* restores = nullptr;
+  DrillSandboxes* drills = nullptr;
   StartSlots* starts = nullptr;
   // Snapshots, verifications and restores at the same time; each reads and writes all of a tenant.
   StartSlots* backups = nullptr;
   const Clock* clock = nullptr;
+  Random* random = nullptr;
   ReadyLimits ready_limits;
+  const CgroupReader* cgroups = nullptr;
   // This host's short name.
   std::string host;
   std::function<absl::StatusOr<std::unique_ptr<Repository>>(RepositoryAccess access)>

@@ -270,7 +270,7 @@ absl::Status CheckUnused(const CLI::App& backup) {
 void AddBackup(CLI::App& root, Chosen& chosen) {
   auto options = std::make_shared<BackupOptions>();
   CLI::App* backup = root.add_subcommand(
-      "backup", "Back tenants up while they run; and show, verify and restore backups");
+      "backup", "Back tenants up while they run; and show, verify, try and restore backups");
   backup->require_subcommand(0, 1);
   backup->add_option("NAME", options->names,
                      "Tenants; behind -- also those that are named like a command");
@@ -281,8 +281,11 @@ void AddBackup(CLI::App& root, Chosen& chosen) {
       ->type_name("NAME");
   AddChangeFlags(backup, &options->change);
   AddBackupCatalogue(*backup, chosen);
+  AddBackupDrill(*backup, chosen);
   AddBackupRestore(*backup, chosen);
+  AddBackupExport(*backup, chosen);
   AddBackupPrune(*backup, chosen);
+  AddBackupSchedule(*backup, chosen);
   // Runs after the callback of the command that follows it, if one does.
   backup->callback([&chosen, options, backup] {
     if (backup->get_subcommands().empty()) {

@@ -56,11 +56,7 @@ absl::StatusOr<v1::Backup> FindBackup(Invocation& invocation, const RestoreOptio
                     absl::StrCat("`mtp-cli backup list ", options.name, "` shows those of ",
                                  options.name, "; --as restores into another tenant"));
   }
-  MTP_ASSIGN_OR_RETURN(const std::string tenant, ParseTenant(options.name));
-  MTP_ASSIGN_OR_RETURN(const std::vector<v1::Backup> newest, ListBackups(invocation, tenant, 1));
-  if (!newest.empty()) return newest.front();
-  return WithHint(absl::NotFoundError(absl::StrCat("there is no backup of ", options.name)),
-                  "`mtp-cli backup list` shows what there is");
+  return NewestBackup(invocation, options.name);
 }
 
 absl::Status FindTenant(Invocation& invocation, Restore* restore) {

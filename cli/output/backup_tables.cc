@@ -105,7 +105,8 @@ std::string BackupsTable(const std::vector<v1::Backup>& backups, absl::Time now,
                {"SIZE", 2, 0, true},
                {"ADDED", 6, 0, true},
                {"PAUSE", 7, 0, true},
-               {"VERIFIED", 3, 0, true}});
+               {"VERIFIED", 3, 0, true},
+               {"PROVEN", 3, 0, true}});
   std::string remarks;
   for (const v1::Backup& backup : backups) {
     const std::string id = ShortName(backup.name());
@@ -119,7 +120,9 @@ std::string BackupsTable(const std::vector<v1::Backup>& backups, absl::Time now,
                {HumanBytes(backup.bytes_added())},
                {PauseText(backup.pause())},
                {Ago(backup.has_verify_time(), backup.verify_time(), now),
-                backup.has_verify_time() ? Tone::kPlain : Tone::kDim}});
+                backup.has_verify_time() ? Tone::kPlain : Tone::kDim},
+               {Ago(backup.has_prove_time(), backup.prove_time(), now),
+                backup.has_prove_time() ? Tone::kGood : Tone::kDim}});
     if (damaged)
       absl::StrAppend(&remarks, Remark(id, DamageText(backup), Tone::kWarning, width, colour));
   }

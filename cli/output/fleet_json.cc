@@ -6,6 +6,25 @@
 namespace mtp::cli {
 namespace {
 
+Json AdminJson(const v1::Host& host, absl::Time now) {
+  const v1::AdminStatus& admin = host.status().admin();
+  const std::string name = ShortName(host.name());
+  return {
+      {"name", "admins/" + name},
+      {"host", name},
+      {"container", admin.container()},
+      {"port", admin.port()},
+      {"status", AdminState(host)},
+      {"health", AdminHealth(host)},
+      {"uptime_s", UptimeSeconds(admin.has_start_time(), admin.start_time(), now)},
+      {"memory_mib", admin.memory_mib()},
+      {"memory_limit_mib", admin.memory_limit_mib()},
+      {"image", admin.image()},
+  };
+}
+
+}  // namespace
+
 Json TenantJson(const v1::Tenant& tenant, absl::Time now) {
   const v1::TenantStatus& status = tenant.status();
   return {
@@ -30,27 +49,13 @@ Json TenantJson(const v1::Tenant& tenant, absl::Time now) {
       {"observed", TimeJson(status.has_observe_time(), status.observe_time())},
       {"backup_failure",
        status.backup_failure().empty() ? Json(nullptr) : Json(status.backup_failure())},
+      {"oom_kills", status.oom_kills()},
+      {"parked", status.parked()},
+      {"pinned_image", status.pinned_image().empty() ? Json(nullptr) : Json(status.pinned_image())},
+      {"proven_at",
+       TimeJson(status.has_last_proven_backup_time(), status.last_proven_backup_time())},
   };
 }
-
-Json AdminJson(const v1::Host& host, absl::Time now) {
-  const v1::AdminStatus& admin = host.status().admin();
-  const std::string name = ShortName(host.name());
-  return {
-      {"name", "admins/" + name},
-      {"host", name},
-      {"container", admin.container()},
-      {"port", admin.port()},
-      {"status", AdminState(host)},
-      {"health", AdminHealth(host)},
-      {"uptime_s", UptimeSeconds(admin.has_start_time(), admin.start_time(), now)},
-      {"memory_mib", admin.memory_mib()},
-      {"memory_limit_mib", admin.memory_limit_mib()},
-      {"image", admin.image()},
-  };
-}
-
-}  // namespace
 
 Json HostJson(const v1::Host& host) {
   const v1::HostStatus& status = host.status();

@@ -56,6 +56,7 @@ void AddAdmin(Table& table, const v1::Host& host, absl::Time now) {
              {OfTotal(admin.memory_mib(), admin.memory_limit_mib())},
              {absl::StrCat(admin.port())},
              {"-"},
+             {"-"},
              {admin.container()},
              {ImageName(admin.image()), Tone::kDim}});
 }
@@ -74,6 +75,7 @@ void AddTenant(Table& table, const v1::Tenant& tenant, absl::Time now) {
               FillTone(status.memory_mib(), status.memory_limit_mib())},
              {status.port() == 0 ? "-" : absl::StrCat(status.port())},
              BackupCell(status, now),
+             {Ago(status.has_last_proven_backup_time(), status.last_proven_backup_time(), now)},
              {status.container()},
              {ImageName(status.image()), Tone::kDim}});
 }
@@ -87,6 +89,7 @@ std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width
                {"MEMORY", 2, 0, true},
                {"PORT", 3, 0, true},
                {"BACKUP", 4, 0, true},
+               {"PROVEN", 7, 0, true},
                {"CONTAINER", 6, 12},
                {"IMAGE", 5, 12}});
   for (const v1::Host& host : fleet.hosts()) {
@@ -125,9 +128,9 @@ std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
     remark(Visible(ShortName(host.name())), host.status().message(), Tone::kBad);
   }
   for (const v1::Tenant& tenant : fleet.tenants()) {
-    if (tenant.status().health() == v1::TENANT_HEALTH_READY) continue;
     if (tenant.status().state() == v1::TENANT_STATE_STOPPED) continue;
-    remark(Visible(ShortName(tenant.name())), tenant.status().message(), Tone::kWarning);
+    remark(Visible(ShortName(tenant.name())), tenant.status().message(),
+           tenant.status().parked() ? Tone::kBad : Tone::kWarning);
   }
   for (const v1::Tenant& tenant : fleet.tenants()) {
     if (tenant.status().backup_failure().empty()) continue;

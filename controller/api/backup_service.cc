@@ -7,6 +7,8 @@
 #include "common/base/status.h"
 #include "common/base/ulid.h"
 #include "controller/api/pages.h"
+#include "controller/api/pass_through.h"
+#include "mtp/v1/agent.grpc.pb.h"
 
 namespace mtp {
 namespace {
@@ -17,6 +19,10 @@ constexpr absl::string_view kBackupsPrefix = "backups/";
 // What the call names, for the audit log; empty for a bad name, which may be anything.
 std::string Named(const v1::CreateBackupRequest& request) {
   return TenantName::ParseResource(request.tenant()).ok() ? request.tenant() : "";
+}
+
+std::string Named(const v1::CheckRepositoryRequest& request) {
+  return IsRepositoryResource(request.name()) ? request.name() : "";
 }
 
 template <typename Request>
@@ -65,6 +71,40 @@ grpc::ServerUnaryReactor* BackupServiceImpl::RestoreBackup(grpc::CallbackServerC
                                                            v1::Operation* response) {
   return Change(context, "mtp.v1.BackupService/RestoreBackup", request, response,
                 &Backups::Restore);
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::CheckRepository(
+    grpc::CallbackServerContext* context, const v1::CheckRepositoryRequest* request,
+    v1::Operation* response) {
+  return Change(context, "mtp.v1.BackupService/CheckRepository", request, response,
+                &Backups::Check);
+}
+
+grpc::ServerWriteReactor<v1::ExportChunk>* BackupServiceImpl::ExportBackup(
+    grpc::CallbackServerContext* context, const v1::ExportBackupRequest* request) {
+  constexpr char kMethod[] = "mtp.v1.BackupService/ExportBackup";
+  auto caller = gate_->Admit(context, kMethod);
+  if (!caller.ok()) return new RefusedStream<v1::ExportChunk>(caller.status());
+  auto plan = backups_->PlanExport(*request, fleet_);
+  auto channel = plan.ok() ? sessions_->ConnectedChannel(plan->host) : plan.status();
+  AuditNote note;
+  note.target = Named(*request);
+  if (plan.ok()) note.message = absl::StrCat("tenant ", plan->request.backup().tenant());
+  const absl::Status outcome = gate_->Close(context, *caller, kMethod, note, channel.status());
+  if (!outcome.ok()) return new RefusedStream<v1::ExportChunk>(outcome);
+  const auto stub = std::make_shared<v1::AgentService::Stub>(*channel);
+  return new PassThrough<v1::ExportFromRepositoryRequest, v1::ExportChunk>(
+      *channel, std::move(plan->request),
+      [stub](grpc::ClientContext* call, const v1::ExportFromRepositoryRequest* r,
+             grpc::ClientReadReactor<v1::ExportChunk>* reactor) {
+        stub->async()->ExportBackup(call, r, reactor);
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::DrillBackup(grpc::CallbackServerContext* context,
+                                                         const v1::DrillBackupRequest* request,
+                                                         v1::Operation* response) {
+  return Change(context, "mtp.v1.BackupService/DrillBackup", request, response, &Backups::Drill);
 }
 
 grpc::ServerUnaryReactor* BackupServiceImpl::GetBackup(grpc::CallbackServerContext* context,
@@ -133,6 +173,33 @@ grpc::ServerUnaryReactor* BackupServiceImpl::ListRepositories(
              AuditNote&) -> absl::Status {
         MTP_ASSIGN_OR_RETURN(std::vector<v1::Repository> all, repositories_->List());
         for (v1::Repository& repository : all) *out->add_repositories() = std::move(repository);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::GetBackupPolicy(
+    grpc::CallbackServerContext* context, const v1::GetBackupPolicyRequest* request,
+    v1::BackupPolicy* response) {
+  return gate_->Unary<v1::GetBackupPolicyRequest, v1::BackupPolicy>(
+      context, "mtp.v1.BackupService/GetBackupPolicy", request, response,
+      [this](const Caller&, const v1::GetBackupPolicyRequest& r, v1::BackupPolicy* out,
+             AuditNote&) { return Fill(policies_->Get(r), out); });
+}
+
+grpc::ServerUnaryReactor* BackupServiceImpl::SetBackupPolicy(
+    grpc::CallbackServerContext* context, const v1::SetBackupPolicyRequest* request,
+    v1::BackupPolicy* response) {
+  return gate_->Unary<v1::SetBackupPolicyRequest, v1::BackupPolicy>(
+      context, "mtp.v1.BackupService/SetBackupPolicy", request, response,
+      [this](const Caller&, const v1::SetBackupPolicyRequest& r, v1::BackupPolicy* out,
+             AuditNote& note) -> absl::Status {
+        if (TenantName::ParseResource(r.tenant()).ok()) note.target = r.tenant();
+        MTP_RETURN_IF_ERROR(Fill(policies_->Set(r), out));
+        if (r.tenant().empty()) {
+          note.message = "of the fleet";
+        } else if (!r.has_policy()) {
+          note.message = "the fleet's again";
+        }
         return absl::OkStatus();
       });
 }

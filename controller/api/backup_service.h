@@ -3,7 +3,9 @@
 
 #include "controller/api/gate.h"
 #include "controller/backups/backups.h"
+#include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
+#include "controller/hosts/agent_sessions.h"
 #include "mtp/v1/backup.grpc.pb.h"
 
 namespace mtp {
@@ -12,8 +14,13 @@ namespace mtp {
 class BackupServiceImpl final : public v1::BackupService::CallbackService {
  public:
   BackupServiceImpl(const Gate* gate, Backups* backups, Repositories* repositories,
-                    std::string fleet)
-      : gate_(gate), backups_(backups), repositories_(repositories), fleet_(std::move(fleet)) {}
+                    Policies* policies, const AgentSessions* sessions, std::string fleet)
+      : gate_(gate),
+        backups_(backups),
+        repositories_(repositories),
+        policies_(policies),
+        sessions_(sessions),
+        fleet_(std::move(fleet)) {}
 
   grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
                                          const v1::CreateBackupRequest* request,
@@ -30,6 +37,14 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
   grpc::ServerUnaryReactor* RestoreBackup(grpc::CallbackServerContext* context,
                                           const v1::RestoreBackupRequest* request,
                                           v1::Operation* response) override;
+  grpc::ServerWriteReactor<v1::ExportChunk>* ExportBackup(
+      grpc::CallbackServerContext* context, const v1::ExportBackupRequest* request) override;
+  grpc::ServerUnaryReactor* CheckRepository(grpc::CallbackServerContext* context,
+                                            const v1::CheckRepositoryRequest* request,
+                                            v1::Operation* response) override;
+  grpc::ServerUnaryReactor* DrillBackup(grpc::CallbackServerContext* context,
+                                        const v1::DrillBackupRequest* request,
+                                        v1::Operation* response) override;
   grpc::ServerUnaryReactor* PruneBackups(grpc::CallbackServerContext* context,
                                          const v1::PruneBackupsRequest* request,
                                          v1::PruneBackupsResponse* response) override;
@@ -40,6 +55,12 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
                                              const v1::ListRepositoriesRequest* request,
                                              v1::ListRepositoriesResponse* response) override;
 
+  grpc::ServerUnaryReactor* GetBackupPolicy(grpc::CallbackServerContext* context,
+                                            const v1::GetBackupPolicyRequest* request,
+                                            v1::BackupPolicy* response) override;
+  grpc::ServerUnaryReactor* SetBackupPolicy(grpc::CallbackServerContext* context,
+                                            const v1::SetBackupPolicyRequest* request,
+                                            v1::BackupPolicy* response) override;
   grpc::ServerUnaryReactor* GetRecoveryKit(grpc::CallbackServerContext* context,
                                            const v1::GetRecoveryKitRequest* request,
                                            v1::RecoveryKit* response) override;
@@ -55,6 +76,8 @@ class BackupServiceImpl final : public v1::BackupService::CallbackService {
   const Gate* const gate_;
   Backups* const backups_;
   Repositories* const repositories_;
+  Policies* const policies_;
+  const AgentSessions* const sessions_;
   const std::string fleet_;
 };
 

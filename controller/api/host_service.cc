@@ -14,6 +14,20 @@ namespace {
 
 constexpr int kMaxAttempts = 16;
 
+absl::Status CheckNothingThere(const std::string& host,
+                               const state::v1::AllocationsRecord& record) {
+  int tenants = 0;
+  for (const auto& allocation : record.allocations()) tenants += IsSandbox(allocation) ? 0 : 1;
+  if (tenants > 0) {
+    return absl::FailedPreconditionError(absl::StrCat("host ", host, " still has ", tenants,
+                                                      " tenants; remove or move them first"));
+  }
+  if (record.allocations().empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "a drill goes on on host ", host,
+      "; wait for its end, or cancel it: `mtp-cli op list --active` shows it"));
+}
+
 }  // namespace
 
 HostServiceImpl::HostServiceImpl(const Gate* gate, kv::Store* store,
@@ -151,11 +165,7 @@ grpc::ServerUnaryReactor* HostServiceImpl::RemoveHost(grpc::CallbackServerContex
         MTP_ASSIGN_OR_RETURN(const auto row, Find(r.name()));
         note.target = r.name();
         auto allocations = tables_.allocations.Get(row.id);
-        if (allocations.ok() && allocations->value.allocations_size() > 0) {
-          return absl::FailedPreconditionError(absl::StrCat("host ", row.id, " still has ",
-                                                            allocations->value.allocations_size(),
-                                                            " tenants; remove or move them first"));
-        }
+        if (allocations.ok()) MTP_RETURN_IF_ERROR(CheckNothingThere(row.id, allocations->value));
         if (r.validate_only()) return absl::OkStatus();
         kv::Txn txn;
         txn.RequireRevision(tables_.hosts.Key(row.id), row.revision);

@@ -54,12 +54,28 @@ absl::StatusOr<v1::Operation> Backups::Ask(const std::string& caller, const Requ
 
 absl::StatusOr<v1::Operation> Backups::Create(const std::string& caller,
                                               const v1::CreateBackupRequest& request) {
-  return Ask(caller, request, [&] { return DecideBackup(request); });
+  return CreateFor("manual", caller, request);
+}
+
+absl::StatusOr<v1::Operation> Backups::CreateFor(const std::string& reason,
+                                                 const std::string& caller,
+                                                 const v1::CreateBackupRequest& request) {
+  return Ask(caller, request, [&] { return DecideBackup(reason, request); });
 }
 
 absl::StatusOr<v1::Operation> Backups::Verify(const std::string& caller,
                                               const v1::VerifyBackupRequest& request) {
   return Ask(caller, request, [&] { return DecideVerification(request); });
+}
+
+absl::StatusOr<v1::Operation> Backups::Check(const std::string& caller,
+                                             const v1::CheckRepositoryRequest& request) {
+  return Ask(caller, request, [&] { return DecideCheck(request); });
+}
+
+absl::StatusOr<v1::Operation> Backups::Drill(const std::string& caller,
+                                             const v1::DrillBackupRequest& request) {
+  return Ask(caller, request, [&] { return DecideDrill(request); });
 }
 
 absl::StatusOr<v1::Operation> Backups::Restore(const std::string& caller,
@@ -68,7 +84,7 @@ absl::StatusOr<v1::Operation> Backups::Restore(const std::string& caller,
 }
 
 absl::StatusOr<Backups::Decision> Backups::DecideBackup(
-    const v1::CreateBackupRequest& request) const {
+    const std::string& reason, const v1::CreateBackupRequest& request) const {
   MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::ParseResource(request.tenant()));
   const auto row = tables_.tenants.Get(name.value());
   if (absl::IsNotFound(row.status())) {
@@ -82,10 +98,30 @@ absl::StatusOr<Backups::Decision> Backups::DecideBackup(
   decision.operation.target = name.Resource();
   decision.operation.host = row->value.host();
   decision.operation.facts[kRepositoryFact] = repository;
+  decision.operation.facts[kReasonFact] = reason;
   decision.operation.locks.push_back(TenantLock(name.value()));
   decision.txn.RequireRevision(tables_.tenants.Key(row->id), row->revision);
   decision.note = absl::StrCat("into repository ", repository);
   return decision;
+}
+
+absl::StatusOr<ActionPlace> Backups::PlaceOf(const v1::Backup& backup, kv::Txn& txn) const {
+  ActionPlace place{backup.host()};
+  if (const auto tenant = tables_.tenants.Get(backup.tenant()); tenant.ok()) {
+    place = {tenant->value.host(), tenant->value.epoch()};
+    txn.RequireRevision(tables_.tenants.Key(tenant->id), tenant->revision);
+  } else if (!absl::IsNotFound(tenant.status())) {
+    return tenant.status();
+  } else if (!tables_.hosts.Get(place.host).ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("tenant \"", backup.tenant(), "\" is not placed, and host ", place.host,
+                     ", which wrote the backup, is not in the fleet any more; `mtp-cli backup "
+                     "restore` puts it on "
+                     "another host, and compares all of it"));
+  } else if (const auto highest = tables_.epochs.Get(backup.tenant()); highest.ok()) {
+    place.epoch = highest->value.epoch();
+  }
+  return place;
 }
 
 absl::StatusOr<Backups::Decision> Backups::DecideVerification(
@@ -94,31 +130,29 @@ absl::StatusOr<Backups::Decision> Backups::DecideVerification(
   MTP_ASSIGN_OR_RETURN(const auto row, FindBackup(tables_, id));
   const v1::Backup& backup = row.value.backup();
   Decision decision;
-  std::string host = backup.host();
-  int64_t epoch = 0;
-  if (const auto tenant = tables_.tenants.Get(backup.tenant()); tenant.ok()) {
-    host = tenant->value.host();
-    epoch = tenant->value.epoch();
-    decision.txn.RequireRevision(tables_.tenants.Key(tenant->id), tenant->revision);
-  } else if (!absl::IsNotFound(tenant.status())) {
-    return tenant.status();
-  } else if (!tables_.hosts.Get(host).ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("tenant \"", backup.tenant(), "\" is not placed, and host ", host,
-                     ", which wrote the backup, is not in the fleet any more; `mtp-cli backup "
-                     "restore` puts it on "
-                     "another host, and compares all of it"));
-  } else if (const auto highest = tables_.epochs.Get(backup.tenant()); highest.ok()) {
-    epoch = highest->value.epoch();
-  }
+  MTP_ASSIGN_OR_RETURN(const ActionPlace place, PlaceOf(backup, decision.txn));
   decision.operation.kind = "verify-backup";
   decision.operation.target = backup.name();
-  decision.operation.host = host;
+  decision.operation.host = place.host;
   decision.operation.facts[kBackupFact] = id;
-  decision.operation.facts[kHostFact] = host;
-  decision.operation.facts[kEpochFact] = absl::StrCat(epoch);
+  decision.operation.facts[kHostFact] = place.host;
+  decision.operation.facts[kEpochFact] = absl::StrCat(place.epoch);
   decision.operation.locks.push_back(BackupLock(id));
   return decision;
+}
+
+absl::StatusOr<Backups::ExportPlan> Backups::PlanExport(const v1::ExportBackupRequest& request,
+                                                        const std::string& fleet) const {
+  MTP_ASSIGN_OR_RETURN(const std::string id, ParseBackup(request.name()));
+  MTP_ASSIGN_OR_RETURN(const auto row, FindBackup(tables_, id));
+  const v1::Backup& backup = row.value.backup();
+  kv::Txn unused;
+  MTP_ASSIGN_OR_RETURN(const ActionPlace place, PlaceOf(backup, unused));
+  ExportPlan plan{place.host, {}};
+  *plan.request.mutable_backup() = ReferenceTo(backup, fleet);
+  MTP_ASSIGN_OR_RETURN(*plan.request.mutable_repository(),
+                       AccessFor(tables_, *box_, backup.repository(), backup.tenant()));
+  return plan;
 }
 
 absl::StatusOr<Backups::Decision> Backups::DecideRestore(const v1::RestoreBackupRequest& request) {

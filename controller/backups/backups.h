@@ -14,6 +14,7 @@
 #include "controller/operations/engine.h"
 #include "controller/state/observations.h"
 #include "controller/state/tables.h"
+#include "controller/tenants/agent_steps.h"
 #include "controller/tenants/tenants.h"
 #include "mtp/v1/backup.pb.h"
 
@@ -37,14 +38,32 @@ class Backups {
   // has no name.
   absl::StatusOr<v1::Operation> Create(const std::string& caller,
                                        const v1::CreateBackupRequest& request);
+  // The same for the system itself, with the reason that the backup is to carry (Backup.reason).
+  absl::StatusOr<v1::Operation> CreateFor(const std::string& reason, const std::string& caller,
+                                          const v1::CreateBackupRequest& request);
   absl::StatusOr<v1::Operation> Verify(const std::string& caller,
                                        const v1::VerifyBackupRequest& request);
   absl::StatusOr<v1::Operation> Restore(const std::string& caller,
                                         const v1::RestoreBackupRequest& request);
+  // RESOURCE_EXHAUSTED when its host has no room for a sandbox.
+  absl::StatusOr<v1::Operation> Drill(const std::string& caller,
+                                      const v1::DrillBackupRequest& request);
 
   // At most 400 at once, the oldest.
   absl::StatusOr<v1::PruneBackupsResponse> Prune(const std::string& caller,
                                                  const v1::PruneBackupsRequest& request);
+
+  absl::StatusOr<v1::Operation> Check(const std::string& caller,
+                                      const v1::CheckRepositoryRequest& request);
+
+  // What exports a backup: a call of that host's agent.
+  struct ExportPlan {
+    std::string host;
+    v1::ExportFromRepositoryRequest request;
+  };
+  // `fleet`: its name, a tag of its backups.
+  absl::StatusOr<ExportPlan> PlanExport(const v1::ExportBackupRequest& request,
+                                        const std::string& fleet) const;
 
   absl::StatusOr<v1::Backup> Get(const std::string& name) const;
   // Newest first; only those of `tenant` (`tenants/<name>`, INVALID_ARGUMENT when malformed) unless
@@ -63,8 +82,15 @@ class Backups {
   template <typename Request, typename Decide>
   absl::StatusOr<v1::Operation> Ask(const std::string& caller, const Request& request,
                                     Decide decide);
-  absl::StatusOr<Decision> DecideBackup(const v1::CreateBackupRequest& request) const;
+  absl::StatusOr<Decision> DecideBackup(const std::string& reason,
+                                        const v1::CreateBackupRequest& request) const;
   absl::StatusOr<Decision> DecideVerification(const v1::VerifyBackupRequest& request) const;
+  absl::StatusOr<Decision> DecideDrill(const v1::DrillBackupRequest& request) const;
+  // Where a backup is looked into: on its tenant's host, or on the one that wrote it.
+  // FAILED_PRECONDITION when there is neither.
+  absl::StatusOr<ActionPlace> PlaceOf(const v1::Backup& backup, kv::Txn& txn) const;
+  // What its sandbox is to be like.
+  absl::StatusOr<v1::TenantSpec> SandboxSpec(const v1::Backup& backup) const;
   absl::StatusOr<Decision> DecideRestore(const v1::RestoreBackupRequest& request);
   absl::StatusOr<Decision> IntoPlaced(const v1::RestoreBackupRequest& request,
                                       const v1::Backup& backup,
@@ -72,6 +98,7 @@ class Backups {
   absl::StatusOr<Decision> IntoFresh(const v1::RestoreBackupRequest& request,
                                      const kv::Row<state::v1::BackupRecord>& backup,
                                      const TenantName& name);
+  absl::StatusOr<Decision> DecideCheck(const v1::CheckRepositoryRequest& request) const;
   absl::StatusOr<Decision> DecidePrune(const TenantName& name, const std::vector<v1::Backup>& plan,
                                        const std::string& newest_host) const;
   // The answer to the request that has made the operation.

@@ -19,10 +19,13 @@ struct BackupClients {
   std::string fleet;
 };
 
-// Fact of a backup: short name of its repository.
-inline constexpr char kRepositoryFact[] = "repository";
+// A backup and a removal have kRepositoryFact.
+// Fact of a backup: what it is made for, Backup.reason; `manual` when there is none.
+inline constexpr char kReasonFact[] = "reason";
 // Fact of a verification and a restore: ULID of the backup.
 inline constexpr char kBackupFact[] = "backup";
+// Fact of a check of a repository, which also has kRepositoryFact: `true` when all data is read.
+inline constexpr char kReadDataFact[] = "read_data";
 // Facts of a verification: where it takes place.
 inline constexpr char kHostFact[] = "host";
 inline constexpr char kEpochFact[] = "epoch";
@@ -47,15 +50,25 @@ inline constexpr char kRehearseFact[] = "rehearse";  // `true` or `false`
 inline constexpr char kSoakFact[] = "soak_s";
 inline constexpr char kIdleWaitFact[] = "idle_wait_s";
 
+// stop → backup → remove-from-host → release. The final backup's ULID is the operation's.
+operations::Kind RemoveKind(const BackupClients& clients);
 // snapshot → record. The backup's ULID is the operation's.
 operations::Kind BackupKind(const BackupClients& clients);
 // verify → record.
 operations::Kind VerifyBackupKind(const BackupClients& clients);
+// drill → record. Its input is the v1::TenantSpec of the sandbox; facts as a verification. Holds
+// room on the host (drill_room.h) under the backup's ULID.
+operations::Kind DrillKind(const BackupClients& clients);
 // reserve → restore-data → start-container → activate.
 operations::Kind RestoreKind(const BackupClients& clients);
 // forget.
 operations::Kind PruneKind(const BackupClients& clients);
+// check.
+operations::Kind CheckRepositoryKind(const BackupClients& clients);
 // pull → backup → rehearse → stop → final-backup → start-container → soak → record.
 operations::Kind UpdateKind(const BackupClients& clients);
+// In the error of an update that was undone after the tenant was stopped. Without it, and unless
+// undoing failed, the tenant was left as it was.
+inline constexpr char kIsBack[] = "it is back on its old image";
 
 }  // namespace mtp

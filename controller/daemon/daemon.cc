@@ -1,5 +1,6 @@
 #include "controller/daemon/daemon.h"
 
+#include <absl/functional/bind_front.h>
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
 
@@ -21,15 +22,24 @@
 #include "controller/api/fleet_service.h"
 #include "controller/api/host_service.h"
 #include "controller/api/operation_service.h"
+#include "controller/api/rollout_service.h"
 #include "controller/api/tenant_service.h"
 #include "controller/backups/backups.h"
 #include "controller/backups/kinds.h"
+#include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
+#include "controller/backups/updates.h"
+#include "controller/backups/schedule.h"
 #include "controller/daemon/failpoint.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
 #include "controller/pki/operators.h"
+#include "controller/rollouts/rollout_kind.h"
+#include "controller/rollouts/rollouts.h"
+#include "controller/recovery/agent_copies.h"
+#include "controller/recovery/collect.h"
+#include "controller/recovery/state_copies.h"
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/tenants.h"
 
@@ -65,7 +75,10 @@ class RunningDaemon final : public Daemon {
     const auto deadline = absl::ToChronoTime(absl::Now() + kDrainTime);
     if (enroll_server_) enroll_server_->Shutdown(deadline);
     if (api_server_) api_server_->Shutdown(deadline);
+    if (agent_copies_) agent_copies_->Stop();
+    if (state_copies_) state_copies_->Stop();
     if (sessions_) sessions_->Stop();
+    if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
     api_pool_.Stop();
     step_pool_.Stop();
@@ -118,41 +131,78 @@ class RunningDaemon final : public Daemon {
     callbacks.on_connected = [this](const std::string& host) {
       log_.Info(absl::StrCat("host ", host, " is connected"));
       WakeHost(host);
+      state_copies_->HostConnected();
     };
     sessions_ = std::make_unique<AgentSessions>(store_.get(), &observations_, &clock_, &step_pool_,
                                                 NewUlid(clock_, random_), std::move(callbacks),
                                                 AgentSessions::Options());
     const TenantClients clients{store_.get(), sessions_.get(), &*box_};
     engine_->Register(ProvisionKind(clients));
-    engine_->Register(RemoveKind(clients));
     engine_->Register(StartKind(clients));
     engine_->Register(StopKind(clients));
     engine_->Register(RestartKind(clients));
+    engine_->Register(SetKind(clients));
     const BackupClients backup_clients{clients, &clock_, settings_.fleet};
+    engine_->Register(RemoveKind(backup_clients));
     engine_->Register(BackupKind(backup_clients));
     engine_->Register(VerifyBackupKind(backup_clients));
+    engine_->Register(DrillKind(backup_clients));
     engine_->Register(RestoreKind(backup_clients));
     engine_->Register(PruneKind(backup_clients));
+    engine_->Register(CheckRepositoryKind(backup_clients));
+    repositories_ = std::make_unique<Repositories>(store_.get(), &*box_, &clock_, &random_);
+    updates_ = std::make_unique<Updates>(store_.get(), engine_.get(), repositories_.get(),
+                                         &observations_, &clock_, &random_);
+    engine_->Register(UpdateKind(backup_clients));
+    engine_->Register(RolloutKind({store_.get(), sessions_.get(), engine_.get(), &observations_,
+                                   absl::bind_front(&Updates::Begin, updates_.get()),
+                                   settings_.default_image}));
+    MTP_ASSIGN_OR_RETURN(rollout_waker_, WakeRollouts(store_.get(), engine_.get()));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
     } else if (!started.ok()) {
       return started;
     }
+    MTP_RETURN_IF_ERROR(StartStateCopies());
     return sessions_->Start();
+  }
+
+  absl::Status StartStateCopies() {
+    agent_copies_.emplace(sessions_.get());
+    StateCopies::Edges edges;
+    edges.pack = [this](const std::string& copy_id, size_t max_bytes) {
+      return PackState({.records = store_->List(""),
+                        .data_dir = data_dir_,
+                        .box = &*box_,
+                        .fleet = settings_.fleet,
+                        .copy_id = copy_id,
+                        .time = clock_.Now()},
+                       max_bytes);
+    };
+    edges.send = [this](const std::string& host, const v1::StoreStateRequest& request) {
+      return agent_copies_->Send(host, request);
+    };
+    state_copies_ = std::make_unique<StateCopies>(
+        store_.get(), &*box_, &observations_, &clock_, &random_, &step_pool_, settings_.fleet,
+        std::move(edges), log_.For("recovery"), StateCopies::Options());
+    return state_copies_->Start();
   }
 
   absl::Status Serve() {
     Tenants::Options options;
     options.default_image = settings_.default_image;
     options.default_reservation_mib = settings_.default_reservation_mib;
+    options.min_memory_limit_mib = settings_.min_memory_limit_mib;
     options.policy =
         settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
+    options.removal_repository = [this] { return repositories_->Default(); };
     tenants_ = std::make_unique<Tenants>(store_.get(), engine_.get(), &observations_, &*box_,
                                          &clock_, &random_, std::move(options));
-    repositories_ = std::make_unique<Repositories>(store_.get(), &*box_, &clock_, &random_);
     backups_ = std::make_unique<Backups>(store_.get(), engine_.get(), tenants_.get(),
                                          repositories_.get(), &observations_, &*box_, &clock_);
+    policies_ = std::make_unique<Policies>(store_.get(), repositories_.get(), &clock_);
+    MTP_RETURN_IF_ERROR(StartSchedule());
     tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
                                            settings_.enroll_advertise);
     operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);
@@ -164,7 +214,12 @@ class RunningDaemon final : public Daemon {
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
     backup_service_ = std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(),
-                                                          repositories_.get(), settings_.fleet);
+                                                          repositories_.get(), policies_.get(),
+                                                          sessions_.get(), settings_.fleet);
+    rollouts_ = std::make_unique<Rollouts>(store_.get(), engine_.get(), repositories_.get(), &clock_,
+                                           &random_);
+    rollout_service_ =
+        std::make_unique<RolloutServiceImpl>(gate_.get(), store_.get(), rollouts_.get());
     operation_service_ =
         std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
     fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
@@ -181,6 +236,7 @@ class RunningDaemon final : public Daemon {
     api.RegisterService(host_service_.get());
     api.RegisterService(backup_service_.get());
     api.RegisterService(operation_service_.get());
+    api.RegisterService(rollout_service_.get());
     api.RegisterService(fleet_service_.get());
     api_server_ = api.BuildAndStart();
     MTP_ASSIGN_OR_RETURN(api_address_, AddressOf(api_server_.get(), settings_.listen, api_port));
@@ -196,6 +252,24 @@ class RunningDaemon final : public Daemon {
     MTP_ASSIGN_OR_RETURN(enroll_address_,
                          AddressOf(enroll_server_.get(), settings_.enroll_listen, enroll_port));
     return absl::OkStatus();
+  }
+
+  absl::Status StartSchedule() {
+    Schedule::Options options;
+    options.start_drill = [this](const std::string&, const std::string& backup,
+                                 const std::string& request_id) {
+      v1::DrillBackupRequest request;
+      request.set_name(backup);
+      request.set_request_id(request_id);
+      return backups_->Drill(kScheduleCaller, request);
+    };
+    options.on_failure = [this](const std::string& what, const absl::Status& status) {
+      log_.Error(absl::StrCat("schedule: ", what, " cannot be begun, will try again: ",
+                              std::string(status.message())));
+    };
+    schedule_ = std::make_shared<Schedule>(store_.get(), backups_.get(), &observations_, &clock_,
+                                           &step_pool_, std::move(options));
+    return schedule_->Start();
   }
 
   static absl::StatusOr<std::string> AddressOf(const grpc::Server* server, const std::string& asked,
@@ -234,9 +308,16 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<kv::Store> store_;
   std::unique_ptr<operations::Engine> engine_;
   std::unique_ptr<AgentSessions> sessions_;
+  std::optional<AgentCopies> agent_copies_;
+  std::unique_ptr<StateCopies> state_copies_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<Repositories> repositories_;
+  std::unique_ptr<Updates> updates_;
+  std::unique_ptr<kv::Watch> rollout_waker_;
+  std::unique_ptr<Rollouts> rollouts_;
   std::unique_ptr<Backups> backups_;
+  std::unique_ptr<Policies> policies_;
+  std::shared_ptr<Schedule> schedule_;
   std::unique_ptr<JoinTokens> tokens_;
   std::unique_ptr<Operators> operators_;
   std::unique_ptr<AuditLog> audit_;
@@ -246,6 +327,7 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<HostServiceImpl> host_service_;
   std::unique_ptr<BackupServiceImpl> backup_service_;
   std::unique_ptr<OperationServiceImpl> operation_service_;
+  std::unique_ptr<RolloutServiceImpl> rollout_service_;
   std::unique_ptr<FleetServiceImpl> fleet_service_;
   std::unique_ptr<EnrollmentServiceImpl> enrollment_service_;
   std::unique_ptr<grpc::Server> api_server_;

@@ -1,8 +1,11 @@
 #include "controller/state/fleet.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
@@ -29,6 +32,10 @@ HostObservation Of(const FleetObservation& observed, const std::string& host) {
 }
 
 }  // namespace
+
+bool IsSandbox(const state::v1::AllocationsRecord::Allocation& allocation) {
+  return absl::StartsWith(allocation.tenant(), kSandboxPrefix);
+}
 
 std::string Etag(int64_t revision) { return absl::StrCat(revision); }
 
@@ -64,6 +71,10 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     if (!allocations.ok() && !absl::IsNotFound(allocations.status())) return allocations.status();
     if (allocations.ok()) {
       for (const auto& allocation : allocations->value.allocations()) {
+        if (IsSandbox(allocation)) {
+          view.SetAside(allocation.memory_mib());
+          continue;
+        }
         view.Take({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()},
                   allocation.port());
       }
@@ -72,6 +83,23 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
   }
   return views;
 }
+
+namespace {
+
+// Tenants that run there and have no place there, as after a recovery from an older copy of the
+// state. Nothing is done to them.
+std::string Strangers(const state::v1::AllocationsRecord& allocations,
+                      const HostObservation& observed) {
+  std::set<std::string> known;
+  for (const auto& allocation : allocations.allocations()) known.insert(allocation.tenant());
+  std::vector<std::string> strangers;
+  for (const auto& [name, status] : observed.tenants) {
+    if (known.count(name) == 0) strangers.push_back(name);
+  }
+  return absl::StrJoin(strangers, ", ");
+}
+
+}  // namespace
 
 v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
                 const state::v1::AllocationsRecord& allocations, const HostObservation& observed) {
@@ -93,10 +121,19 @@ v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
     status.set_message(observed.error.empty() ? "not heard from since the controller started"
                                               : observed.error);
   }
+  const std::string strangers = Strangers(allocations, observed);
+  if (observed.connected && !strangers.empty() && status.message().empty()) {
+    status.set_message(absl::StrCat("has tenants that this controller does not know: ", strangers,
+                                    "; docs/recovery.md says what to do"));
+  }
   int64_t reserved_mib = 0;
-  for (const auto& allocation : allocations.allocations()) reserved_mib += allocation.memory_mib();
+  int32_t tenants = 0;
+  for (const auto& allocation : allocations.allocations()) {
+    reserved_mib += allocation.memory_mib();
+    if (!IsSandbox(allocation)) ++tenants;
+  }
   status.set_reserved_mib(reserved_mib);
-  status.set_tenants(allocations.allocations_size());
+  status.set_tenants(tenants);
   if (observed.last_seen > absl::InfinitePast()) {
     *status.mutable_last_seen_time() = ToTimestamp(observed.last_seen);
   }
@@ -124,6 +161,10 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
   if (status.image().empty()) status.set_image(record.resolved().image());
   if (record.has_last_backup_time()) *status.mutable_last_backup_time() = record.last_backup_time();
   status.set_backup_failure(record.backup_failure());
+  if (record.pinned()) status.set_pinned_image(record.resolved().image());
+  if (record.has_last_proven_backup_time()) {
+    *status.mutable_last_proven_backup_time() = record.last_proven_backup_time();
+  }
 
   if (!observed.connected) {
     // The container probably runs on; only nobody can say so now.

@@ -15,6 +15,11 @@
 
 namespace mtp {
 
+// What is set aside for a sandbox, and not for a tenant, is in AllocationsRecord under a name that
+// begins so.
+inline constexpr char kSandboxPrefix[] = "drill/";
+bool IsSandbox(const state::v1::AllocationsRecord::Allocation& allocation);
+
 // Hosts as the scheduler sees them, by name. DATA_LOSS when a record cannot be read.
 absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
                                                            const FleetObservation& observed);

@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -42,7 +43,12 @@ class Tenants {
     std::string default_image = "ghcr.io/openclaw/openclaw:main";
     // Reservation of tenants that name none; an idle OpenClaw measures 790-880 MiB. Default 1024.
     int64_t default_reservation_mib = 1024;
+    // Least memory limit of a tenant, MiB; what OpenClaw needs is up to the settings. Default 16.
+    int64_t min_memory_limit_mib = 16;
     scheduler::Policy policy = scheduler::Policy::kBinpack;
+    // Short name of the repository for final backups of removed tenants; empty while there is none.
+    // Null means none.
+    std::function<absl::StatusOr<std::string>()> removal_repository;
   };
 
   Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,
@@ -53,6 +59,8 @@ class Tenants {
                                                         const v1::ProvisionTenantRequest& request);
   absl::StatusOr<v1::Operation> Remove(const std::string& caller,
                                        const v1::RemoveTenantRequest& request);
+  absl::StatusOr<v1::Operation> Update(const std::string& caller,
+                                       const v1::UpdateTenantRequest& request);
   absl::StatusOr<v1::Operation> Start(const std::string& caller,
                                       const v1::StartTenantRequest& request);
   absl::StatusOr<v1::Operation> Stop(const std::string& caller,
@@ -68,9 +76,19 @@ class Tenants {
   // call it again.
   absl::StatusOr<v1::PlacementDecision> Place(const Newcomer& newcomer, kv::Txn* txn);
 
+  // The spec with the fleet's defaults filled in.
+  v1::TenantSpec Resolved(const v1::TenantSpec& spec) const;
+
   absl::StatusOr<v1::Capacity> Capacity(int64_t reservation_mib) const;
 
  private:
+  // NOT_FOUND with where to look.
+  absl::StatusOr<kv::Row<state::v1::TenantRecord>> Find(const std::string& resource) const;
+  // One try of Update on the tenant as it was read; ABORTED when the world changed meanwhile.
+  absl::StatusOr<v1::Operation> TryUpdate(const std::string& caller,
+                                          const kv::Row<state::v1::TenantRecord>& row,
+                                          const v1::UpdateTenantRequest& request,
+                                          const std::string& request_hash);
   absl::StatusOr<v1::ProvisionTenantResponse> TryProvision(
       const std::string& caller, const TenantName& name, const v1::ProvisionTenantRequest& request,
       const std::string& request_hash);

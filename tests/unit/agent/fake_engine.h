@@ -1,6 +1,7 @@
 // An engine, Compose and OpenClaw of memory, on virtual time.
 #pragma once
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
 
@@ -17,6 +18,7 @@
 #include "agent/docker/engine.h"
 #include "agent/openclaw/openclaw.h"
 #include "common/base/clock.h"
+#include "common/base/status.h"
 
 namespace mtp {
 
@@ -24,12 +26,17 @@ struct FakeContainer {
   std::string file;  // Compose file that it was made from.
   int generation = 1;
   bool running = false;
+  std::string restart_policy = "unless-stopped";
   int starts = 0;
   int restarts_by_engine = 0;
   bool paused = false;
   int pauses = 0;
   int exit_code = 0;
   bool oom_killed = false;
+  // Waits for the engine to start it again.
+  bool restarting = false;
+  int64_t memory_limit_bytes = int64_t{2048} << 20;
+  int64_t memory_swap_limit_bytes = int64_t{4096} << 20;
   int64_t cpu_ns = 0;
   std::string log;
   absl::Time started;
@@ -56,14 +63,17 @@ class FakeEngine final : public Engine {
     details.id = absl::StrCat(name, "#", container.generation);
     details.name = name;
     details.image_id = "sha256:1";
-    details.state = !container.running ? ContainerState::kExited
+    details.state = container.restarting ? ContainerState::kRestarting
+                    : !container.running ? ContainerState::kExited
                     : container.paused ? ContainerState::kPaused
                                        : ContainerState::kRunning;
     details.pid = container.running ? 1000 : 0;
     details.exit_code = container.exit_code;
     details.oom_killed = container.oom_killed;
     details.restart_count = container.restarts_by_engine;
-    details.memory_limit_bytes = int64_t{2048} << 20;
+    details.restart_policy = container.restart_policy;
+    details.memory_limit_bytes = container.memory_limit_bytes;
+    details.memory_swap_limit_bytes = container.memory_swap_limit_bytes;
     if (container.starts > 0) details.started_at = container.started;
     return details;
   }
@@ -78,7 +88,8 @@ class FakeEngine final : public Engine {
     if (away) return Unavailable();
     if (images.count(image) == 0) return absl::NotFoundError("no such image");
     ImageDetails details;
-    details.id = "sha256:" + image;
+    details.id = absl::StartsWith(image, "sha256:") ? image : "sha256:" + image;
+    details.digests = image_digests;
     return details;
   }
   // Connected until the engine is away; gives what Emit was given.
@@ -109,6 +120,7 @@ class FakeEngine final : public Engine {
     event.type = "container";
     event.action = action;
     event.attributes = {{"name", "mtp-" + tenant}, {"mtp.tenant", tenant}};
+    event.time = clock_->Now();
     absl::MutexLock lock(&mutex);
     events.push_back(event);
   }
@@ -130,7 +142,22 @@ class FakeEngine final : public Engine {
                            const OutputSink&, std::stop_token) override {
     return absl::UnimplementedError("no commands");
   }
-  absl::Status UpdateMemoryLimits(const std::string&, const MemoryLimits&) override {
+  absl::Status UpdateMemoryLimits(const std::string& name, const MemoryLimits& limits) override {
+    absl::MutexLock lock(&mutex);
+    if (away) return Unavailable();
+    if (!limit_error.ok()) return limit_error;
+    auto found = containers.find(name);
+    if (found == containers.end()) return absl::NotFoundError("no such container");
+    found->second.memory_limit_bytes = limits.memory_bytes;
+    found->second.memory_swap_limit_bytes = limits.memory_swap_bytes;
+    return absl::OkStatus();
+  }
+  absl::Status UpdateRestartPolicy(const std::string& name, const std::string& policy) override {
+    absl::MutexLock lock(&mutex);
+    if (away) return Unavailable();
+    auto found = containers.find(name);
+    if (found == containers.end()) return absl::NotFoundError("no such container");
+    found->second.restart_policy = policy;
     return absl::OkStatus();
   }
   absl::Status Start(const std::string&) override { return absl::OkStatus(); }
@@ -166,6 +193,9 @@ class FakeEngine final : public Engine {
   // Begins the container's process; caller holds `mutex`.
   void Begin(FakeContainer& container) {
     container.running = true;
+    container.restarting = false;
+    container.restarts_by_engine = 0;
+    container.oom_killed = false;
     container.started = clock_->Now() + absl::Nanoseconds(++container.starts);
     if (on_start) on_start(container);
   }
@@ -175,12 +205,14 @@ class FakeEngine final : public Engine {
   std::map<std::string, int> inspections;
   std::deque<EngineEvent> events;
   std::set<std::string> images = {"openclaw:1"};
+  std::vector<std::string> image_digests;
   bool away = false;
   // What a container does when it starts; null for running on.
   std::function<void(FakeContainer&)> on_start;
   // Called, without the mutex, once a container is paused. May be null.
   std::function<void()> on_pause;
   absl::Status unpause_error;
+  absl::Status limit_error;
 
  private:
   static absl::Status Unavailable() {
@@ -202,34 +234,37 @@ class FakeCompose final : public Compose {
     ++ups;
     if (!up_error.ok()) return up_error;
     if (engine_->away) return absl::UnavailableError("the Docker Engine does not answer");
-    FakeContainer& container = engine_->containers["mtp-" + service.name];
-    if (!container.file.empty() && container.file != service.file) ++container.generation;
-    if (container.file != service.file || !container.running) engine_->Begin(container);
-    container.file = service.file;
+    FakeContainer& container = Match(service);
+    if (!container.running) engine_->Begin(container);
+    return absl::OkStatus();
+  }
+  absl::Status CreateOne(const ComposeService& service, const CancelToken*) override {
+    absl::MutexLock lock(&engine_->mutex);
+    if (!up_error.ok()) return up_error;
+    if (engine_->away) return absl::UnavailableError("the Docker Engine does not answer");
+    Match(service);
     return absl::OkStatus();
   }
   absl::Status StopOne(const ComposeService& service, absl::Duration, const CancelToken*) override {
     absl::MutexLock lock(&engine_->mutex);
     if (stop_does_nothing) return absl::OkStatus();
     auto found = engine_->containers.find("mtp-" + service.name);
-    if (found != engine_->containers.end()) found->second.running = false;
-    return absl::OkStatus();
-  }
-  absl::Status RestartOne(const ComposeService& service, absl::Duration,
-                          const CancelToken*) override {
-    absl::MutexLock lock(&engine_->mutex);
-    ++restarts;
-    auto found = engine_->containers.find("mtp-" + service.name);
-    if (found != engine_->containers.end()) engine_->Begin(found->second);
+    if (found == engine_->containers.end()) return absl::OkStatus();
+    found->second.running = found->second.restarting = false;
     return absl::OkStatus();
   }
   absl::Status RemoveOne(const ComposeService& service, absl::Duration,
                          const CancelToken*) override {
     absl::MutexLock lock(&engine_->mutex);
+    if (engine_->away) return absl::UnavailableError("the Docker Engine does not answer");
     engine_->containers.erase("mtp-" + service.name);
     return absl::OkStatus();
   }
-  absl::Status PullOne(const ComposeService&, const CancelToken*) override { return pull_error; }
+  absl::Status PullOne(const ComposeService&, const CancelToken*) override {
+    ++pulls;
+    if (on_pull) on_pull();
+    return pull_error;
+  }
   absl::Status CheckProject() override { return absl::OkStatus(); }
   absl::StatusOr<SubprocessResult> RunOneOff(const OneOff& run, const CancelToken*) override {
     ++one_offs;
@@ -242,14 +277,26 @@ class FakeCompose final : public Compose {
 
   absl::Status up_error;
   absl::Status pull_error = absl::FailedPreconditionError("no registry");
+  int pulls = 0;
+  std::function<void()> on_pull;
   bool stop_does_nothing = false;
   std::string config_issues;
   int ups = 0;
-  int restarts = 0;
   int one_offs = 0;
   OneOff checked;
 
  private:
+  // The container as the file has it; one of another file is made anew.
+  FakeContainer& Match(const ComposeService& service) {
+    FakeContainer& container = engine_->containers["mtp-" + service.name];
+    if (container.file == service.file) return container;
+    if (!container.file.empty()) ++container.generation;
+    container.running = false;
+    container.restart_policy = "unless-stopped";
+    container.file = service.file;
+    return container;
+  }
+
   FakeEngine* const engine_;
 };
 
@@ -262,12 +309,19 @@ class FakeOpenClaw final : public OpenClaw {
     result.message = ready ? "ready" : "not ready: startup-sidecars";
     return result;
   }
-  absl::StatusOr<std::string> Call(const ContainerProcess&, const SecretString&, const std::string&,
-                                   const std::string&, absl::Duration, std::stop_token) override {
-    return std::string("{}");
+  absl::StatusOr<std::string> Call(const ContainerProcess&, const SecretString&,
+                                   const std::string& method, const std::string& params,
+                                   absl::Duration, std::stop_token) override {
+    MTP_RETURN_IF_ERROR(call_error);
+    if (method != "sessions.list") return std::string("{}");
+    const bool active = !absl::StrContains(params, "activeOnly") || turn_runs;
+    return std::string(active ? R"({"count":1,"sessions":[{"key":"agent:main:main"}]})"
+                              : R"({"count":0,"sessions":[]})");
   }
   std::atomic<bool> live{true};
   std::atomic<bool> ready{true};
+  std::atomic<bool> turn_runs{false};
+  absl::Status call_error;
 };
 
 }  // namespace mtp

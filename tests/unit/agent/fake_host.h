@@ -5,6 +5,8 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,7 +44,23 @@ struct FakeMachine {
     return databases;
   }
 
+  // What the kernel says of every container's process: MiB in use, and of page cache besides.
+  void SetMemory(int64_t used_mib, int64_t cache_mib) {
+    const std::string group = "/sys/fs/cgroup/memory/docker/1/";
+    WriteHostFile("/proc/1000/cgroup", "4:memory:/docker/1\n");
+    WriteHostFile(group + "memory.usage_in_bytes", absl::StrCat((used_mib + cache_mib) << 20));
+    WriteHostFile(group + "memory.stat",
+                  absl::StrCat("total_inactive_file ", cache_mib << 20, "\n"));
+  }
+  void WriteHostFile(const std::string& path, const std::string& text) {
+    const std::filesystem::path file = host_root.path() + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+
   testing::TempFolder folder;
+  testing::TempFolder host_root;
+  CgroupReader cgroups{host_root.path()};
   testing::TempFolder repository_folder;
   FakeRepositories repositories;
   absl::StatusOr<DatabaseReport> databases = DatabaseReport();
@@ -69,6 +87,7 @@ class FakeAgent {
         writer({"openclaw:1", *SubnetPool::Parse("10.214.0.0/16"), false}, &journal, &project,
                &machine->random),
         restores(project.DataPath(), -1, -1),
+        drills(project.DataPath(), &machine->engine, &machine->compose),
         starts(max_starts),
         backups(1) {
     tools.journal = &journal;
@@ -79,8 +98,10 @@ class FakeAgent {
     tools.engine = &machine->engine;
     tools.openclaw = &machine->openclaw;
     tools.restores = &restores;
+    tools.drills = &drills;
     tools.starts = &starts;
     tools.backups = &backups;
+    tools.cgroups = &machine->cgroups;
     tools.host = "h1";
     tools.open_repository = [machine](RepositoryAccess access) {
       return machine->OpenRepository(std::move(access));
@@ -89,6 +110,7 @@ class FakeAgent {
       return machine->CheckDatabases(folder);
     };
     tools.clock = &machine->clock;
+    tools.random = &machine->random;
     ActionsDeps deps;
     deps.journal = &journal;
     deps.executor = &machine->executor;
@@ -133,6 +155,7 @@ class FakeAgent {
   DataFolders data;
   ProjectWriter writer;
   RestoreFolders restores;
+  DrillSandboxes drills;
   StartSlots starts;
   StartSlots backups;
   TenantTools tools;

@@ -198,10 +198,10 @@ TEST_F(Catalogue, KeepsTheWholeIdInEveryWidth) {
 TEST_F(Catalogue, IsReadableInEightyColumns) {
   *controller_.backups[0].mutable_verify_time() = ToTimestamp(kNow - absl::Minutes(90));
   EXPECT_EQ(BackupsTable(controller_.backups, kNow, 80, false),
-            "ID                          TENANT       WHEN  HOST  REPOSITORY  SIZE   VERIFIED\n"
-            "01ARZ3NDEKTSV4RRFFQ69G5FB2  acme    3h00m ago  h1    nas         1.2G  1h30m ago\n"
-            "01ARZ3NDEKTSV4RRFFQ69G5FB1  acme    3h00m ago  h1    nas         1.2G      never\n"
-            "01ARZ3NDEKTSV4RRFFQ69G5FB0  gone    3h00m ago  h1    nas         1.2G      never\n");
+            "ID                          TENANT       WHEN  HOST  SIZE   VERIFIED  PROVEN\n"
+            "01ARZ3NDEKTSV4RRFFQ69G5FB2  acme    3h00m ago  h1    1.2G  1h30m ago   never\n"
+            "01ARZ3NDEKTSV4RRFFQ69G5FB1  acme    3h00m ago  h1    1.2G      never   never\n"
+            "01ARZ3NDEKTSV4RRFFQ69G5FB0  gone    3h00m ago  h1    1.2G      never   never\n");
   const std::string wide = BackupsTable(controller_.backups, kNow, 120, false);
   EXPECT_THAT(wide, HasSubstr("ADDED"));
   EXPECT_THAT(wide, HasSubstr("82ms"));

@@ -15,6 +15,7 @@ FakeController::FakeController() {
   builder.RegisterService(static_cast<v1::FleetService::Service*>(this));
   builder.RegisterService(static_cast<v1::OperationService::Service*>(this));
   builder.RegisterService(static_cast<v1::BackupService::Service*>(this));
+  builder.RegisterService(static_cast<v1::RolloutService::Service*>(this));
   server_ = builder.BuildAndStart();
 }
 
@@ -53,6 +54,15 @@ grpc::Status FakeController::RemoveTenant(Context*, const v1::RemoveTenantReques
   {
     absl::MutexLock lock(&mutex_);
     removes.push_back(*request);
+  }
+  return Accept(operation);
+}
+
+grpc::Status FakeController::UpdateTenant(Context*, const v1::UpdateTenantRequest* request,
+                                          v1::Operation* operation) {
+  {
+    absl::MutexLock lock(&mutex_);
+    updates.push_back(*request);
   }
   return Accept(operation);
 }
@@ -123,6 +133,62 @@ grpc::Status FakeController::AddOperator(Context*, const v1::AddOperatorRequest*
   response->set_certificate_pem("certificate\n");
   response->set_ca_pem("authority\n");
   return Answer();
+}
+
+grpc::Status FakeController::AnswerRollout(const std::string& call, v1::Rollout* response) {
+  absl::MutexLock lock(&mutex_);
+  rollout_calls.push_back(call);
+  *response = rollout;
+  return Answer();
+}
+
+grpc::Status FakeController::CreateRollout(Context*, const v1::CreateRolloutRequest* request,
+                                           v1::Rollout* response) {
+  absl::MutexLock lock(&mutex_);
+  created_rollouts.push_back(*request);
+  *response = request->validate_only() ? rollout_plan : rollout;
+  return Answer();
+}
+
+grpc::Status FakeController::GetRollout(Context*, const v1::GetRolloutRequest* request,
+                                        v1::Rollout* response) {
+  return AnswerRollout("get " + request->name(), response);
+}
+
+grpc::Status FakeController::ListRollouts(Context*, const v1::ListRolloutsRequest*,
+                                          v1::ListRolloutsResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::Rollout& one : rollouts) *response->add_rollouts() = one;
+  return Answer();
+}
+
+grpc::Status FakeController::PauseRollout(Context*, const v1::PauseRolloutRequest* request,
+                                          v1::Rollout* response) {
+  return AnswerRollout("pause " + request->name(), response);
+}
+
+grpc::Status FakeController::ResumeRollout(Context*, const v1::ResumeRolloutRequest* request,
+                                           v1::Rollout* response) {
+  return AnswerRollout("resume " + request->name(), response);
+}
+
+grpc::Status FakeController::AbortRollout(Context*, const v1::AbortRolloutRequest* request,
+                                          v1::Rollout* response) {
+  return AnswerRollout("abort " + request->name(), response);
+}
+
+grpc::Status FakeController::WatchRollout(Context* context, const v1::WatchRolloutRequest*,
+                                          grpc::ServerWriter<v1::Rollout>* writer) {
+  RolloutStream stream;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (rollout_streams.empty()) return {grpc::StatusCode::INTERNAL, "no stream is left"};
+    stream = rollout_streams.front();
+    rollout_streams.pop_front();
+  }
+  for (const v1::Rollout& one : stream.rollouts) writer->Write(one);
+  while (stream.hang && !context->IsCancelled()) absl::SleepFor(absl::Milliseconds(5));
+  return stream.status;
 }
 
 grpc::Status FakeController::WatchOperation(Context* context,
@@ -206,6 +272,35 @@ grpc::Status FakeController::VerifyBackup(Context*, const v1::VerifyBackupReques
   return Accept(operation);
 }
 
+grpc::Status FakeController::ExportBackup(Context*, const v1::ExportBackupRequest* request,
+                                          grpc::ServerWriter<v1::ExportChunk>* writer) {
+  absl::MutexLock lock(&mutex_);
+  exported_backups.push_back(*request);
+  const grpc::Status answer = Answer();
+  if (answer.error_code() == grpc::StatusCode::UNAVAILABLE) return answer;
+  for (const v1::ExportChunk& chunk : exported) writer->Write(chunk);
+  if (on_exported) on_exported();
+  return answer;
+}
+
+grpc::Status FakeController::CheckRepository(Context*, const v1::CheckRepositoryRequest* request,
+                                             v1::Operation* operation) {
+  {
+    absl::MutexLock lock(&mutex_);
+    checked_repositories.push_back(*request);
+  }
+  return Accept(operation);
+}
+
+grpc::Status FakeController::DrillBackup(Context*, const v1::DrillBackupRequest* request,
+                                         v1::Operation* operation) {
+  {
+    absl::MutexLock lock(&mutex_);
+    drilled_backups.push_back(*request);
+  }
+  return Accept(operation);
+}
+
 grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequest* request,
                                            v1::Operation* operation) {
   {
@@ -216,6 +311,32 @@ grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequ
 }
 
 // All but the newest of the tenant.
+grpc::Status FakeController::GetBackupPolicy(Context*, const v1::GetBackupPolicyRequest* request,
+                                             v1::BackupPolicy* response) {
+  absl::MutexLock lock(&mutex_);
+  const auto own = policies.find(request->tenant());
+  *response = own == policies.end() ? policies[""] : own->second;
+  response->set_own(own != policies.end() && !request->tenant().empty());
+  return Answer();
+}
+
+grpc::Status FakeController::SetBackupPolicy(Context* context,
+                                             const v1::SetBackupPolicyRequest* request,
+                                             v1::BackupPolicy* response) {
+  {
+    absl::MutexLock lock(&mutex_);
+    set_policies.push_back(*request);
+    if (request->has_policy()) {
+      policies[request->tenant()] = request->policy();
+    } else {
+      policies.erase(request->tenant());
+    }
+  }
+  v1::GetBackupPolicyRequest get;
+  get.set_tenant(request->tenant());
+  return GetBackupPolicy(context, &get, response);
+}
+
 grpc::Status FakeController::PruneBackups(Context*, const v1::PruneBackupsRequest* request,
                                           v1::PruneBackupsResponse* response) {
   absl::MutexLock lock(&mutex_);

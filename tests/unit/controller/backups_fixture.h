@@ -40,13 +40,15 @@ class BackupsFixture : public ::testing::Test {
     agents_.outcomes[Act::kSnapshot].result = SnapshotResult();
     const TenantClients clients{store_.get(), &agents_, &box_};
     engine_.Register(ProvisionKind(clients));
-    engine_.Register(RemoveKind(clients));
     engine_.Register(StopKind(clients));
     const BackupClients backup_clients{clients, &clock_, "f"};
+    engine_.Register(RemoveKind(backup_clients));
     engine_.Register(BackupKind(backup_clients));
     engine_.Register(VerifyBackupKind(backup_clients));
+    engine_.Register(DrillKind(backup_clients));
     engine_.Register(RestoreKind(backup_clients));
     engine_.Register(PruneKind(backup_clients));
+    engine_.Register(CheckRepositoryKind(backup_clients));
     EXPECT_TRUE(engine_.Start().ok());
   }
   void TearDown() override { EXPECT_THAT(agents_.complaints(), ::testing::IsEmpty()); }
@@ -69,6 +71,7 @@ class BackupsFixture : public ::testing::Test {
   void AddHost(const std::string& name, int64_t mib = 8192) {
     state::v1::HostRecord record;
     record.set_name(name);
+    record.set_allocatable_mib(mib);
     kv::Txn txn;
     tables_.hosts.Put(txn, name, record);
     EXPECT_TRUE(store_->Commit(txn).ok());
@@ -187,8 +190,14 @@ class BackupsFixture : public ::testing::Test {
   const SecretBox box_ = SecretBox::ForTest();
   Observations observations_;
   operations::Engine engine_{store_.get(), &clock_, &random_, &executor_, {}};
-  Tenants tenants_{store_.get(), &engine_, &observations_, &box_, &clock_, &random_, {}};
   Repositories repositories_{store_.get(), &box_, &clock_, &random_};
+  // Else a removal makes its final backup as if there were no repository, so that a test has no
+  // other backups than its own.
+  bool removes_into_repository_ = false;
+  Tenants tenants_{store_.get(), &engine_, &observations_, &box_, &clock_, &random_,
+                   {.removal_repository = [this]() -> absl::StatusOr<std::string> {
+                     return removes_into_repository_ ? repositories_.Default() : "";
+                   }}};
   Backups backups_{store_.get(),   &engine_, &tenants_, &repositories_,
                    &observations_, &box_,    &clock_};
 };

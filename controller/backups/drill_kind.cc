@@ -1,0 +1,94 @@
+// drill: drill → record. Where it takes place was decided when it was created; room for it is taken
+// from then on and given back when it ends, however it ends.
+#include <absl/strings/numbers.h>
+#include <absl/strings/strip.h>
+
+#include "common/base/timestamps.h"
+#include "controller/backups/catalogue.h"
+#include "controller/backups/drill_room.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/repositories.h"
+#include "controller/tenants/agent_steps.h"
+
+namespace mtp {
+namespace {
+
+using operations::StepContext;
+using operations::StepResult;
+
+StepResult Drill(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  auto row = FindBackup(tables, context.Fact(kBackupFact));
+  if (!row.ok()) return StepResult::Fail(row.status());
+  const v1::Backup& backup = row->value.backup();
+  auto access = AccessFor(tables, *clients.tenants.box, backup.repository(), backup.tenant());
+  if (!access.ok()) return StepResult::Fail(access.status());
+  ActionPlace place{context.Fact(kHostFact)};
+  if (!absl::SimpleAtoi(context.Fact(kEpochFact), &place.epoch)) place.epoch = 0;
+  v1::EnsureActionRequest request;
+  request.set_tenant(backup.tenant());
+  v1::DrillBackupAction& drill = *request.mutable_drill();
+  *drill.mutable_backup() = ReferenceTo(backup, clients.fleet);
+  *drill.mutable_repository() = *std::move(access);
+  if (!drill.mutable_spec()->ParseFromString(context.record().input())) {
+    return StepResult::Fail(absl::DataLossError("the operation's input cannot be read"));
+  }
+  return RunThere(context, *clients.tenants.agents, place, std::move(request), OnFailure::kFail);
+}
+
+StepResult CancelDrill(const BackupClients& clients, StepContext& context) {
+  // What cannot be reached ends by itself and removes its sandbox.
+  (void)CancelThere(context, *clients.tenants.agents, context.Fact(kHostFact)).status();
+  return StepResult::Done();
+}
+
+// The drill has also compared all of it with its manifest.
+StepResult Record(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  auto row = FindBackup(tables, context.Fact(kBackupFact));
+  if (!row.ok()) return StepResult::Fail(row.status());
+  v1::Backup& backup = *row->value.mutable_backup();
+  *backup.mutable_prove_time() = ToTimestamp(clients.clock->Now());
+  *backup.mutable_verify_time() = backup.prove_time();
+  context.txn().RequireRevision(tables.backups.Key(row->id), row->revision);
+  tables.backups.Put(context.txn(), row->id, row->value);
+  context.SetResult("backup", backup.name());
+
+  auto tenant = tables.tenants.Get(backup.tenant());
+  if (!tenant.ok()) return StepResult::Done();
+  state::v1::TenantRecord& record = tenant->value;
+  if (record.has_last_proven_backup_time() &&
+      FromTimestamp(record.last_proven_backup_time()) >= FromTimestamp(backup.start_time())) {
+    return StepResult::Done();
+  }
+  *record.mutable_last_proven_backup_time() = backup.start_time();
+  context.txn().RequireRevision(tables.tenants.Key(tenant->id), tenant->revision);
+  tables.tenants.Put(context.txn(), tenant->id, record);
+  return StepResult::Done();
+}
+
+void Release(const BackupClients& clients, const state::v1::OperationRecord& ended, kv::Txn& txn) {
+  const auto host = ended.facts().find(kHostFact);
+  const auto backup = ended.facts().find(kBackupFact);
+  if (host == ended.facts().end() || backup == ended.facts().end()) return;
+  ReleaseDrillRoom(Tables(clients.tenants.store), host->second, backup->second, txn);
+}
+
+}  // namespace
+
+operations::Kind DrillKind(const BackupClients& clients) {
+  operations::Kind kind;
+  kind.name = "drill";
+  kind.steps.push_back(
+      {"drill", [clients](StepContext& context) { return Drill(clients, context); },
+       [clients](StepContext& context) { return CancelDrill(clients, context); }, true});
+  kind.steps.push_back({"record",
+                        [clients](StepContext& context) { return Record(clients, context); },
+                        nullptr, false});
+  kind.on_end = [clients](const state::v1::OperationRecord& ended, kv::Txn& txn) {
+    Release(clients, ended, txn);
+  };
+  return kind;
+}
+
+}  // namespace mtp
