@@ -19,13 +19,13 @@ absl::Status CheckNothingThere(const std::string& host,
   int tenants = 0;
   for (const auto& allocation : record.allocations()) tenants += IsSandbox(allocation) ? 0 : 1;
   if (tenants > 0) {
-    return absl::FailedPreconditionError(absl::StrCat("host ", host, " still has ", tenants,
-                                                      " tenants; remove or move them first"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("host ", host, " still has ", tenants, " tenants; remove or move them first"));
   }
   if (record.allocations().empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "a drill goes on on host ", host,
-      "; wait for its end, or cancel it: `mtp-cli op list --active` shows it"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("a drill goes on on host ", host,
+                   "; wait for its end, or cancel it: `mtp-cli op list --active` shows it"));
 }
 
 }  // namespace
