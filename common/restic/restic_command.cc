@@ -2,10 +2,9 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
-#include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
 
 #include <algorithm>
 
@@ -14,7 +13,8 @@
 namespace mtp {
 namespace {
 
-constexpr size_t kUrlBytesMax = 1024;
+// With a tenant's name behind what people may write.
+constexpr size_t kUrlBytesMax = 2 * RepositoryPlace::kMaxBytes;
 
 bool OnlyOf(absl::string_view text, absl::string_view extra) {
   return std::all_of(text.begin(), text.end(), [extra](char c) {
@@ -22,99 +22,21 @@ bool OnlyOf(absl::string_view text, absl::string_view extra) {
   });
 }
 
-absl::Status BadUrl(absl::string_view sentence) {
-  return absl::InvalidArgumentError(absl::StrCat("the repository's url ", sentence));
-}
-
-struct HostAndPort {
-  std::string host;
-  int port = 0;
-};
-
-// `host`, `host:port`, `[v6]`, `[v6]:port`.
-absl::StatusOr<HostAndPort> ParseHost(absl::string_view text, int default_port) {
-  HostAndPort parsed{.port = default_port};
-  absl::string_view port;
-  if (absl::ConsumePrefix(&text, "[")) {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(text, absl::MaxSplits(']', 1));
-    parsed.host = absl::StrCat("[", parts.first, "]");
-    port = parts.second;
-    if (!OnlyOf(parts.first, ":.") || parts.first.empty()) return BadUrl("has a malformed host");
-  } else {
-    const size_t colon = text.find(':');
-    parsed.host = std::string(text.substr(0, colon));
-    port = colon == absl::string_view::npos ? absl::string_view() : text.substr(colon);
-    if (!OnlyOf(parsed.host, ".-") || parsed.host.empty() || parsed.host.front() == '-')
-      return BadUrl("has a malformed host");
-  }
-  if (port.empty()) return parsed;
-  if (port.front() != ':' || !absl::SimpleAtoi(port.substr(1), &parsed.port) || parsed.port < 1 ||
-      parsed.port > 65535)
-    return BadUrl("has a malformed port");
-  return parsed;
-}
-
-absl::StatusOr<RepositoryAddress> ParseSftp(absl::string_view rest) {
-  const size_t slash = rest.find('/');
-  if (slash == absl::string_view::npos || slash + 1 == rest.size())
-    return BadUrl("needs an absolute path, as sftp://user@host/path");
-  const absl::string_view path = rest.substr(slash);
-  absl::string_view server = rest.substr(0, slash);
-  const size_t at = server.find('@');
-  if (at == absl::string_view::npos) return BadUrl("needs a user, as sftp://user@host/path");
-  const absl::string_view user = server.substr(0, at);
-  if (user.empty() || user.front() == '-' || !OnlyOf(user, "._-"))
-    return BadUrl("has a malformed user");
-  MTP_ASSIGN_OR_RETURN(const HostAndPort host, ParseHost(server.substr(at + 1), 22));
-  RepositoryAddress address{.kind = RepositoryKind::kSftp,
-                            .user = std::string(user),
-                            .host = host.host,
-                            .port = host.port};
-  // To restic, a path after a single slash is relative to the user's home.
-  address.restic_url = absl::StrCat("sftp://", user, "@", host.host, ":", host.port, "/", path);
-  return address;
-}
-
-bool IsLoopback(absl::string_view host) {
-  return host == "localhost" || host == "[::1]" ||
-         (absl::StartsWith(host, "127.") && OnlyOf(host, ".") &&
-          std::none_of(host.begin(), host.end(), [](char c) { return absl::ascii_isalpha(c); }));
-}
-
-absl::StatusOr<RepositoryAddress> ParseS3(absl::string_view url) {
-  absl::string_view rest = url;
-  absl::ConsumePrefix(&rest, "s3:");
-  const bool plain = absl::ConsumePrefix(&rest, "http://");
-  if (!plain && !absl::ConsumePrefix(&rest, "https://"))
-    return BadUrl("must be of the form s3:https://host/bucket");
-  const size_t slash = rest.find('/');
-  MTP_ASSIGN_OR_RETURN(const HostAndPort host, ParseHost(rest.substr(0, slash), plain ? 80 : 443));
-  const absl::string_view path =
-      slash == absl::string_view::npos ? absl::string_view() : rest.substr(slash + 1);
-  const absl::string_view bucket = path.substr(0, path.find('/'));
-  if (bucket.size() < 3 || bucket.size() > 63 || !OnlyOf(bucket, ".-"))
-    return BadUrl("needs a bucket of 3 to 63 characters, as s3:https://host/bucket");
-  if (!OnlyOf(path, "._-/")) return BadUrl("has a malformed prefix");
-  if (plain && !IsLoopback(host.host))
-    return BadUrl("is without TLS: plain http is only for this very machine; use s3:https://");
-  return RepositoryAddress{.kind = RepositoryKind::kS3,
-                           .restic_url = std::string(url),
-                           .host = host.host,
-                           .port = host.port};
-}
-
 }  // namespace
 
 absl::StatusOr<RepositoryAddress> ParseRepositoryUrl(absl::string_view url) {
-  if (url.size() > kUrlBytesMax) return BadUrl("is too long");
-  if (std::any_of(url.begin(), url.end(), [](char c) { return absl::ascii_iscntrl(c); }))
-    return BadUrl("has control characters");
-  if (absl::StartsWith(url, "/") && url.size() > 1)
-    return RepositoryAddress{.kind = RepositoryKind::kFolder, .restic_url = std::string(url)};
-  if (absl::ConsumePrefix(&url, "sftp://")) return ParseSftp(url);
-  if (absl::StartsWith(url, "s3:")) return ParseS3(url);
-  return BadUrl("must be /absolute/folder, sftp://user@host/path or s3:https://host/bucket");
+  MTP_ASSIGN_OR_RETURN(const RepositoryPlace place, RepositoryPlace::Parse(url, kUrlBytesMax));
+  RepositoryAddress address{.kind = place.kind(),
+                            .restic_url = place.url(),
+                            .user = place.user(),
+                            .host = place.host(),
+                            .port = place.port()};
+  if (place.kind() == RepositoryKind::kSftp) {
+    // To restic, a path after a single slash is relative to the user's home.
+    address.restic_url = absl::StrCat("sftp://", place.user(), "@", place.host(), ":", place.port(),
+                                      "/", place.path());
+  }
+  return address;
 }
 
 absl::Status CheckAccess(const RepositoryAccess& access) {

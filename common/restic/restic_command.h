@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "common/restic/repository.h"
+#include "common/restic/repository_place.h"
 
 namespace mtp {
 
-enum class RepositoryKind { kFolder, kSftp, kS3 };
+using RepositoryKind = RepositoryPlace::Kind;
 
 struct RepositoryAddress {
   RepositoryKind kind = RepositoryKind::kFolder;
@@ -23,7 +24,7 @@ struct RepositoryAddress {
   int port = 0;
 };
 
-// INVALID_ARGUMENT with a sentence for every form that repository.h does not name.
+// INVALID_ARGUMENT as RepositoryPlace::Parse; a tenant's part of a repository may be longer.
 absl::StatusOr<RepositoryAddress> ParseRepositoryUrl(absl::string_view url);
 
 // INVALID_ARGUMENT unless the url is well-formed and what its kind needs is given.

@@ -3,7 +3,7 @@
 
 #include <absl/status/status.h>
 
-#include "controller/backups/repository_place.h"
+#include "common/restic/repository_place.h"
 #include "mtp/v1/backup.pb.h"
 
 namespace mtp {

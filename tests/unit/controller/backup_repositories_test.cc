@@ -2,7 +2,7 @@
 #include <absl/strings/ascii.h>
 
 #include "controller/backups/repositories.h"
-#include "controller/backups/repository_place.h"
+#include "common/restic/repository_place.h"
 #include "tests/unit/controller/backups_fixture.h"
 
 namespace mtp {

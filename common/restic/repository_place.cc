@@ -1,4 +1,4 @@
-#include "controller/backups/repository_place.h"
+#include "common/restic/repository_place.h"
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
@@ -14,8 +14,9 @@
 namespace mtp {
 namespace {
 
-// With a tenant's name after it, it is well within what an agent takes.
-constexpr size_t kMaxUrlBytes = 512;
+constexpr int kSftpPort = 22;
+constexpr int kHttpPort = 80;
+constexpr int kHttpsPort = 443;
 constexpr size_t kMinBucketBytes = 3;
 constexpr size_t kMaxBucketBytes = 63;
 
@@ -39,8 +40,17 @@ absl::Status CheckPath(absl::string_view path) {
   return absl::OkStatus();
 }
 
-// `host`, `host:port`, `[v6]`, `[v6]:port`; the host alone comes back.
-absl::StatusOr<std::string> ParseServer(absl::string_view text) {
+bool IsThisMachine(absl::string_view host) {
+  return host == "localhost" || host == "[::1]" ||
+         (absl::StartsWith(host, "127.") && std::all_of(host.begin(), host.end(), [](char c) {
+            return absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.';
+          }));
+}
+
+}  // namespace
+
+// `host`, `host:port`, `[v6]`, `[v6]:port`.
+absl::Status RepositoryPlace::ParseServer(absl::string_view text, int default_port) {
   absl::string_view host = text.substr(0, text.find(':'));
   if (absl::StartsWith(text, "[")) {
     const size_t end = text.find(']');
@@ -51,23 +61,17 @@ absl::StatusOr<std::string> ParseServer(absl::string_view text) {
   } else if (host.empty() || host.front() == '-' || !OnlyOf(host, ".-")) {
     return Bad("has a malformed host");
   }
+  host_ = std::string(host);
+  port_ = default_port;
   absl::string_view port = text.substr(host.size());
-  int number = 0;
   if (!port.empty() && (!absl::ConsumePrefix(&port, ":") || !OnlyOf(port, "") ||
-                        !absl::SimpleAtoi(port, &number) || number < 1 || number > 65535)) {
+                        !absl::SimpleAtoi(port, &port_) || port_ < 1 || port_ > 65535)) {
     return Bad("has a malformed port");
   }
-  return std::string(host);
+  return absl::OkStatus();
 }
 
-bool IsThisMachine(absl::string_view host) {
-  return host == "localhost" || host == "[::1]" ||
-         (absl::StartsWith(host, "127.") && std::all_of(host.begin(), host.end(), [](char c) {
-            return absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.';
-          }));
-}
-
-absl::Status CheckSftp(absl::string_view rest) {
+absl::Status RepositoryPlace::ParseSftp(absl::string_view rest) {
   const size_t slash = rest.find('/');
   if (slash == absl::string_view::npos) {
     return Bad("needs an absolute path, as sftp://user@host/path");
@@ -75,21 +79,21 @@ absl::Status CheckSftp(absl::string_view rest) {
   const absl::string_view server = rest.substr(0, slash);
   const size_t at = server.find('@');
   if (at == absl::string_view::npos) return Bad("needs a user, as sftp://user@host/path");
-  const absl::string_view user = server.substr(0, at);
-  if (user.empty() || user.front() == '-' || !OnlyOf(user, "._-")) {
+  user_ = std::string(server.substr(0, at));
+  if (user_.empty() || user_.front() == '-' || !OnlyOf(user_, "._-")) {
     return Bad("has a malformed user; letters, digits, '.', '_', '-', and no password");
   }
-  MTP_RETURN_IF_ERROR(ParseServer(server.substr(at + 1)).status());
-  const absl::string_view path = rest.substr(slash);
-  if (!OnlyOf(path, "/._-+@=~,")) {
+  MTP_RETURN_IF_ERROR(ParseServer(server.substr(at + 1), kSftpPort));
+  path_ = std::string(rest.substr(slash));
+  if (!OnlyOf(path_, "/._-+@=~,")) {
     return Bad("has a path with other characters than letters, digits and / . _ - + @ = ~ ,");
   }
-  return CheckPath(path);
+  return CheckPath(path_);
 }
 
-absl::Status CheckS3(absl::string_view rest, bool tls) {
+absl::Status RepositoryPlace::ParseS3(absl::string_view rest) {
   const size_t slash = rest.find('/');
-  MTP_ASSIGN_OR_RETURN(const std::string host, ParseServer(rest.substr(0, slash)));
+  MTP_RETURN_IF_ERROR(ParseServer(rest.substr(0, slash), tls_ ? kHttpsPort : kHttpPort));
   const absl::string_view path =
       slash == absl::string_view::npos ? absl::string_view() : rest.substr(slash);
   const absl::string_view bucket = path.empty() ? path : path.substr(1, path.find('/', 1) - 1);
@@ -99,17 +103,14 @@ absl::Status CheckS3(absl::string_view rest, bool tls) {
   if (!OnlyOf(path, "/._-")) {
     return Bad("has a prefix with other characters than letters, digits and / . _ -");
   }
-  if (!tls && !IsThisMachine(host)) {
+  if (!tls_ && !IsThisMachine(host_)) {
     return Bad("is without TLS: plain http is only for this very machine; use s3:https://");
   }
   return CheckPath(path);
 }
 
-}  // namespace
-
-absl::StatusOr<RepositoryPlace> RepositoryPlace::Parse(absl::string_view url) {
-  if (url.size() > kMaxUrlBytes)
-    return Bad(absl::StrCat("is longer than ", kMaxUrlBytes, " bytes"));
+absl::StatusOr<RepositoryPlace> RepositoryPlace::Parse(absl::string_view url, size_t max_bytes) {
+  if (url.size() > max_bytes) return Bad(absl::StrCat("is longer than ", max_bytes, " bytes"));
   const bool plain = std::none_of(url.begin(), url.end(), [](char c) {
     return absl::ascii_iscntrl(static_cast<unsigned char>(c));
   });
@@ -118,16 +119,18 @@ absl::StatusOr<RepositoryPlace> RepositoryPlace::Parse(absl::string_view url) {
   absl::string_view rest = url;
   if (absl::StartsWith(url, "/")) {
     MTP_RETURN_IF_ERROR(CheckPath(url));
-    return RepositoryPlace(Kind::kFolder, false, std::string(url));
+    return RepositoryPlace(Kind::kFolder, std::string(url));
   }
   if (absl::ConsumePrefix(&rest, "sftp://")) {
-    MTP_RETURN_IF_ERROR(CheckSftp(rest));
-    return RepositoryPlace(Kind::kSftp, false, std::string(url));
+    RepositoryPlace place(Kind::kSftp, std::string(url));
+    MTP_RETURN_IF_ERROR(place.ParseSftp(rest));
+    return place;
   }
-  const bool tls = absl::ConsumePrefix(&rest, "s3:https://");
-  if (tls || absl::ConsumePrefix(&rest, "s3:http://")) {
-    MTP_RETURN_IF_ERROR(CheckS3(rest, tls));
-    return RepositoryPlace(Kind::kS3, tls, std::string(url));
+  RepositoryPlace place(Kind::kS3, std::string(url));
+  place.tls_ = absl::ConsumePrefix(&rest, "s3:https://");
+  if (place.tls_ || absl::ConsumePrefix(&rest, "s3:http://")) {
+    MTP_RETURN_IF_ERROR(place.ParseS3(rest));
+    return place;
   }
   return Bad(
       "must be /absolute/folder, sftp://user@host/absolute/path or s3:https://host/bucket/prefix");
