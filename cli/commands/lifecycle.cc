@@ -31,13 +31,32 @@ Json ChangeJson(const std::string& tenant, const v1::Operation& operation) {
   return {{"tenant", tenant}, {"operation", OperationJson(operation)}};
 }
 
-// Sends a change of a tenant and waits for it. `done` ends the sentence `acme is …`.
+// All facts of the result, one a line.
+std::string Facts(const std::string&, const v1::Operation& operation) {
+  std::string text;
+  // Named: a temporary would be gone before the first turn of the loop.
+  const auto results = LabelsJson(operation.result());
+  for (const auto& [key, value] : results.items()) {
+    absl::StrAppend(&text, "  ", Visible(key), " ", Visible(value.get<std::string>()), "\n");
+  }
+  return text;
+}
+
+// How a change that has ended is told of.
+struct Telling {
+  absl::string_view done;  // ends the sentence `acme is …`
+  Json (*json)(const std::string& tenant, const v1::Operation& operation) = ChangeJson;
+  // What follows that sentence, in lines.
+  std::string (*details)(const std::string& tenant, const v1::Operation& operation) = Facts;
+};
+
+// Sends a change of a tenant and waits for it.
 template <class Request>
 absl::StatusOr<int> Change(Invocation& invocation, const ChangeOptions& options, Request request,
                            grpc::Status (v1::TenantService::Stub::*method)(grpc::ClientContext*,
                                                                            const Request&,
                                                                            v1::Operation*),
-                           absl::string_view done) {
+                           const Telling& telling) {
   request.set_request_id(RequestId(invocation, options));
   request.set_validate_only(options.dry_run);
   MTP_ASSIGN_OR_RETURN(const v1::Operation accepted, Call(invocation, method, request));
@@ -50,18 +69,11 @@ absl::StatusOr<int> Change(Invocation& invocation, const ChangeOptions& options,
   }
   return Conclude(
       invocation, accepted, options,
-      [&](const v1::Operation& operation) { return ChangeJson(tenant, operation); },
+      [&](const v1::Operation& operation) { return telling.json(tenant, operation); },
       [&](const v1::Operation& operation) {
-        std::string text =
-            absl::StrCat(Paint(tenant, Tone::kStrong, invocation.colour()), " is ", done, " after ",
-                         HumanDuration(Elapsed(operation, invocation.now())), "\n");
-        // Named: a temporary would be gone before the first turn of the loop.
-        const auto results = LabelsJson(operation.result());
-        for (const auto& [key, value] : results.items()) {
-          absl::StrAppend(&text, "  ", Visible(key), " ",
-                          Visible(value.template get<std::string>()), "\n");
-        }
-        return text;
+        return absl::StrCat(Paint(tenant, Tone::kStrong, invocation.colour()), " is ", telling.done,
+                            " after ", HumanDuration(Elapsed(operation, invocation.now())), "\n",
+                            telling.details(tenant, operation));
       });
 }
 
@@ -73,7 +85,7 @@ absl::StatusOr<int> ChangeNamed(Invocation& invocation, const LifecycleOptions& 
   Request request;
   MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseTenant(options.name));
   MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
-  return Change(invocation, options.change, std::move(request), method, done);
+  return Change(invocation, options.change, std::move(request), method, {.done = done});
 }
 
 absl::StatusOr<int> Start(Invocation& invocation, const LifecycleOptions& options) {
@@ -99,6 +111,38 @@ absl::Status ConfirmRemoval(Invocation& invocation, const RemoveOptions& options
       "nothing was removed");
 }
 
+// A fact of the operation's result; empty when there is none.
+std::string ResultOf(const v1::Operation& operation, const char* name) {
+  const auto found = operation.result().find(name);
+  return found == operation.result().end() ? "" : found->second;
+}
+
+Json TextOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+Json RemovalJson(const std::string& tenant, const v1::Operation& operation) {
+  Json json = ChangeJson(tenant, operation);
+  json["backup"] = TextOrNull(ShortName(ResultOf(operation, "backup")));
+  json["backup_file"] = TextOrNull(ResultOf(operation, "backup_file"));
+  return json;
+}
+
+// Where the final backup is, and what brings the tenant back from it.
+std::string WayBack(const std::string& tenant, const v1::Operation& operation) {
+  const std::string backup = Visible(ShortName(ResultOf(operation, "backup")));
+  if (!backup.empty()) {
+    return absl::StrCat("  Its final backup is ", backup, " in repository ",
+                        Visible(ResultOf(operation, "repository")),
+                        "\n  To bring it back: mtp-cli backup restore ", tenant, " --from ", backup,
+                        "\n");
+  }
+  const std::string file = Visible(ResultOf(operation, "backup_file"));
+  if (file.empty()) return "";
+  return absl::StrCat("  Its final backup is ", file, " in the project folder of ",
+                      Visible(operation.host()),
+                      "\n  To bring it back: unpack it into data/ there, then mtp-cli provision ",
+                      tenant, " --use-kept-data\n");
+}
+
 absl::StatusOr<int> Remove(Invocation& invocation, const RemoveOptions& options) {
   v1::RemoveTenantRequest request;
   MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseTenant(options.name));
@@ -106,7 +150,8 @@ absl::StatusOr<int> Remove(Invocation& invocation, const RemoveOptions& options)
   MTP_RETURN_IF_ERROR(ConfirmRemoval(invocation, options));
   request.set_keep_data(options.keep_data);
   return Change(invocation, options.change, std::move(request),
-                &v1::TenantService::Stub::RemoveTenant, "removed");
+                &v1::TenantService::Stub::RemoveTenant,
+                {.done = "removed", .json = RemovalJson, .details = WayBack});
 }
 
 }  // namespace

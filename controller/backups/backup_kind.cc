@@ -1,102 +1,28 @@
 // backup: snapshot → record. The tenant works on meanwhile.
-#include <absl/strings/strip.h>
-
-#include "common/base/status.h"
-#include "common/base/timestamps.h"
-#include "common/base/utf8.h"
-#include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
-#include "controller/backups/repositories.h"
-#include "controller/tenants/agent_steps.h"
+#include "controller/backups/snapshot_steps.h"
 
 namespace mtp {
-namespace {
 
 using operations::StepContext;
-using operations::StepResult;
-
-constexpr size_t kMaxFailureBytes = 1000;
-
-StepResult Snapshot(const BackupClients& clients, StepContext& context) {
-  const Tables tables(clients.tenants.store);
-  const std::string tenant = TenantOf(context);
-  auto row = tables.tenants.Get(tenant);
-  if (!row.ok()) return StepResult::Fail(row.status());
-  auto access = AccessFor(tables, *clients.tenants.box, context.Fact(kRepositoryFact), tenant);
-  if (!access.ok()) return StepResult::Fail(access.status());
-  v1::EnsureActionRequest request;
-  request.set_tenant(tenant);
-  v1::SnapshotTenantAction& snapshot = *request.mutable_snapshot();
-  snapshot.set_backup_id(OperationIdOf(context));
-  snapshot.set_fleet(clients.fleet);
-  *snapshot.mutable_repository() = *std::move(access);
-  return RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
-                  std::move(request), OnFailure::kFail);
-}
-
-// A snapshot that was written all the same stays in the repository, with tags that say what it is.
-StepResult CancelSnapshot(const BackupClients& clients, StepContext& context) {
-  CancelRun(context, Tables(clients.tenants.store), *clients.tenants.agents);
-  return StepResult::Done();
-}
-
-StepResult Record(const BackupClients& clients, StepContext& context) {
-  const Tables tables(clients.tenants.store);
-  const std::string id = OperationIdOf(context);
-  auto row = tables.tenants.Get(TenantOf(context));
-  if (!row.ok()) return StepResult::Fail(row.status());
-  auto backup = BackupFromFacts(context);
-  if (!backup.ok()) return StepResult::Fail(backup.status());
-  auto sealed = ResealSecrets(tables, *clients.tenants.box, row->id, tables.backups.Key(id));
-  if (!sealed.ok()) return StepResult::Fail(sealed.status());
-  backup->set_tenant(row->id);
-  backup->set_host(row->value.host());
-  backup->set_repository(context.Fact(kRepositoryFact));
-  *backup->mutable_spec() = row->value.spec();
-  backup->set_reason("manual");
-  context.SetResult("backup", backup->name());
-
-  *row->value.mutable_last_backup_time() = backup->start_time();
-  row->value.clear_backup_failure();
-  context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
-  tables.tenants.Put(context.txn(), row->id, row->value);
-  state::v1::BackupRecord record;
-  *record.mutable_backup() = *std::move(backup);
-  record.set_sealed_secrets(*std::move(sealed));
-  tables.backups.Put(context.txn(), id, record);
-  NoteSuccess(tables, context.Fact(kRepositoryFact), clients.clock->Now(), context.txn());
-  return StepResult::Done();
-}
-
-// A backup that was cancelled on request has not failed.
-void NoteEnd(const BackupClients& clients, const state::v1::OperationRecord& ended, kv::Txn& txn) {
-  const v1::Operation& operation = ended.operation();
-  if (operation.state() != v1::OPERATION_STATE_FAILED) return;
-  const Tables tables(clients.tenants.store);
-  const std::string& why = operation.error().message();
-  if (auto row = tables.tenants.Get(absl::StripPrefix(operation.target(), "tenants/")); row.ok()) {
-    row->value.set_backup_failure(ValidUtf8(why, kMaxFailureBytes));
-    txn.RequireRevision(tables.tenants.Key(row->id), row->revision);
-    tables.tenants.Put(txn, row->id, row->value);
-  }
-  const auto repository = ended.facts().find(kRepositoryFact);
-  if (repository == ended.facts().end()) return;
-  NoteFailure(tables, repository->second, FromTimestamp(operation.end_time()), why, txn);
-}
-
-}  // namespace
 
 operations::Kind BackupKind(const BackupClients& clients) {
   operations::Kind kind;
   kind.name = "backup";
   kind.steps.push_back(
-      {"snapshot", [clients](StepContext& context) { return Snapshot(clients, context); },
+      {"snapshot", [clients](StepContext& context) { return TakeSnapshot(clients, context); },
        [clients](StepContext& context) { return CancelSnapshot(clients, context); }, true});
   kind.steps.push_back({"record",
-                        [clients](StepContext& context) { return Record(clients, context); },
+                        [clients](StepContext& context) {
+                          const std::string reason = context.Fact(kReasonFact);
+                          return RecordBackup(clients, context, reason.empty() ? "manual" : reason);
+                        },
                         nullptr, false});
+  // A backup that was cancelled on request has not failed.
   kind.on_end = [clients](const state::v1::OperationRecord& ended, kv::Txn& txn) {
-    NoteEnd(clients, ended, txn);
+    if (ended.operation().state() == v1::OPERATION_STATE_FAILED) {
+      NoteBackupFailure(clients, ended, txn);
+    }
   };
   return kind;
 }

@@ -15,17 +15,6 @@ namespace {
 
 constexpr int kMaxAttempts = 16;
 
-absl::StatusOr<kv::Row<state::v1::TenantRecord>> Find(const Tables& tables,
-                                                      const std::string& resource) {
-  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::ParseResource(resource));
-  auto row = tables.tenants.Get(name.value());
-  if (absl::IsNotFound(row.status())) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no tenant \"", name.value(), "\"; `mtp-cli status` lists all"));
-  }
-  return row;
-}
-
 }  // namespace
 
 Tenants::Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,
@@ -39,6 +28,16 @@ Tenants::Tenants(kv::Store* store, operations::Engine* engine, const Observation
       random_(random),
       options_(std::move(options)) {}
 
+absl::StatusOr<kv::Row<state::v1::TenantRecord>> Tenants::Find(const std::string& resource) const {
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::ParseResource(resource));
+  auto row = tables_.tenants.Get(name.value());
+  if (absl::IsNotFound(row.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no tenant \"", name.value(), "\"; `mtp-cli status` lists all"));
+  }
+  return row;
+}
+
 absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
                                               const v1::RemoveTenantRequest& request) {
   MTP_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
@@ -47,7 +46,7 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
   if (!absl::IsNotFound(earlier.status())) return earlier;
   absl::StatusOr<v1::Operation> created;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    MTP_ASSIGN_OR_RETURN(const auto row, Find(tables_, request.name()));
+    MTP_ASSIGN_OR_RETURN(const auto row, Find(request.name()));
     if (!request.etag().empty() && request.etag() != Etag(row.revision)) {
       return absl::AbortedError(
           absl::StrCat("tenant ", row.id, " was changed meanwhile; look again"));
@@ -62,12 +61,20 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
     operation.facts[kKeepDataFact] = request.keep_data() ? "true" : "false";
     operation.facts[kWasRunningFact] =
         row.value.spec().run_policy() == v1::RUN_POLICY_STOP ? "false" : "true";
+    if (options_.removal_repository) {
+      MTP_ASSIGN_OR_RETURN(const std::string repository, options_.removal_repository());
+      if (!repository.empty()) operation.facts[kRepositoryFact] = repository;
+    }
     operation.locks.push_back(TenantLock(row.id));
     if (request.validate_only()) {
       v1::Operation preview;
       preview.set_kind(operation.kind);
       preview.set_target(operation.target);
       preview.set_host(operation.host);
+      preview.set_message(operation.facts[kRepositoryFact].empty()
+                              ? "its final backup is an archive on its host"
+                              : absl::StrCat("its final backup goes into repository ",
+                                             operation.facts[kRepositoryFact]));
       return preview;
     }
     kv::Txn txn;
@@ -87,7 +94,7 @@ absl::StatusOr<v1::Operation> Tenants::CreateRunOperation(
   if (!absl::IsNotFound(earlier.status())) return earlier;
   absl::StatusOr<v1::Operation> created;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    MTP_ASSIGN_OR_RETURN(auto row, Find(tables_, resource));
+    MTP_ASSIGN_OR_RETURN(auto row, Find(resource));
     if (validate_only) {
       v1::Operation preview;
       preview.set_kind(kind);

@@ -47,13 +47,19 @@ void FleetJudge::OnEffect(const std::string& host, const v1::EnsureActionRequest
       if (present) found->second.running = false;
       break;
     case v1::EnsureActionRequest::kBackup:
+    // The only ones here are those of removals.
+    case v1::EnsureActionRequest::kSnapshot:
       if (!present || found->second.running) {
         judge_->Violation(absl::StrCat(request.key(), " backs up a tenant that is not stopped"));
       }
       break;
-    case v1::EnsureActionRequest::kSnapshot:
     case v1::EnsureActionRequest::kVerify:
     case v1::EnsureActionRequest::kForget:
+    case v1::EnsureActionRequest::kPull:
+    case v1::EnsureActionRequest::kDrill:
+    case v1::EnsureActionRequest::kSoak:
+    case v1::EnsureActionRequest::kLimit:
+    case v1::EnsureActionRequest::kCheck:
       break;
     case v1::EnsureActionRequest::kRestore:
       if (present) found->second.running = false;
@@ -63,6 +69,10 @@ void FleetJudge::OnEffect(const std::string& host, const v1::EnsureActionRequest
       if (at != std::string::npos &&
           agents_->effects().count(request.key().substr(0, at) + "/backup") == 0) {
         judge_->Violation(absl::StrCat(request.key(), " removes without a backup"));
+      }
+      if (at != std::string::npos && has_repository_ &&
+          !tables_.backups.Get(request.key().substr(0, at)).ok()) {
+        judge_->Violation(absl::StrCat(request.key(), " removes before its backup is recorded"));
       }
       if (done && plant_ != Plant::kRemoveIgnored) {
         engine.erase(tenant);

@@ -19,6 +19,8 @@ class FleetJudge {
   void SetRoom(std::map<std::string, int64_t> allocatable_mib) {
     allocatable_mib_ = std::move(allocatable_mib);
   }
+  // Removals make their final backups in a repository.
+  void SetHasRepository() { has_repository_ = true; }
   // What an action did to its host's engine; RUNNING when it is half-way.
   void OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
                 v1::ActionState state);
@@ -44,6 +46,7 @@ class FleetJudge {
   const SimAgents* const agents_;
   const Plant plant_;
   std::map<std::string, int64_t> allocatable_mib_;
+  bool has_repository_ = false;
   std::map<std::string, std::map<std::string, Container>> engines_;  // host, tenant
   std::map<std::string, int64_t> epochs_;                            // highest of each name
   std::map<std::string, state::v1::TenantRecord> tenants_;           // as last seen

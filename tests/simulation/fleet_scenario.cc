@@ -1,6 +1,7 @@
 #include "tests/simulation/fleet_scenario.h"
 
-#include "controller/tenants/kinds.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/repositories.h"
 
 namespace mtp::simulation {
 namespace {
@@ -26,6 +27,7 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
   }
   fleet_judge_.SetRoom(allocatable_mib_);
   if (!disk_->Commit(txn).ok()) judge_.Violation("the hosts could not be written");
+  if (random_.Chance(500)) AddRepository();
   agents_.on_effect = [this](const std::string& host, const v1::EnsureActionRequest& request,
                              v1::ActionState state) {
     fleet_judge_.OnEffect(host, request, state);
@@ -41,10 +43,20 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
   };
 }
 
+void FleetScenario::AddRepository() {
+  v1::AddRepositoryRequest request;
+  request.set_repository_id("main");
+  request.set_url("/srv/main");
+  if (!Repositories(disk_.get(), &box_, &clock_, &random_).Add(request).ok()) {
+    judge_.Violation("the repository could not be added");
+  }
+  fleet_judge_.SetHasRepository();
+}
+
 std::vector<operations::Kind> FleetScenario::MakeKinds(const StepWorld& steps) {
   const TenantClients clients{steps.store, steps.agents, &box_};
-  return {ProvisionKind(clients), RemoveKind(clients), StartKind(clients), StopKind(clients),
-          RestartKind(clients)};
+  return {ProvisionKind(clients), RemoveKind({clients, &clock_, "f"}), StartKind(clients),
+          StopKind(clients), RestartKind(clients)};
 }
 
 void FleetScenario::OnBoot() {
@@ -53,6 +65,9 @@ void FleetScenario::OnBoot() {
   Tenants::Options options;
   options.default_reservation_mib = 512;
   if (random_.Chance(500)) options.policy = scheduler::Policy::kSpread;
+  options.removal_repository = [store = controller_->store(), this] {
+    return Repositories(store, &box_, &clock_, &random_).Default();
+  };
   tenants_ = std::make_unique<Tenants>(controller_->store(), &controller_->engine(),
                                        observations_.get(), &box_, &clock_, &random_, options);
   for (const std::string& host : agents_.Hosts()) Observe(host, agents_.IsReachable(host));

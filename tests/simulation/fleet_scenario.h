@@ -18,6 +18,7 @@ class FleetScenario final : public Scenario {
 
  private:
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
+  void AddRepository();
   Wish NewWish() override;
   void OnBoot() override;
   void Conclude() override;

@@ -13,6 +13,16 @@ absl::Status Unreachable(const std::string& host) {
 
 }  // namespace
 
+// What the controller has to know of a backup to record it.
+void SimAgents::TellOfSnapshot(const std::string& bytes, v1::Action& action) {
+  v1::EnsureActionRequest request;
+  if (!request.ParseFromString(bytes) || !request.has_snapshot()) return;
+  auto& result = *action.mutable_result();
+  result["snapshot"] = request.snapshot().backup_id();
+  result["manifest_sha256"] = "00";
+  result["start_time"] = "2026-01-01T00:00:00Z";
+}
+
 bool SimAgents::Reachable(const Host& host) const {
   const absl::Duration now = clock_->Monotonic();
   return now >= host.cut_until && now >= host.dead_until;
@@ -95,6 +105,7 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
     *action.action.mutable_error() = ToError(absl::InternalError("the engine refused"));
   } else {
     action.action.set_state(v1::ACTION_STATE_DONE);
+    TellOfSnapshot(action.request, action.action);
     ++effects_[key];
     order_.push_back(key);
   }

@@ -81,6 +81,7 @@ class SimAgents final : public AgentDirectory {
                                    const v1::EnsureActionRequest& request);
   void Affect(const std::string& name, const SimAction& action, v1::ActionState state);
   void TellReachable(const std::string& name, absl::Duration away);
+  static void TellOfSnapshot(const std::string& bytes, v1::Action& action);
   void StartTimer(const std::string& name, Host& host, SimAction& action);
   void Finish(const std::string& name, const std::string& key, uint64_t life);
   void Tell(const Host& host, const v1::Action& action);

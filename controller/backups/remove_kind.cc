@@ -1,0 +1,122 @@
+// remove: stop → backup → remove-from-host → release. Up to the backup a failure brings the tenant
+// back; after it there is no way back, and the rest is tried until it is done.
+//
+// Where the final backup goes was decided when the operation was created: into a repository and the
+// catalogue, or, in a fleet that had none, into an archive on the host. One that an earlier version
+// created has no such decision and takes the archive.
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "controller/backups/catalogue.h"
+#include "controller/backups/kinds.h"
+#include "controller/backups/snapshot_steps.h"
+#include "controller/tenants/agent_steps.h"
+#include "controller/tenants/claims.h"
+
+namespace mtp {
+namespace {
+
+using operations::StepContext;
+using operations::StepResult;
+
+constexpr char kBackupStep[] = "backup";
+
+StepResult Stop(const TenantClients& clients, StepContext& context) {
+  v1::EnsureActionRequest request;
+  request.mutable_stop();
+  return RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
+                   OnFailure::kFail);
+}
+
+StepResult StartAgain(const TenantClients& clients, StepContext& context) {
+  const Tables tables(clients.store);
+  CancelRun(context, tables, *clients.agents);
+  if (context.Fact(kWasRunningFact) != "true") return StepResult::Done();
+  v1::EnsureActionRequest request;
+  request.mutable_start();
+  return RunOnHost(context, tables, *clients.agents, std::move(request), OnFailure::kFail);
+}
+
+StepResult ArchiveOnHost(const TenantClients& clients, StepContext& context) {
+  v1::EnsureActionRequest request;
+  request.mutable_backup()->set_backup_id(OperationIdOf(context));
+  return RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
+                   OnFailure::kFail);
+}
+
+absl::Status NotRemoved(const std::string& repository, const absl::Status& why) {
+  return {why.code(), absl::StrCat("there is no final backup in repository ", repository,
+                                   ", so the tenant is not removed: ", std::string(why.message()),
+                                   "; see that the repository works (`mtp-cli repository check ",
+                                   repository, "`), then remove the tenant again")};
+}
+
+StepResult BackUpIntoRepository(const BackupClients& clients, StepContext& context) {
+  const std::string repository = context.Fact(kRepositoryFact);
+  StepResult result = TakeSnapshot(clients, context);
+  if (result.kind == StepResult::Kind::kDone) {
+    // What it wrote after that moment would be lost with it.
+    if (!context.Fact("image_digest").empty()) {
+      return StepResult::Fail(absl::FailedPreconditionError(
+          "something started the tenant while its final backup was made, so it is not removed; "
+          "end that, and remove it again"));
+    }
+    context.SetResult(kRepositoryFact, repository);
+    result = RecordBackup(clients, context, "removal");
+  }
+  if (result.kind == StepResult::Kind::kFail) {
+    return StepResult::Fail(NotRemoved(repository, result.status));
+  }
+  return result;
+}
+
+StepResult Backup(const BackupClients& clients, StepContext& context) {
+  return context.Fact(kRepositoryFact).empty() ? ArchiveOnHost(clients.tenants, context)
+                                               : BackUpIntoRepository(clients, context);
+}
+
+StepResult TakeOffHost(const TenantClients& clients, StepContext& context) {
+  v1::EnsureActionRequest request;
+  request.mutable_remove()->set_keep_data(context.Fact(kKeepDataFact) == "true");
+  return RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
+                   OnFailure::kTryAgain);
+}
+
+StepResult Release(const TenantClients& clients, StepContext& context) {
+  const absl::Status status =
+      ReleaseClaims(Tables(clients.store), TenantOf(context), context.txn());
+  return status.ok() ? StepResult::Done() : StepResult::Retry(status);
+}
+
+bool FailedInBackup(const v1::Operation& operation) {
+  return std::any_of(operation.steps().begin(), operation.steps().end(), [](const auto& step) {
+    return step.name() == kBackupStep && step.state() == v1::STEP_STATE_FAILED;
+  });
+}
+
+}  // namespace
+
+operations::Kind RemoveKind(const BackupClients& clients) {
+  operations::Kind kind;
+  kind.name = "remove";
+  kind.steps.push_back(
+      {"stop", [clients](StepContext& context) { return Stop(clients.tenants, context); },
+       [clients](StepContext& context) { return StartAgain(clients.tenants, context); }, true});
+  kind.steps.push_back(
+      {kBackupStep, [clients](StepContext& context) { return Backup(clients, context); },
+       [clients](StepContext& context) { return CancelSnapshot(clients, context); }, true});
+  kind.steps.push_back(
+      {"remove-from-host",
+       [clients](StepContext& context) { return TakeOffHost(clients.tenants, context); }, nullptr,
+       false});
+  kind.steps.push_back(
+      {"release", [clients](StepContext& context) { return Release(clients.tenants, context); },
+       nullptr, false});
+  kind.on_end = [clients](const state::v1::OperationRecord& ended, kv::Txn& txn) {
+    if (FailedInBackup(ended.operation())) NoteBackupFailure(clients, ended, txn);
+  };
+  return kind;
+}
+
+}  // namespace mtp

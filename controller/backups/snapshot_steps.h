@@ -1,0 +1,32 @@
+// Steps of the operations that back a tenant up into a repository. The fact kRepositoryFact says
+// which; the backup's ULID is the operation's unless `id` names another one.
+#pragma once
+
+#include <string>
+
+#include "controller/backups/kinds.h"
+#include "controller/operations/engine.h"
+
+namespace mtp {
+
+// Has the tenant's host write the backup, under the step's key. Leaves the facts that
+// RecordBackup needs.
+operations::StepResult TakeSnapshot(const BackupClients& clients, operations::StepContext& context,
+                                    const std::string& id = "");
+// Its compensation. A snapshot that was written all the same stays in the repository, with tags
+// that say what it is.
+operations::StepResult CancelSnapshot(const BackupClients& clients,
+                                      const operations::StepContext& context);
+
+// Adds the backup to the catalogue, made for `reason` (Backup.reason), and says of its tenant and
+// its repository that it succeeded, all in the transaction that ends the step. The result has
+// `backup`. An operation that makes several backups records each in the step that takes it.
+operations::StepResult RecordBackup(const BackupClients& clients, operations::StepContext& context,
+                                    const std::string& reason, const std::string& id = "");
+
+// Adds to `txn`, for Kind::on_end, that the backup failed for the reason that the operation did:
+// to the tenant's record and its repository's.
+void NoteBackupFailure(const BackupClients& clients, const state::v1::OperationRecord& ended,
+                       kv::Txn& txn);
+
+}  // namespace mtp
