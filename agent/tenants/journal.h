@@ -41,15 +41,28 @@ class Journal {
     v1::TenantSecrets secrets;
     // How many networks the pool has; the first free one from 1 goes to a new tenant.
     int subnets = 0;
+    bool probation = false;
   };
   // Puts a tenant, meant to run; keeps the network and the last backup of one that is there.
   // FAILED_PRECONDITION when another tenant here has the port or the prefix of `.env`,
   // RESOURCE_EXHAUSTED when no network is free.
   absl::StatusOr<state::v1::AgentTenantRecord> PutTenant(const TenantName& name,
                                                          const TenantChange& change);
-  // NOT_FOUND when the tenant is not on this host.
+  // NOT_FOUND when the tenant is not on this host. One that is set to run is on probation no more;
+  // it is parked no more, either way.
   absl::Status SetRunPolicy(const TenantName& name, v1::RunPolicy policy);
+  absl::Status EndProbation(const TenantName& name);
   absl::Status SetLastBackup(const TenantName& name, absl::Time time);
+  // NOT_FOUND when the tenant is not on this host, here and below.
+  absl::Status SetMemoryLimit(const TenantName& name, int64_t limit_mib);
+  // The tenant ended again and again: it is not started until its run policy is set anew or it is
+  // put anew. `last_lines` holds no secret.
+  absl::Status Park(const TenantName& name, const std::string& reason,
+                    const std::vector<std::string>& last_lines);
+  absl::Status Unpark(const TenantName& name);
+  // What is known of the ends of a tenant's container (crash_history.h); empty when nothing is.
+  std::string CrashHistoryText(const TenantName& name) const;
+  absl::Status SetCrashHistoryText(const TenantName& name, const std::string& text);
   // Forgets the tenant and its secrets; its epoch stays. Absent is OK.
   absl::Status RemoveTenant(const TenantName& name);
 
@@ -87,6 +100,8 @@ class Journal {
   absl::Status Open(const std::string& key, google::protobuf::MessageLite* message) const;
   absl::StatusOr<v1::TenantSecrets> OpenSecrets(const std::string& key) const;
   std::string Seal(const std::string& key, const google::protobuf::MessageLite& message) const;
+  absl::Status RaiseEpoch(const v1::EnsureActionRequest& request, kv::Txn& txn)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Commit(const kv::Txn& txn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   kv::Store* const store_;

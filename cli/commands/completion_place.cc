@@ -69,14 +69,20 @@ Wanted FirstPositional(const CLI::App& command) {
   if (group == "host") return name == "token" || name == "list" ? Wanted::kNothing : Wanted::kHost;
   if (group == "op") return name == "list" ? Wanted::kNothing : Wanted::kOperation;
   if (group == "backup") {
-    return name == "show" || name == "verify" ? Wanted::kBackup : Wanted::kBackedUpTenant;
+    if (name == "schedule") return Wanted::kTenant;
+    for (const char* reading : {"show", "verify", "export"}) {
+      if (name == reading) return Wanted::kBackup;
+    }
+    return Wanted::kBackedUpTenant;
   }
-  if (group == "repository") return Wanted::kNothing;
+  if (group == "rollout") return name == "list" ? Wanted::kNothing : Wanted::kRollout;
+  if (group == "tenant") return Wanted::kTenant;
+  if (group == "repository") return name == "check" ? Wanted::kRepository : Wanted::kNothing;
   if (group == "operator") return name == "remove" ? Wanted::kOperator : Wanted::kNothing;
   if (group == "context")
     return name == "add" || name == "list" ? Wanted::kNothing : Wanted::kContext;
   if (name == "logs" || name == "exec" || name == "rpc") return Wanted::kTarget;
-  for (const char* changing : {"remove", "start", "stop", "restart", "status", "backup"}) {
+  for (const char* changing : {"remove", "start", "stop", "restart", "status", "backup", "update"}) {
     if (name == changing) return Wanted::kTenant;
   }
   return Wanted::kNothing;
@@ -124,7 +130,7 @@ CompletionPlace FindPlace(const CLI::App& tree, const std::vector<std::string>& 
       place.fixed = {{"bash", ""}, {"zsh", ""}, {"fish", ""}};
     if (place.fixed.empty() || command->get_name() == "backup")
       place.wanted = FirstPositional(*command);
-  } else if (command->get_name() == "backup") {
+  } else if (command->get_name() == "backup" || command->get_name() == "update") {
     place.wanted = Wanted::kTenant;
   } else if (command->get_name() == "prune") {
     place.wanted = Wanted::kBackedUpTenant;

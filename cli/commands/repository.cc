@@ -1,11 +1,14 @@
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 #include "cli/commands/call.h"
 #include "cli/commands/command.h"
 #include "cli/commands/secret_input.h"
+#include "cli/commands/wait.h"
 #include "cli/output/backup_tables.h"
 #include "cli/output/failure.h"
+#include "cli/output/operation_view.h"
 #include "cli/output/table.h"
 #include "cli/output/text.h"
 #include "cli/output/values.h"
@@ -103,12 +106,67 @@ absl::StatusOr<int> List(Invocation& invocation, const NoOptions&) {
   return 0;
 }
 
+struct CheckOptions {
+  std::string name;
+  bool read_data = false;
+  ChangeOptions change;
+};
+
+int64_t NumberOf(const v1::Operation& operation, const char* name) {
+  int64_t number = 0;
+  const auto found = operation.result().find(name);
+  return found != operation.result().end() && absl::SimpleAtoi(found->second, &number) ? number : 0;
+}
+
+Json CheckJson(const std::string& repository, const v1::Operation& operation) {
+  Json json = {{"repository", repository}, {"tenants", nullptr}, {"snapshots", nullptr}};
+  for (const char* name : {"tenants", "snapshots"}) {
+    if (operation.result().count(name) > 0) json[name] = NumberOf(operation, name);
+  }
+  json["operation"] = OperationJson(operation);
+  return json;
+}
+
+absl::StatusOr<int> Check(Invocation& invocation, const CheckOptions& options) {
+  MTP_RETURN_IF_ERROR(CheckChangeFlags(options.change));
+  v1::CheckRepositoryRequest request;
+  request.set_name(absl::StrCat("repositories/", options.name));
+  request.set_read_data(options.read_data);
+  request.set_request_id(RequestId(invocation, options.change));
+  request.set_validate_only(options.change.dry_run);
+  MTP_ASSIGN_OR_RETURN(const v1::Operation accepted,
+                       Call(invocation, &Stub::CheckRepository, request));
+  if (options.change.dry_run) {
+    invocation.Print({{"repository", options.name}, {"dry_run", true}}, [] {
+      return std::string("Nothing speaks against it; nothing was changed.\n");
+    });
+    return 0;
+  }
+  return Conclude(
+      invocation, accepted, options.change,
+      [&](const v1::Operation& operation) { return CheckJson(options.name, operation); },
+      [&](const v1::Operation& operation) {
+        return absl::StrCat(Paint(Visible(options.name), Tone::kStrong, invocation.colour()),
+                            " is ", Paint("in order", Tone::kGood, invocation.colour()), ": ",
+                            NumberOf(operation, "snapshots"), " backups of ",
+                            NumberOf(operation, "tenants"), " tenants, ",
+                            options.read_data ? "all data read" : "by their structure", ", after ",
+                            HumanDuration(Elapsed(operation, invocation.now())), "\n");
+      });
+}
+
 }  // namespace
 
 void AddRepository(CLI::App& root, Chosen& chosen) {
   CLI::App& repository = *root.add_subcommand("repository", "Places where backups are kept");
   repository.require_subcommand(1);
   AddCommand<NoOptions>(repository, chosen, "list", "Show all repositories", List);
+  auto [check, check_options] = AddCommand<CheckOptions>(
+      repository, chosen, "check", "Check what every tenant has in a repository", Check);
+  check->add_option("NAME", check_options->name, "Repository")->required();
+  check->add_flag("--read-data", check_options->read_data,
+                  "Read and compare all data too, which takes as long as reading all of it");
+  AddChangeFlags(check, &check_options->change);
   auto [add, options] = AddCommand<AddOptions>(
       repository, chosen, "add", "Add a repository; the first one is the default", Add);
   add->add_option("NAME", options->name, "Lowercase letters, digits and inner hyphens, at most 40")

@@ -54,10 +54,50 @@ class LocalRepository : public ::testing::Test {
                                nullptr, nullptr);
   }
 
+  // Runs restic and kills it as soon as it holds its lock, which so stays.
+  bool LeavesALock(const std::string& command) {
+    WriteFile(folder_ / "password", "secret");
+    return Shell("cd " + folder_.path() + R"( && for i in 1 2 3 4 5 6 7 8 9 10; do
+        restic -r repository --password-file password --no-cache )" +
+                 command + R"( >/dev/null 2>&1 & pid=$!
+        until [ -n "$(ls repository/locks)" ] || ! kill -0 $pid 2>/dev/null; do :; done
+        kill -9 $pid 2>/dev/null; wait $pid
+        [ -n "$(ls repository/locks)" ] && exit 0
+      done; exit 1)") == 0;
+  }
+  size_t Locks() {
+    const fs::directory_iterator locks(folder_ / "repository/locks");
+    return static_cast<size_t>(std::distance(fs::begin(locks), fs::end(locks)));
+  }
+
   TempFolder folder_;
   SeededRandom random_{1};
   std::unique_ptr<Repository> repository_;
 };
+
+// As the death of an agent leaves it: a shared lock, and an exclusive one.
+TEST_F(LocalRepository, TheLockOfAKilledOneBlocksNobody) {
+  const auto first = Backup("b1");
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(LeavesALock("backup source"));
+  EXPECT_TRUE(repository_->Check(/*read_data=*/false, nullptr).ok());
+  ASSERT_TRUE(LeavesALock("check"));
+  const auto second = Backup("b2");
+  EXPECT_TRUE(second.ok()) << second.status();
+  ASSERT_TRUE(LeavesALock("check"));
+  EXPECT_TRUE(repository_->Forget({first->snapshot}, nullptr).ok());
+  ASSERT_TRUE(LeavesALock("backup source"));
+  const auto freed = repository_->Prune(/*dry_run=*/false, nullptr);
+  EXPECT_TRUE(freed.ok()) << freed.status();
+  EXPECT_EQ(Locks(), 0U);
+}
+
+TEST_F(LocalRepository, CountsItsSnapshots) {
+  EXPECT_EQ(repository_->Stats(nullptr)->snapshots, 0);
+  ASSERT_TRUE(Backup("b1").ok());
+  ASSERT_TRUE(Backup("b2").ok());
+  EXPECT_EQ(repository_->Stats(nullptr)->snapshots, 2);
+}
 
 TEST_F(LocalRepository, IsMadeOnceAndOpensOnlyWithItsPassword) {
   EXPECT_TRUE(repository_->Init(nullptr).ok());

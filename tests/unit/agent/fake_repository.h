@@ -24,10 +24,13 @@ struct FakeRepositories {
   absl::Status open_error;
   absl::Status backup_error;
   absl::Status prune_error;
+  absl::Status check_error;
   // Called with the unpacked folder before Restore returns; for damage.
   std::function<void(const std::string& folder)> on_restore;
   int backups = 0;
   int prunes = 0;
+  // Of each check, whether it was to read all data.
+  std::vector<bool> checks;
   std::vector<std::string> passwords;
 };
 
@@ -84,7 +87,10 @@ class FakeRepository final : public Repository {
   absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override {
     return absl::UnimplementedError("not used");
   }
-  absl::Status Check(bool, const CancelToken*) override { return absl::OkStatus(); }
+  absl::Status Check(bool read_data, const CancelToken*) override {
+    all_->checks.push_back(read_data);
+    return all_->check_error;
+  }
   // Their data waits for Prune.
   absl::Status Forget(const std::vector<std::string>& snapshots, const CancelToken*) override {
     MTP_RETURN_IF_ERROR(MakeFolders(Unused(), 0700));
@@ -108,7 +114,14 @@ class FakeRepository final : public Repository {
     return bytes;
   }
   absl::Status Unlock(const CancelToken*) override { return absl::OkStatus(); }
-  absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override { return RepositoryStats(); }
+  absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override {
+    RepositoryStats stats;
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::directory_iterator(home_, absent)) {
+      if (entry.path().filename() != "unused") ++stats.snapshots;
+    }
+    return stats;
+  }
 
  private:
   static std::string Flat(std::string url) {

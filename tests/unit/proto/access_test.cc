@@ -240,7 +240,7 @@ TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
   TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
-  BackupServiceImpl backups(&gate, nullptr, nullptr, "f");
+  BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
   FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, &audit_, &clock_, "f");
   grpc::ServerBuilder builder;
