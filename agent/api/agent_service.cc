@@ -146,6 +146,42 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
     return call.get();
   }
 
+  grpc::ServerWriteReactor<v1::ExportChunk>* ExportBackup(
+      grpc::CallbackServerContext* context,
+      const v1::ExportFromRepositoryRequest* request) override {
+    absl::Status allowed = deps_.authorize(*context);
+    if (!allowed.ok()) return Refuse<v1::ExportChunk>(allowed);
+    return Stream<v1::ExportChunk>(
+        [this, context, request = *request](StreamWriter<v1::ExportChunk>& writer) {
+          const auto send = [&](v1::ExportChunk chunk) {
+            if (writer.Write(std::move(chunk), deps_.export_patience)) return true;
+            context->TryCancel();
+            return false;
+          };
+          return deps_.exporter->Export(request, send, writer.stop());
+        });
+  }
+
+  grpc::ServerUnaryReactor* StoreState(grpc::CallbackServerContext* context,
+                                       const v1::StoreStateRequest* request,
+                                       v1::StoreStateResponse* response) override {
+    auto call = UnaryCall::New();
+    absl::Status ready = deps_.authorize(*context);
+    if (ready.ok()) ready = TakePlace();
+    if (!ready.ok()) {
+      call->Finish(ToGrpc(ready));
+      return call.get();
+    }
+    deps_.blocking->Post([this, call, request, response] {
+      auto stored = deps_.state_store->Store(*request, call->stop());
+      const grpc::Status status = ToGrpc(stored.status());
+      if (stored.ok()) *response = *std::move(stored);
+      LeavePlace();
+      call->Finish(status);
+    });
+    return call.get();
+  }
+
  private:
   // Authorises, then carries `work` out off gRPC's threads.
   template <typename Response, typename Work>

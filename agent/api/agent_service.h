@@ -6,11 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "agent/api/store_state.h"
 #include "agent/api/target.h"
 #include "agent/docker/engine.h"
 #include "agent/openclaw/openclaw.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
+#include "agent/tenants/export.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/log.h"
@@ -24,6 +26,10 @@ struct AgentServiceDeps {
   const Targets* targets = nullptr;
   Engine* engine = nullptr;
   OpenClaw* openclaw = nullptr;
+  StateStore* state_store = nullptr;
+  Exporter* exporter = nullptr;
+  // How long a caller may take nothing of an export before it is ended. Default 10 minutes.
+  absl::Duration export_patience = absl::Minutes(10);
   const Clock* clock = nullptr;
   // For calls that touch the disk, and for timers.
   Executor* calls = nullptr;

@@ -21,10 +21,13 @@ class StreamWriter final : public grpc::ServerWriteReactor<Message> {
     return writer;
   }
 
-  // Blocks until the message before has gone out. False when the caller has gone: stop producing.
-  bool Write(Message message) {
+  // Blocks until the message before has gone out. False when the caller has gone, or has not taken
+  // it for as long as `patience`: stop producing. End then waits until the call was cancelled.
+  bool Write(Message message, absl::Duration patience = absl::InfiniteDuration()) {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &StreamWriter::CanGoOn));
+    if (!mutex_.AwaitWithTimeout(absl::Condition(this, &StreamWriter::CanGoOn), patience)) {
+      gone_ = true;
+    }
     if (gone_) return false;
     current_ = std::move(message);
     writing_ = true;

@@ -13,10 +13,15 @@
 
 namespace mtp {
 
-// Writes pax entries, compressed by gzip, to a descriptor that stays the caller's. Not thread-safe.
-// After an error every later call repeats it. RESOURCE_EXHAUSTED when the disk is full.
+// Writes pax entries, compressed by gzip. Not thread-safe. After an error every later call repeats
+// it.
 class TarWriter {
  public:
+  // Takes the archive's next bytes.
+  using Sink = std::function<absl::Status(std::string_view bytes)>;
+
+  static absl::StatusOr<std::unique_ptr<TarWriter>> Open(Sink sink);
+  // To a descriptor that stays the caller's; RESOURCE_EXHAUSTED when the disk is full.
   static absl::StatusOr<std::unique_ptr<TarWriter>> Open(int fd);
   ~TarWriter();
 

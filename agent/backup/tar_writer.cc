@@ -36,10 +36,20 @@ mode_t FileType(EntryType type) {
   return AE_IFREG;
 }
 
+absl::Status WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "write the archive");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 struct TarWriter::State {
-  int fd = -1;
+  Sink sink;
   archive* out = nullptr;
   Sha256 hash;
   int64_t bytes = 0;
@@ -58,18 +68,8 @@ struct TarWriter::State {
   static la_ssize_t OnWrite(archive*, void* user, const void* data, size_t size) {
     auto* state = static_cast<State*>(user);
     if (state->discard || !state->status.ok()) return static_cast<la_ssize_t>(size);
-    const char* bytes = static_cast<const char*>(data);
-    size_t left = size;
-    while (left > 0) {
-      const ssize_t written = write(state->fd, bytes, left);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        state->status = ErrnoStatus(errno, "write the archive");
-        return static_cast<la_ssize_t>(size);
-      }
-      bytes += written;
-      left -= static_cast<size_t>(written);
-    }
+    state->status = state->sink({static_cast<const char*>(data), size});
+    if (!state->status.ok()) return static_cast<la_ssize_t>(size);
     state->hash.Update(data, size);
     state->bytes += static_cast<int64_t>(size);
     return static_cast<la_ssize_t>(size);
@@ -90,8 +90,12 @@ TarWriter::TarWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TarWriter::~TarWriter() = default;
 
 absl::StatusOr<std::unique_ptr<TarWriter>> TarWriter::Open(int fd) {
+  return Open([fd](std::string_view bytes) { return WriteAll(fd, bytes); });
+}
+
+absl::StatusOr<std::unique_ptr<TarWriter>> TarWriter::Open(Sink sink) {
   auto state = std::make_unique<State>();
-  state->fd = fd;
+  state->sink = std::move(sink);
   state->out = archive_write_new();
   if (state->out == nullptr) return absl::ResourceExhaustedError("out of memory");
   archive* out = state->out;

@@ -1,24 +1,29 @@
 #include "agent/tenants/fetch.h"
 
 #include <absl/cleanup/cleanup.h>
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "agent/backup/manifest_file.h"
 #include "agent/backup/tree_manifest.h"
+#include "agent/tenants/repository_script.h"
 #include "common/base/atomic_file.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
+#include "common/restic/restic_command.h"
 
 namespace mtp {
 namespace {
 
 constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kSha256Digits = 64;
 
 absl::Status CheckManifest(const std::string& path, const std::string& wanted) {
   MTP_ASSIGN_OR_RETURN(const std::string found, HashFile(path));
@@ -63,13 +68,25 @@ void NoteDatabases(const DatabaseReport& report, PhaseContext& context) {
       damaged.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const TenantName& name,
+absl::Status CheckReference(const v1::BackupReference& backup,
+                            const v1::RepositoryAccess& repository) {
+  MTP_RETURN_IF_ERROR(CheckAccess(ToAccess(repository)));
+  MTP_RETURN_IF_ERROR(TenantName::Parse(backup.tenant()).status());
+  if (backup.manifest_sha256().size() != kSha256Digits ||
+      !std::all_of(backup.manifest_sha256().begin(), backup.manifest_sha256().end(),
+                   [](unsigned char c) { return absl::ascii_isxdigit(c); })) {
+    return absl::InvalidArgumentError("the manifest's SHA-256 must be 64 hexadecimal digits");
+  }
+  return CheckIdentity(IdentityOf(backup));
+}
+
+absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const std::string& home,
                          const v1::BackupReference& backup, PhaseContext& context) {
   context.progress("looking the backup up in its repository");
   MTP_ASSIGN_OR_RETURN(const RepositorySnapshot snapshot,
                        repository.Find(IdentityOf(backup), context.cancel));
-  MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(name.value()));
-  auto remove = absl::MakeCleanup([&] { tools.restores->Remove(name.value()).IgnoreError(); });
+  MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(home));
+  auto remove = absl::MakeCleanup([&] { tools.restores->Remove(home).IgnoreError(); });
   context.progress("reading the backup");
   MTP_RETURN_IF_ERROR(repository.Restore(snapshot.id, folder, context.cancel));
   context.progress("comparing every file with the manifest");

@@ -16,12 +16,23 @@ namespace mtp {
 
 BackupIdentity IdentityOf(const v1::BackupReference& backup);
 
-// Unpacks the backup into `RestoreFolders::Make(name)`, holds all of it to its manifest, and the
+// INVALID_ARGUMENT unless both are well-formed.
+absl::Status CheckReference(const v1::BackupReference& backup,
+                            const v1::RepositoryAccess& repository);
+
+// Unpacks the backup into `RestoreFolders::Make(folder)`, holds all of it to its manifest, and the
 // manifest to `backup.manifest_sha256`; then checks the databases. Adds `snapshot`, `files`,
 // `bytes`, `databases` and `damaged_databases` to the action's result. DATA_LOSS when anything
 // differs. After an error nothing is left.
-absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const TenantName& name,
-                         const v1::BackupReference& backup, PhaseContext& context);
+absl::Status FetchBackup(const TenantTools& tools, Repository& repository,
+                         const std::string& folder, const v1::BackupReference& backup,
+                         PhaseContext& context);
+// The same into the tenant's own.
+inline absl::Status FetchBackup(const TenantTools& tools, Repository& repository,
+                                const TenantName& name, const v1::BackupReference& backup,
+                                PhaseContext& context) {
+  return FetchBackup(tools, repository, name.value(), backup, context);
+}
 
 // Adds `databases` and `damaged_databases`, a JSON list of paths.
 void NoteDatabases(const DatabaseReport& report, PhaseContext& context);

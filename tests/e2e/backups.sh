@@ -60,10 +60,19 @@ backups() {
 
   check "it is restored by hand with the recovery kit and restic alone" by_hand first
 
+  check "it is exported" exits 0 "$cli" backup export "$id" "$work/acme.tar.gz"
+  check "a second export does not replace the file" exits 3 "$cli" backup export "$id" "$work/acme.tar.gz"
+  mkdir -p "$work/exported"
+  check "tar unpacks it" tar -xzf "$work/acme.tar.gz" -C "$work/exported"
+  check "to the data of the backup" test "$(cat "$work/exported/acme/workspace/mark")" = first
+  check "with whole databases" databases_are_whole "$work/exported/acme"
+  check "the repository is in order, all data read" exits 0 "$cli" repository check local --read-data
+
   # Removed on one host, back on the other.
   host=$(other_host "$(field '.tenants[] | select(.name == "acme") | .host')")
   check "acme is removed" exits 0 "$cli" remove acme --yes
-  check "its backups stay" test "$(backup_field acme id)" = "$id"
+  check "its backups stay, with the final one" bash -c "$cli backup list acme -o json |
+    jq -e '.backups[0].reason == \"removal\" and any(.backups[]; .id == \"$id\")'"
   check "acme is restored on the other host" exits 0 "$cli" backup restore acme --from "$id" --host "$host"
   check "it is there" tenant_is acme host "$host"
   check "and ready" eventually "$start_within" tenant_is acme health ready
