@@ -57,6 +57,21 @@ absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& ten
   return absl::OkStatus();
 }
 
+absl::Status ChangeReservation(const Tables& tables, const state::v1::TenantRecord& tenant,
+                               int64_t memory_mib, kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(auto row, tables.allocations.Get(tenant.host()));
+  for (auto& allocation : *row.value.mutable_allocations()) {
+    if (allocation.tenant() != tenant.name()) continue;
+    allocation.set_memory_mib(memory_mib);
+    allocation.set_anti_affinity(AntiAffinityOf(tenant.spec()));
+    txn.RequireRevision(tables.allocations.Key(tenant.host()), row.revision);
+    tables.allocations.Put(txn, tenant.host(), row.value);
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(
+      absl::StrCat("tenant ", tenant.name(), " reserves nothing on host ", tenant.host()));
+}
+
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn) {
   auto row = tables.tenants.Get(tenant);
   if (absl::IsNotFound(row.status())) return absl::OkStatus();
@@ -74,6 +89,8 @@ absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::
   txn.Delete(tables.env_prefixes.Key(name.EnvPrefixKey()));
   txn.Delete(tables.bots.Key(row->value.bot_fingerprint()));
   txn.Delete(tables.secrets.Key(tenant));
+  txn.Delete(tables.policies.Key("tenants/" + tenant));
+  txn.Delete(tables.schedules.Key(tenant));
   return absl::OkStatus();
 }
 

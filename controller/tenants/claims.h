@@ -19,6 +19,11 @@ absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& ten
                         const std::string& env_prefix_key, const std::string& sealed_secrets,
                         kv::Txn& txn);
 
+// Adds to `txn` that the tenant reserves `memory_mib` on its host, with the anti-affinity of its
+// spec as given; guarded as above. NOT_FOUND when it reserves nothing there.
+absl::Status ChangeReservation(const Tables& tables, const state::v1::TenantRecord& tenant,
+                               int64_t memory_mib, kv::Txn& txn);
+
 // Adds to `txn` all that makes the tenant cease to exist; nothing when there is no such tenant. Its
 // epoch stays.
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn);
