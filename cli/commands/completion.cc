@@ -15,6 +15,7 @@
 #include "mtp/v1/backup.grpc.pb.h"
 #include "mtp/v1/fleet.grpc.pb.h"
 #include "mtp/v1/operation.grpc.pb.h"
+#include "mtp/v1/rollout.grpc.pb.h"
 
 namespace mtp::cli {
 namespace {
@@ -113,6 +114,15 @@ void AddRepositories(Invocation& invocation, std::vector<Candidate>* candidates)
     candidates->push_back({ShortName(repository.name()), repository.url()});
 }
 
+void AddRollouts(Invocation& invocation, std::vector<Candidate>* candidates) {
+  const auto response =
+      Ask(invocation, &v1::RolloutService::Stub::ListRollouts, v1::ListRolloutsRequest());
+  if (response.rollouts_size() > 0) candidates->push_back({"latest", "the newest one"});
+  for (const v1::Rollout& rollout : response.rollouts()) {
+    candidates->push_back({ShortName(rollout.name()), std::string(StateName(rollout.state()))});
+  }
+}
+
 void AddContexts(const Environment& environment, std::vector<Candidate>* candidates) {
   const auto path = ContextFilePath(environment);
   if (!path.ok()) return;
@@ -155,6 +165,9 @@ absl::StatusOr<int> Complete(Invocation& invocation, const NoOptions&) {
       break;
     case Wanted::kRepository:
       AddRepositories(invocation, &candidates);
+      break;
+    case Wanted::kRollout:
+      AddRollouts(invocation, &candidates);
       break;
   }
   const std::string begun = words.empty() ? "" : words.back();

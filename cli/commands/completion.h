@@ -28,6 +28,7 @@ enum class Wanted {
   kBackup,          // of CompletionPlace::tenant, or any
   kBackedUpTenant,  // one that has backups; it need not exist any more
   kRepository,
+  kRollout,
 };
 
 struct CompletionPlace {

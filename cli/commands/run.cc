@@ -101,7 +101,10 @@ std::unique_ptr<CLI::App> MakeTree(GlobalFlags& flags, Chosen& chosen) {
   AddProvision(*tree, chosen);
   AddLifecycle(*tree, chosen);
   AddStatus(*tree, chosen);
+  AddTenant(*tree, chosen);
   AddBackup(*tree, chosen);
+  AddUpdate(*tree, chosen);
+  AddRollout(*tree, chosen);
   AddRepository(*tree, chosen);
   AddRecoveryKit(*tree, chosen);
   AddTenantAccess(*tree, chosen);

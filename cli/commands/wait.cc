@@ -1,12 +1,10 @@
 #include "cli/commands/wait.h"
 
 #include <absl/strings/str_cat.h>
-#include <grpcpp/support/async_stream.h>
-
-#include <algorithm>
 
 #include "cli/commands/arguments.h"
 #include "cli/commands/call.h"
+#include "cli/commands/follow.h"
 #include "cli/output/failure.h"
 #include "cli/output/names.h"
 #include "cli/output/values.h"
@@ -15,9 +13,6 @@
 namespace mtp::cli {
 namespace {
 
-constexpr absl::Duration kTick = absl::Milliseconds(125);  // of the spinner
-constexpr absl::Duration kLongestPause = absl::Seconds(2);
-
 absl::Status TimedOut(const v1::Operation& operation, absl::Duration timeout) {
   return WithHint(
       WithExit(absl::DeadlineExceededError(absl::StrCat(
@@ -25,31 +20,6 @@ absl::Status TimedOut(const v1::Operation& operation, absl::Duration timeout) {
                    absl::FormatDuration(timeout), "; it goes on")),
                ExitCode::kTimedOut),
       absl::StrCat("`mtp-cli op watch ", ShortName(operation.name()), "` waits for it"));
-}
-
-// One stream's worth of following. UNAVAILABLE when it broke and following should begin again.
-grpc::Status FollowOnce(v1::OperationService::Stub& stub, absl::Time deadline,
-                        v1::Operation* latest, Progress& progress, const Clock& clock) {
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(deadline));
-  v1::WatchOperationRequest request;
-  request.set_name(latest->name());
-  grpc::CompletionQueue queue;
-  auto reader = stub.PrepareAsyncWatchOperation(&context, request, &queue);
-  grpc::Status status = ReadStream<v1::Operation>(
-      context, queue, *reader, kTick,
-      [&](const v1::Operation& operation) {
-        *latest = operation;
-        progress.Note("");
-        progress.Update(operation, clock.Now());
-        return !HasEnded(operation.state());
-      },
-      [&] { progress.Tick(clock.Now()); });
-  // A stream that ends in order although the operation has not: the controller is about to stop.
-  if (status.ok() && !HasEnded(latest->state())) {
-    return {grpc::StatusCode::UNAVAILABLE, "the controller ended the stream"};
-  }
-  return status;
 }
 
 }  // namespace
@@ -79,28 +49,25 @@ absl::StatusOr<v1::Operation> Follow(Invocation& invocation, const v1::Operation
                                      absl::Duration timeout) {
   MTP_ASSIGN_OR_RETURN(auto channel, invocation.Connected());
   v1::OperationService::Stub stub(channel);
-  const Environment& environment = invocation.environment;
+  const Clock& clock = invocation.environment.clock;
   const std::unique_ptr<Progress> progress = invocation.NewProgress();
-  const absl::Duration end = environment.clock.Monotonic() + timeout;
+  v1::WatchOperationRequest request;
+  request.set_name(operation.name());
+  Followed<v1::Operation> followed;
+  followed.watch = [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+    return stub.PrepareAsyncWatchOperation(context, request, queue);
+  };
+  followed.ended = [](const v1::Operation& now) { return HasEnded(now.state()); };
+  followed.show = [&](const v1::Operation& now) { progress->Update(now, clock.Now()); };
+  followed.tick = [&] { progress->Tick(clock.Now()); };
+  followed.note = [&](absl::string_view text) { progress->Note(text); };
   v1::Operation latest = operation;
-  progress->Update(latest, environment.clock.Now());
-  for (int lost = 0; !HasEnded(latest.state());) {
-    const absl::Duration left = end - environment.clock.Monotonic();
-    if (left <= absl::ZeroDuration()) return TimedOut(latest, timeout);
-    const std::string before = latest.etag();
-    const grpc::Status status =
-        FollowOnce(stub, absl::Now() + left, &latest, *progress, environment.clock);
-    if (status.ok()) break;
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
-      return TimedOut(latest, timeout);
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return FromGrpc(status);
-    lost = latest.etag() == before ? lost + 1 : 1;
-    if (lost == 1)
-      progress->Note(
-          "the connection to the controller is lost; the operation goes on, trying again");
-    progress->Tick(environment.clock.Now());
-    environment.sleep(std::min({RetryPause(std::min(lost, 5)), kLongestPause, left}));
-  }
+  MTP_ASSIGN_OR_RETURN(
+      const bool ended,
+      FollowToEnd(invocation, followed, timeout,
+                  "the connection to the controller is lost; the operation goes on, trying again",
+                  &latest));
+  if (!ended) return TimedOut(latest, timeout);
   return latest;
 }
 

@@ -84,14 +84,58 @@ absl::string_view StateName(v1::StepState state) {
   return "unknown";
 }
 
+absl::string_view StateName(v1::RolloutState state) {
+  switch (state) {
+    case v1::ROLLOUT_STATE_RUNNING:
+      return "running";
+    case v1::ROLLOUT_STATE_PAUSED:
+      return "paused";
+    case v1::ROLLOUT_STATE_ABORTING:
+      return "aborting";
+    case v1::ROLLOUT_STATE_SUCCEEDED:
+      return "succeeded";
+    case v1::ROLLOUT_STATE_FAILED:
+      return "failed";
+    case v1::ROLLOUT_STATE_ABORTED:
+      return "aborted";
+    case v1::ROLLOUT_STATE_UNSPECIFIED:
+    case v1::RolloutState_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::RolloutState_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return "unknown";
+}
+
+absl::string_view StateName(v1::RolloutTenantState state) {
+  switch (state) {
+    case v1::ROLLOUT_TENANT_STATE_PENDING:
+      return "pending";
+    case v1::ROLLOUT_TENANT_STATE_UPDATING:
+      return "updating";
+    case v1::ROLLOUT_TENANT_STATE_UPDATED:
+      return "updated";
+    case v1::ROLLOUT_TENANT_STATE_SKIPPED:
+      return "skipped";
+    case v1::ROLLOUT_TENANT_STATE_FAILED:
+      return "failed";
+    case v1::ROLLOUT_TENANT_STATE_UNSPECIFIED:
+    case v1::RolloutTenantState_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::RolloutTenantState_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return "unknown";
+}
+
 Tone ToneOf(absl::string_view state) {
-  if (state == "ready" || state == "running" || state == "succeeded" || state == "done") {
+  if (state == "ready" || state == "running" || state == "succeeded" || state == "done" ||
+      state == "updated") {
     return Tone::kGood;
   }
   if (state == "failed" || state == "down" || state == "unreachable" || state == "engine-down") {
     return Tone::kBad;
   }
-  if (state == "stopped" || state == "pending" || state == "cancelled" || state == "undone") {
+  if (state == "stopped" || state == "pending" || state == "cancelled" || state == "undone" ||
+      state == "skipped" || state == "aborted") {
     return Tone::kDim;
   }
   return Tone::kWarning;
@@ -100,6 +144,11 @@ Tone ToneOf(absl::string_view state) {
 bool HasEnded(v1::OperationState state) {
   return state == v1::OPERATION_STATE_SUCCEEDED || state == v1::OPERATION_STATE_FAILED ||
          state == v1::OPERATION_STATE_CANCELLED;
+}
+
+bool HasEnded(v1::RolloutState state) {
+  return state == v1::ROLLOUT_STATE_SUCCEEDED || state == v1::ROLLOUT_STATE_FAILED ||
+         state == v1::ROLLOUT_STATE_ABORTED;
 }
 
 }  // namespace mtp::cli

@@ -92,7 +92,10 @@ void LiveProgress::Update(const v1::Operation& operation, absl::Time now) {
 
 void LiveProgress::Tick(absl::Time now) {
   if (operation_.name().empty()) return;
-  const std::string text = ProgressFrame(operation_, note_, now, frame_++, columns_(), colour_);
+  place_.Draw(ProgressFrame(operation_, note_, now, frame_++, columns_(), colour_));
+}
+
+void InPlace::Draw(absl::string_view text) {
   std::string drawing = drawn_lines_ > 0 ? absl::StrCat("\x1b[", drawn_lines_, "A\r") : "";
   for (char c : text) {
     if (c == '\n') drawing += "\x1b[K";  // what an earlier, longer line has left

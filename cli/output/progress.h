@@ -13,6 +13,18 @@
 
 namespace mtp::cli {
 
+// Text on a terminal that is drawn again in its own place.
+class InPlace {
+ public:
+  explicit InPlace(std::ostream& out) : out_(out) {}
+  // Lines, each ended by a newline and no wider than the terminal.
+  void Draw(absl::string_view text);
+
+ private:
+  std::ostream& out_;
+  int drawn_lines_ = 0;
+};
+
 // Shows what it is told. Not thread-safe.
 class Progress {
  public:
@@ -29,18 +41,17 @@ class Progress {
 class LiveProgress final : public Progress {
  public:
   LiveProgress(std::ostream& out, std::function<int()> columns, bool colour)
-      : out_(out), columns_(std::move(columns)), colour_(colour) {}
+      : place_(out), columns_(std::move(columns)), colour_(colour) {}
   void Update(const v1::Operation& operation, absl::Time now) override;
   void Tick(absl::Time now) override;
   void Note(absl::string_view text) override { note_ = std::string(text); }
 
  private:
-  std::ostream& out_;
+  InPlace place_;
   const std::function<int()> columns_;
   const bool colour_;
   v1::Operation operation_;
   std::string note_;
-  int drawn_lines_ = 0;
   int frame_ = 0;
 };
 
