@@ -65,27 +65,27 @@ absl::Status Core::Start() {
       return status;
     }
   }
+  std::vector<absl::Duration> pauses;
+  for (const auto& live : taken) {
+    absl::MutexLock lock(&live->record_mutex);
+    // The wall clock may have jumped while nothing ran: never more than one whole backoff.
+    pauses.push_back(live->record.has_not_before()
+                         ? std::clamp(FromTimestamp(live->record.not_before()) - clock_->Now(),
+                                      absl::ZeroDuration(), options_.max_backoff)
+                         : absl::ZeroDuration());
+  }
   {
     absl::MutexLock lock(&mutex_);
     if (started_) return absl::OkStatus();
     started_ = true;
-    for (const auto& live : taken) {
-      live_[live->id] = live;
-      absl::Duration pause = absl::ZeroDuration();
-      {
-        // Nobody else knows the operation yet, so the order of locks cannot matter.
-        absl::MutexLock record_lock(&live->record_mutex);
-        if (live->record.has_not_before()) {
-          // The wall clock may have jumped while nothing ran: never more than one whole backoff.
-          pause = std::clamp(FromTimestamp(live->record.not_before()) - clock_->Now(),
-                             absl::ZeroDuration(), options_.max_backoff);
-        }
-      }
-      if (pause > absl::ZeroDuration()) {
-        live->phase = Phase::kBackoff;
-        StartTimer(*live, pause);
+    for (size_t i = 0; i < taken.size(); ++i) {
+      Live& live = *taken[i];
+      live_[live.id] = taken[i];
+      if (pauses[i] > absl::ZeroDuration()) {
+        live.phase = Phase::kBackoff;
+        StartTimer(live, pauses[i]);
       } else {
-        Enqueue(*live);
+        Enqueue(live);
       }
     }
   }

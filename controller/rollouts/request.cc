@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "common/base/durations.h"
 #include "common/base/names.h"
@@ -31,16 +32,16 @@ absl::Status CompleteCount(absl::string_view field, google::protobuf::int32 coun
   return absl::OkStatus();
 }
 
-absl::Status CompleteTime(absl::string_view field, bool given, absl::Duration otherwise,
-                          absl::Duration longest, google::protobuf::Duration& time) {
-  if (!given) {
-    time.set_seconds(absl::ToInt64Seconds(otherwise));
-    return absl::OkStatus();
-  }
-  const absl::Duration asked = FromDuration(time);
-  if (time.nanos() >= 0 && time.nanos() < 1'000'000'000 && asked >= absl::ZeroDuration() &&
+// `given` is null when the request is silent.
+absl::StatusOr<google::protobuf::Duration> CompleteTime(absl::string_view field,
+                                                        const google::protobuf::Duration* given,
+                                                        absl::Duration otherwise,
+                                                        absl::Duration longest) {
+  if (given == nullptr) return ToDuration(otherwise);
+  const absl::Duration asked = FromDuration(*given);
+  if (given->nanos() >= 0 && given->nanos() < 1'000'000'000 && asked >= absl::ZeroDuration() &&
       asked <= longest) {
-    return absl::OkStatus();
+    return *given;
   }
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": must not be negative, and at most ", absl::FormatDuration(longest)));
@@ -62,10 +63,15 @@ absl::StatusOr<v1::RolloutSettings> CompleteSettings(v1::RolloutSettings setting
       CompleteCount("canary", settings.canary(), &v1::RolloutSettings::set_canary, settings));
   MTP_RETURN_IF_ERROR(CompleteCount("max unavailable", settings.max_unavailable(),
                                     &v1::RolloutSettings::set_max_unavailable, settings));
-  MTP_RETURN_IF_ERROR(
-      CompleteTime("soak", settings.has_soak(), kDefaultSoak, kMaxSoak, *settings.mutable_soak()));
-  MTP_RETURN_IF_ERROR(CompleteTime("idle wait", settings.has_idle_wait(), kDefaultIdleWait,
-                                   kMaxIdleWait, *settings.mutable_idle_wait()));
+  MTP_ASSIGN_OR_RETURN(auto soak,
+                       CompleteTime("soak", settings.has_soak() ? &settings.soak() : nullptr,
+                                    kDefaultSoak, kMaxSoak));
+  MTP_ASSIGN_OR_RETURN(
+      auto idle_wait,
+      CompleteTime("idle wait", settings.has_idle_wait() ? &settings.idle_wait() : nullptr,
+                   kDefaultIdleWait, kMaxIdleWait));
+  *settings.mutable_soak() = std::move(soak);
+  *settings.mutable_idle_wait() = std::move(idle_wait);
   const std::string repository =
       settings.repository().empty() ? "" : absl::StrCat("repositories/", settings.repository());
   MTP_ASSIGN_OR_RETURN(*settings.mutable_repository(), repositories.Choose(repository));

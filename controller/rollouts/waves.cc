@@ -1,5 +1,6 @@
 #include "controller/rollouts/waves.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -7,14 +8,13 @@
 #include <tuple>
 
 #include "common/base/utf8.h"
+#include "controller/backups/kinds.h"
 
 namespace mtp {
 namespace {
 
-// Whose start means that the tenant is touched.
-constexpr char kTouchingStep[] = "stop";
 constexpr size_t kFailuresInWords = 3;
-constexpr size_t kMaxMessageBytes = 1000;
+constexpr size_t kMaxMessageBytes = 2000;
 
 bool IsGood(const v1::RolloutTenant& tenant) {
   return tenant.state() == v1::ROLLOUT_TENANT_STATE_UPDATED ||
@@ -32,18 +32,14 @@ void End(v1::RolloutTenant& tenant, v1::RolloutTenantState state, const std::str
   tenant.set_message(ValidUtf8(message, kMaxMessageBytes));
 }
 
-bool IsTouched(const v1::Operation& child) {
-  return std::any_of(child.steps().begin(), child.steps().end(), [](const auto& step) {
-    return step.name() == kTouchingStep && step.has_start_time();
-  });
-}
-
-// Undoing is never skipped: a failure of it is in the error, and then nothing is promised here.
-std::string WhatIsLeft(const v1::Operation& child) {
-  if (child.error().message().find("; undoing ") != std::string::npos) {
-    return "look at it with `mtp-cli status`";
+// The child's reason, and what became of the tenant. A failure of undoing is in the reason, and
+// then nothing is promised here.
+std::string Failure(const v1::Operation& child) {
+  const std::string& reason = child.error().message();
+  if (absl::StrContains(reason, "; undoing ")) {
+    return absl::StrCat(reason, "; look at it with `mtp-cli status`");
   }
-  return IsTouched(child) ? "it is back on its old image" : "it was not touched";
+  return absl::StrContains(reason, kIsBack) ? reason : absl::StrCat(reason, "; it was not touched");
 }
 
 std::string WhatItDoes(const v1::Operation& child) {
@@ -69,11 +65,8 @@ void FollowChild(const v1::Operation& child, v1::RolloutTenant& tenant) {
     case v1::OPERATION_STATE_SUCCEEDED:
       return End(tenant, v1::ROLLOUT_TENANT_STATE_UPDATED, "");
     case v1::OPERATION_STATE_FAILED:
-      return End(tenant, v1::ROLLOUT_TENANT_STATE_FAILED,
-                 absl::StrCat(child.error().message(), "; ", WhatIsLeft(child)));
     case v1::OPERATION_STATE_CANCELLED:
-      return End(tenant, v1::ROLLOUT_TENANT_STATE_FAILED,
-                 absl::StrCat("its update was cancelled; ", WhatIsLeft(child)));
+      return End(tenant, v1::ROLLOUT_TENANT_STATE_FAILED, Failure(child));
     case v1::OPERATION_STATE_COMPENSATING:
       return End(tenant, v1::ROLLOUT_TENANT_STATE_UPDATING,
                  absl::StrCat("is brought back: ", child.message()));
