@@ -57,17 +57,13 @@ class LocalRepository : public ::testing::Test {
   // Runs restic and kills it as soon as it holds its lock, which so stays.
   bool LeavesALock(const std::string& command) {
     WriteFile(folder_ / "password", "secret");
-    return Shell("cd " + folder_.path() + R"( && for i in 1 2 3 4 5 6 7 8 9 10; do
-        restic -r repository --password-file password --no-cache )" +
-                 command + R"( >/dev/null 2>&1 & pid=$!
+    return Shell("cd " + folder_.path() + R"sh( && for i in 1 2 3 4 5 6 7 8 9 10; do
+        restic -r repository --password-file password --no-cache )sh" +
+                 command + R"sh( >/dev/null 2>&1 & pid=$!
         until [ -n "$(ls repository/locks)" ] || ! kill -0 $pid 2>/dev/null; do :; done
         kill -9 $pid 2>/dev/null; wait $pid
         [ -n "$(ls repository/locks)" ] && exit 0
-      done; exit 1)") == 0;
-  }
-  size_t Locks() {
-    const fs::directory_iterator locks(folder_ / "repository/locks");
-    return static_cast<size_t>(std::distance(fs::begin(locks), fs::end(locks)));
+      done; exit 1)sh") == 0;
   }
 
   TempFolder folder_;
@@ -89,7 +85,6 @@ TEST_F(LocalRepository, TheLockOfAKilledOneBlocksNobody) {
   ASSERT_TRUE(LeavesALock("backup source"));
   const auto freed = repository_->Prune(/*dry_run=*/false, nullptr);
   EXPECT_TRUE(freed.ok()) << freed.status();
-  EXPECT_EQ(Locks(), 0U);
 }
 
 TEST_F(LocalRepository, CountsItsSnapshots) {
