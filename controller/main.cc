@@ -14,6 +14,7 @@
 #include "common/tls/credentials.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/init.h"
+#include "controller/daemon/recovery_commands.h"
 #include "controller/daemon/settings.h"
 
 namespace {
@@ -80,6 +81,54 @@ int Run(const std::string& data_dir, const std::string& level_name) {
   return 0;
 }
 
+int Print(const absl::StatusOr<std::string>& text) {
+  if (!text.ok()) return Fail(text.status());
+  std::fputs(text->c_str(), stdout);
+  return 0;
+}
+
+CLI::App* AddBackup(CLI::App& app, mtp::BackUpArguments& arguments) {
+  CLI::App* const backup = app.add_subcommand(
+      "backup",
+      "Write all of the controller's state, keys included, into one encrypted file; the controller "
+      "may run meanwhile. Every repository has such copies by itself.");
+  backup->add_option("file", arguments.file, "File to write")->required()->type_name("FILE");
+  backup->add_option("--passphrase-file", arguments.passphrase_file,
+                     "Its first line, 12 to 1024 bytes, encrypts the file");
+  backup->add_option("--data-dir", arguments.data_dir, "Folder of the controller's state")
+      ->capture_default_str();
+  return backup;
+}
+
+CLI::App* AddRecover(CLI::App& app, mtp::RecoverArguments& arguments) {
+  CLI::App* const recover = app.add_subcommand(
+      "recover",
+      "Make a lost controller's state again on this machine (docs/recovery.md), from a repository "
+      "that the recovery kit opens, or from a file of `backup`. Needs restic for a repository.");
+  recover->add_option("--kit", arguments.kit, "File that `mtp-cli recovery-kit --out` has written");
+  recover->add_option("--repository", arguments.repository,
+                      "The kit's repository to take the copy from; default: the one with the "
+                      "newest copy");
+  recover->add_option("--copy", arguments.copy, "`latest`, or the id of a copy")
+      ->capture_default_str();
+  recover->add_option("--file", arguments.file, "File that `mtp-controller backup` has written");
+  recover->add_option("--passphrase-file", arguments.passphrase_file,
+                      "Its first line opens that file");
+  recover->add_option("--data-dir", arguments.data_dir, "Folder to make; must be absent or empty")
+      ->capture_default_str();
+  recover->add_option("--listen", arguments.listen,
+                      "ADDRESS:PORT for operators; default: as before");
+  recover->add_option("--enroll-listen", arguments.enroll_listen,
+                      "ADDRESS:PORT where hosts join; default: as before");
+  recover->add_option("--enroll-advertise", arguments.enroll_advertise,
+                      "ADDRESS:PORT that join tokens name; default: as before");
+  recover->add_option("--operator", arguments.operator_name,
+                      "Also make a new identity for this operator, an admin");
+  recover->add_option("--operator-dir", arguments.operator_folder,
+                      "Where that identity is written; default: operators/NAME in the data folder");
+  return recover;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -112,6 +161,10 @@ int main(int argc, char** argv) {
                    "Memory reserved for tenants that name none")
       ->check(CLI::Range(16, 1 << 20))
       ->capture_default_str();
+  init->add_option("--min-memory-limit-mib", init_arguments.settings.min_memory_limit_mib,
+                   "Least memory limit of a tenant")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
   init->add_option("--policy", init_arguments.settings.policy, "How hosts are chosen")
       ->check(CLI::IsMember({"binpack", "spread"}))
       ->capture_default_str();
@@ -128,10 +181,17 @@ int main(int argc, char** argv) {
   run->add_option("--data-dir", data_dir, "Folder that `init` made")->capture_default_str();
   run->add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
 
+  mtp::BackUpArguments backup_arguments{.data_dir = kDefaultDataDir};
+  CLI::App* const backup = AddBackup(app, backup_arguments);
+  mtp::RecoverArguments recover_arguments{.data_dir = kDefaultDataDir, .copy = "latest"};
+  CLI::App* const recover = AddRecover(app, recover_arguments);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
+  if (backup->parsed()) return Print(mtp::BackUpController(backup_arguments));
+  if (recover->parsed()) return Print(mtp::RecoverController(recover_arguments));
   return init->parsed() ? Init(init_arguments) : Run(data_dir, log_level);
 }

@@ -36,6 +36,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
     Read(root, "enroll_advertise", &settings.enroll_advertise);
     Read(root, "default_image", &settings.default_image);
     Read(root, "default_reservation_mib", &settings.default_reservation_mib);
+    Read(root, "min_memory_limit_mib", &settings.min_memory_limit_mib);
     Read(root, "policy", &settings.policy);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
@@ -58,6 +59,7 @@ absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings
   out << YAML::Key << "enroll_advertise" << YAML::Value << settings.enroll_advertise;
   out << YAML::Key << "default_image" << YAML::Value << settings.default_image;
   out << YAML::Key << "default_reservation_mib" << YAML::Value << settings.default_reservation_mib;
+  out << YAML::Key << "min_memory_limit_mib" << YAML::Value << settings.min_memory_limit_mib;
   out << YAML::Key << "policy" << YAML::Value << settings.policy;
   out << YAML::EndMap;
   return WriteFileAtomically(PathIn(data_dir), absl::StrCat(out.c_str(), "\n"), 0600);

@@ -21,6 +21,10 @@ recovery() {
   check "a tenant is backed up before it is removed" exits 0 back_up crash
   id=$(backup_field crash id)
   check "and removed" exits 0 "$cli" remove crash --yes
+  printf '555000555:%s\n' "$(openssl rand -hex 16)" >"$work/early-token"
+  check "a tenant is there before the copy" exits 0 provision early --telegram-token-file "$work/early-token"
+  mark early "before the copy"
+  check "with a backup" exits 0 back_up early
   check "a repository is added" exits 0 "$cli" repository add spare "$work/spare"
   check "it gets a copy of the controller's state by itself" eventually 90 has_a_copy "$work/spare"
   check "the recovery kit is printed" exits 0 "$cli" recovery-kit --out "$work/recovery-kit.yaml"
@@ -29,6 +33,7 @@ recovery() {
   check "a tenant comes after the copy" exits 0 provision late --telegram-token-file "$late_token"
   host=$(field '.tenants[] | select(.name == "late") | .host')
   mark late "after the copy"
+  check "and another one goes" exits 0 "$cli" remove early --yes
   openssl rand -hex 16 >"$passphrase"
   check "an operator's own copy is made while the controller runs" \
     exits 0 "$controller_program" backup "$work/own-copy" --passphrase-file "$passphrase" --data-dir "$fleet/controller"
@@ -55,6 +60,11 @@ recovery() {
   check "and ready" eventually "$start_within" tenant_is late health ready
   check "with its data" marked late "after the copy"
   check "and status is silent about it" bash -c "! $cli status -o json | jq -e 'any(.hosts[]; (.message // \"\") | contains(\"late\"))'"
+  check "the one that went is shown as failed" tenant_is early status failed
+  check "it cannot be removed while its host has nothing of it" exits 1 "$cli" remove early --yes
+  check "its backup brings it back" exits 0 "$cli" backup restore early --yes
+  check "with that backup's data" marked early "before the copy"
+  check "then it is removed" exits 0 "$cli" remove early --yes
   check "late is removed" exits 0 "$cli" remove late --yes
 
   check "a wrong passphrase opens nothing" exits 1 "$controller_program" recover --file "$work/own-copy" \

@@ -246,6 +246,18 @@ TEST_F(StateCopiesTest, AStateThatCannotBePackedIsTriedAgain) {
   EXPECT_THAT(sent_, SizeIs(1));
 }
 
+TEST_F(StateCopiesTest, ARepositoryThatIsAddedWhileACopyIsSentIsSeen) {
+  AddHost("h1");
+  Start();
+  AddServer("main");
+  during_send_ = [this] {
+    during_send_ = nullptr;
+    AddServer("other");
+  };
+  Run(absl::Seconds(30));
+  EXPECT_THAT(sent_, SizeIs(2));
+}
+
 TEST_F(StateCopiesTest, NothingIsBegunAfterStop) {
   AddHost("h1");
   Start();
