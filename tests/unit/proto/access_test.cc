@@ -61,6 +61,8 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.BackupService/VerifyBackup", For::kOperators},
       {"mtp.v1.BackupService/RestoreBackup", For::kOperators},
       {"mtp.v1.BackupService/PruneBackups", For::kOperators},
+      {"mtp.v1.BackupService/ExportBackup", For::kOperators},
+      {"mtp.v1.BackupService/CheckRepository", For::kOperators},
       {"mtp.v1.BackupService/ListRepositories", For::kViewers},
       {"mtp.v1.BackupService/AddRepository", For::kAdmins},
       {"mtp.v1.BackupService/GetRecoveryKit", For::kAdmins},
@@ -82,6 +84,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/StreamLogs", For::kTheController},
       {"mtp.v1.AgentService/Exec", For::kTheController},
       {"mtp.v1.AgentService/CallGateway", For::kTheController},
+      {"mtp.v1.AgentService/ExportBackup", For::kTheController},
   };
   return *expected;
 }
