@@ -11,6 +11,7 @@
 #     --telegram-api URL        another stand-in for the Telegram Bot API
 #     --anthropic-api URL       another stand-in for the Anthropic API
 #     --openclaw-image REF      an image that the engine at $DOCKER_HOST has, or an image archive
+#     --min-memory-limit MIB    least memory limit of a tenant (default 768, what OpenClaw needs)
 #     --fleet-dir FOLDER        where the fleet lives (default /var/lib/mtp-quickstart)
 #
 #   sudo deploy/quickstart.sh --info          the fleet as JSON
@@ -30,15 +31,15 @@ HOSTS=(h1 h2)
 fleet_dir=/var/lib/mtp-quickstart
 action=up what='' tenants=2
 wanted_telegram_api='' wanted_anthropic_api='' image_ref=''
-telegram_token_file='' anthropic_key_file=''
+telegram_token_file='' anthropic_key_file='' min_memory_limit=768
 
-usage() { sed -n '2,24s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,25s/^# \{0,1\}//p' "$0"; }
 need_value() { [ $# -ge 2 ] && [ -n "$2" ] || { echo "$1 needs a value; see --help" >&2; exit 2; }; }
 
 while [ $# -gt 0 ]; do
   case $1 in
     --tenants | --telegram-token-file | --anthropic-key-file | --telegram-api | --anthropic-api | \
-      --openclaw-image | --fleet-dir | --stop | --start | --kill | --cut | --heal)
+      --openclaw-image | --min-memory-limit | --fleet-dir | --stop | --start | --kill | --cut | --heal)
       need_value "$@"
       case $1 in
         --tenants) tenants=$2 ;;
@@ -47,6 +48,7 @@ while [ $# -gt 0 ]; do
         --telegram-api) wanted_telegram_api=$2 ;;
         --anthropic-api) wanted_anthropic_api=$2 ;;
         --openclaw-image) image_ref=$2 ;;
+        --min-memory-limit) min_memory_limit=$2 ;;
         --fleet-dir) fleet_dir=$(realpath -m "$2") ;;
         *) action=${1#--} what=$2 ;;
       esac

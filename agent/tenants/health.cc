@@ -22,6 +22,35 @@ std::string HowItEnded(const ContainerDetails& container) {
   return absl::StrCat("it ended with exit code ", container.exit_code);
 }
 
+bool IsParked(const TenantFacts& facts) {
+  return !facts.record.parked_reason().empty() && !facts.being_started &&
+         facts.record.run_policy() != v1::RUN_POLICY_STOP &&
+         !(facts.container && facts.container->HasProcesses());
+}
+
+// Whether kills for lack of memory are still worth a word: not once the limit was raised, nor of a
+// tenant that has been well for long.
+bool LacksMemory(const TenantFacts& facts, v1::TenantHealth health) {
+  if (facts.oom_kills == 0 || !facts.container) return false;
+  if (facts.container->memory_limit_bytes > facts.oom_limit_bytes) return false;
+  return health != v1::TENANT_HEALTH_READY || facts.now - facts.last_oom_kill < kOomNews;
+}
+
+// What the operator sees of kills, and of being parked, besides the verdict.
+std::string Advice(const TenantFacts& facts, const Verdict& verdict) {
+  const std::string& name = facts.record.name();
+  const std::string then_start =
+      IsParked(facts) ? absl::StrCat("then mtp-cli start ", name) : std::string();
+  if (LacksMemory(facts, verdict.health)) {
+    return absl::StrCat("killed for lack of memory ", facts.oom_kills,
+                        facts.oom_kills == 1 ? " time" : " times", "; its limit is ",
+                        facts.container->memory_limit_bytes >> 20, " MiB; raise it: mtp-cli tenant set ",
+                        name, " --memory-limit MIB", then_start.empty() ? "" : ", ", then_start);
+  }
+  if (then_start.empty()) return "";
+  return absl::StrCat("see why: mtp-cli tenant show ", name, ", ", then_start);
+}
+
 Verdict NotRunning(const TenantFacts& facts, std::string why) {
   if (facts.being_started) {
     return {v1::TENANT_STATE_STARTING, v1::TENANT_HEALTH_STARTING, "being started"};
@@ -29,6 +58,7 @@ Verdict NotRunning(const TenantFacts& facts, std::string why) {
   if (facts.record.run_policy() == v1::RUN_POLICY_STOP) {
     return {v1::TENANT_STATE_STOPPED, v1::TENANT_HEALTH_DOWN, "stopped"};
   }
+  if (IsParked(facts)) why = absl::StrCat("parked: ", facts.record.parked_reason());
   return {v1::TENANT_STATE_FAILED, v1::TENANT_HEALTH_DOWN, std::move(why)};
 }
 
@@ -96,7 +126,15 @@ v1::TenantStatus ObserveTenant(const TenantFacts& facts) {
   Verdict verdict = Judge(facts);
   status.set_state(verdict.state);
   status.set_health(verdict.health);
-  status.set_message(std::move(verdict.message));
+  const std::string advice =
+      facts.engine_up && verdict.state != v1::TENANT_STATE_STOPPED ? Advice(facts, verdict) : "";
+  status.set_message(absl::StrCat(
+      verdict.message, verdict.message.empty() || advice.empty() ? "" : "; ", advice));
+  status.set_oom_kills(static_cast<int32_t>(facts.oom_kills));
+  if (IsParked(facts)) {
+    status.set_parked(true);
+    *status.mutable_last_log_lines() = record.last_log_lines();
+  }
 
   if (!facts.container) return status;
   const ContainerDetails& container = *facts.container;

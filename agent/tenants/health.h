@@ -16,6 +16,9 @@ namespace mtp {
 // A container that was never ready is called starting for so long after its start.
 inline constexpr absl::Duration kStartLimit = absl::Minutes(15);
 
+// A ready tenant's last kill for lack of memory is told of for so long.
+inline constexpr absl::Duration kOomNews = absl::Hours(24);
+
 struct TenantFacts {
   state::v1::AgentTenantRecord record;
   // False while the engine does not answer: all below is then old.
@@ -27,6 +30,11 @@ struct TenantFacts {
   // Whether it was ready at some time since the container's start.
   bool was_ready = false;
   std::optional<CgroupMemory> memory;
+  // Processes of it that the kernel killed for lack of memory since its container was created, when
+  // it killed the last one, and the container's limit then.
+  int64_t oom_kills = 0;
+  absl::Time last_oom_kill = absl::InfinitePast();
+  int64_t oom_limit_bytes = 0;
   // An action is starting it right now.
   bool being_started = false;
   absl::Time now;

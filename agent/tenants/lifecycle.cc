@@ -3,15 +3,27 @@
 
 #include "agent/compose/render.h"
 #include "agent/tenants/drain_watch.h"
+#include "agent/tenants/idle_wait.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/starting.h"
 #include "agent/tenants/stopping.h"
+#include "common/base/durations.h"
 #include "common/base/status.h"
 
 namespace mtp {
 namespace {
 
 constexpr char kStartedBefore[] = "started_before";
+constexpr char kStopping[] = "stopping";
+
+// In a crash loop the engine waits up to a minute between its own starts; after a stop it starts at
+// once, so whether the tenant comes up is known within seconds.
+PhaseResult EndCrashLoop(TenantTools& tools, const TenantName& name, PhaseContext& context) {
+  auto details = tools.engine->InspectContainer(name.Container());
+  if (!details.ok() || details->state != ContainerState::kRestarting) return PhaseResult::Done();
+  return PhaseResult::Of(tools.compose->StopOne({name.value(), RenderServiceStub(name.value())},
+                                                absl::Seconds(kStopGraceSeconds), context.cancel));
+}
 
 class StartScript final : public StartingScript {
  public:
@@ -22,27 +34,27 @@ class StartScript final : public StartingScript {
     });
     Add([this](PhaseContext& context) { return EnsureImage(context); });
     Add([this](PhaseContext& context) { return WaitForSlot(context); });
-    Add([this](PhaseContext& context) { return EndCrashLoop(context); });
+    Add([this](PhaseContext& context) { return EndCrashLoop(*tools_, name_, context); });
     Add([this](PhaseContext& context) { return BringUp(context); });
     Add([this](PhaseContext& context) { return WaitUntilReady(context); });
-  }
-
- private:
-  // In a crash loop the engine waits up to a minute between its own starts; after a stop it starts
-  // at once, so whether the tenant comes up is known within seconds.
-  PhaseResult EndCrashLoop(PhaseContext& context) {
-    auto details = tools_->engine->InspectContainer(name_.Container());
-    if (!details.ok() || details->state != ContainerState::kRestarting) return PhaseResult::Done();
-    return PhaseResult::Of(
-        tools_->compose->StopOne({name_.value(), RenderServiceStub(name_.value())},
-                                 absl::Seconds(kStopGraceSeconds), context.cancel));
   }
 };
 
 class StopScript final : public ActionScript {
  public:
   StopScript(TenantTools* tools, const v1::EnsureActionRequest& request)
-      : tools_(tools), name_(*TenantName::Parse(request.tenant())) {
+      : tools_(tools),
+        name_(*TenantName::Parse(request.tenant())),
+        idle_(tools, name_, FromDuration(request.stop().idle_wait())) {
+    // Before anything is changed: cancelled meanwhile, it is as it was.
+    Add([this](PhaseContext& context) { return idle_.LookOnce(context); });
+    if (request.stop().has_idle_wait()) {
+      Add([](PhaseContext& context) {
+        // From here on it is stopped, whatever becomes of the action.
+        (*context.result)[kStopping] = "true";
+        return PhaseResult::Of(context.save_result());
+      });
+    }
     // The policy first: nobody starts it again meanwhile.
     Add([this](PhaseContext&) {
       return PhaseResult::Of(tools_->journal->SetRunPolicy(name_, v1::RUN_POLICY_STOP));
@@ -58,6 +70,7 @@ class StopScript final : public ActionScript {
  private:
   TenantTools* const tools_;
   const TenantName name_;
+  IdleWait idle_;
 };
 
 class RestartScript final : public StartingScript {
@@ -67,7 +80,8 @@ class RestartScript final : public StartingScript {
     Add([this](PhaseContext& context) { return RememberStart(context); });
     Add([this](PhaseContext& context) { return EnsureImage(context); });
     Add([this](PhaseContext& context) { return WaitForSlot(context); });
-    Add([this](PhaseContext& context) { return Restart(context); });
+    Add([this](PhaseContext& context) { return EndCrashLoop(*tools_, name_, context); });
+    Add([this](PhaseContext& context) { return Stop(context); });
     Add([this](PhaseContext& context) { return BringUp(context); });
     Add([this](PhaseContext& context) { return WaitUntilReady(context); });
   }
@@ -88,14 +102,13 @@ class RestartScript final : public StartingScript {
     return PhaseResult::Of(context.save_result());
   }
 
-  PhaseResult Restart(PhaseContext& context) {
+  // A stop, and then the start that every script has: a container whose settings changed while it
+  // ran is made anew then, and would be started twice by a restart.
+  PhaseResult Stop(PhaseContext& context) {
     // When nothing ran, or a new start has been seen, all that is left is to bring it up.
     const std::string& before = (*context.result)[kStartedBefore];
     if (before == "none" || StartedAt() != before) return PhaseResult::Done();
-    context.progress("restarting the container; a running turn may take up to 330 s");
-    return PhaseResult::Of(
-        tools_->compose->RestartOne({name_.value(), RenderServiceStub(name_.value())},
-                                    absl::Seconds(kStopGraceSeconds), context.cancel));
+    return StopContainer(*tools_, name_, context);
   }
 };
 

@@ -22,6 +22,8 @@ constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 constexpr absl::Duration kRepeatInterval = absl::Seconds(60);
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(200);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
+// Kept until the next look, which each of them causes.
+constexpr size_t kMaxOomEvents = 1000;
 
 // Actions of a container that change what an inspection says.
 bool ChangesContainer(absl::string_view action) {
@@ -99,6 +101,11 @@ void Observer::OnEvent(const EngineEvent& event) {
   if (event.type != "container" || !ChangesContainer(event.action)) return;
   auto tenant = event.attributes.find(kTenantLabel);
   if (tenant != event.attributes.end()) {
+    if (event.action == "oom") {
+      absl::MutexLock lock(&mutex_);
+      std::vector<absl::Time>& events = entries_[tenant->second].oom_events;
+      if (events.size() < kMaxOomEvents) events.push_back(event.time);
+    }
     Refresh(tenant->second);
   } else {
     auto name = event.attributes.find("name");
@@ -168,12 +175,16 @@ void Observer::Forget(const std::string& name) {
 void Observer::Look(const std::string& name) {
   TenantFacts facts;
   bool touched = false;
+  std::optional<CrashHistory> crashes;
+  std::vector<absl::Time> oom_events;
   {
     absl::MutexLock lock(&mutex_);
     auto found = entries_.find(name);
     if (stopped_ || found == entries_.end()) return;
     facts = found->second.facts;
     touched = std::exchange(found->second.touched, false);
+    crashes = found->second.crashes;
+    oom_events = std::exchange(found->second.oom_events, {});
   }
   if (name != kAdminService) {
     auto parsed = TenantName::Parse(name);
@@ -190,6 +201,7 @@ void Observer::Look(const std::string& name) {
     facts.record.set_run_policy(v1::RUN_POLICY_RUN);
   }
   facts = Gather(name, std::move(facts), touched);
+  if (name != kAdminService) SeeCrashes(*TenantName::Parse(name), oom_events, crashes, facts);
 
   absl::MutexLock lock(&mutex_);
   auto found = entries_.find(name);
@@ -198,6 +210,7 @@ void Observer::Look(const std::string& name) {
   const bool engine_up = entry.facts.engine_up;
   entry.facts = std::move(facts);
   entry.facts.engine_up = engine_up;
+  entry.crashes = std::move(crashes);
   Publish(name, entry);
   if (std::exchange(entry.look_again, false)) {
     deps_.executor->Post([this, name] { Look(name); });
@@ -239,6 +252,31 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
     touched = true;
   }
   return facts;
+}
+
+void Observer::SeeCrashes(const TenantName& name, const std::vector<absl::Time>& oom_events,
+                          std::optional<CrashHistory>& crashes, TenantFacts& facts) {
+  if (!crashes) crashes = CrashHistory::FromText(deps_.journal->CrashHistoryText(name));
+  if (facts.engine_up && facts.container) {
+    const std::string before = crashes->ToText();
+    crashes->See(*facts.container, facts.memory ? facts.memory->oom_kills : 0, oom_events,
+                 facts.now);
+    crashes->SeeReadiness(facts.container->HasProcesses() && facts.probe && facts.probe->ready,
+                          facts.now);
+    const std::string after = crashes->ToText();
+    // A full disk costs the memory of it over a restart of the agent, nothing else.
+    if (after != before) deps_.journal->SetCrashHistoryText(name, after).IgnoreError();
+    // Started by hand, and well.
+    if (crashes->IsWell(facts.now)) deps_.journal->Unpark(name).IgnoreError();
+    const bool goes_on = facts.container->HasProcesses() ||
+                         facts.container->state == ContainerState::kRestarting;
+    if (goes_on && crashes->IsCrashLoop(facts.now) && deps_.on_crash_loop) {
+      deps_.on_crash_loop(name.value());
+    }
+  }
+  facts.oom_kills = crashes->oom_kills();
+  facts.last_oom_kill = crashes->last_oom_kill();
+  facts.oom_limit_bytes = crashes->limit_at_last_kill();
 }
 
 void Observer::Publish(const std::string& name, Entry& entry) {

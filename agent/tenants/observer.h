@@ -16,6 +16,7 @@
 #include "agent/memory/cgroup.h"
 #include "agent/openclaw/openclaw.h"
 #include "agent/tenants/board.h"
+#include "agent/tenants/crash_history.h"
 #include "agent/tenants/health.h"
 #include "agent/tenants/journal.h"
 #include "common/base/clock.h"
@@ -39,6 +40,9 @@ struct ObserverDeps {
   std::function<bool(const std::string& tenant)> is_being_started;
   // Called when the engine answers (again) and when it no longer does. Short.
   std::function<void(bool up)> on_engine;
+  // Called with a tenant whose container keeps ending (CrashHistory), again at each look while it
+  // does. Short. May be null.
+  std::function<void(const std::string& tenant)> on_crash_loop;
   // Called with the admin instance as observed. Short.
   std::function<void(const v1::TenantStatus& admin)> on_admin;
 };
@@ -72,6 +76,9 @@ class Observer {
     bool touched = true;
     bool looking = false;
     bool look_again = false;
+    // How its container ended; unset until read from the journal. `oom` events since the last look.
+    std::optional<CrashHistory> crashes;
+    std::vector<absl::Time> oom_events;
     // Only the newest timer counts.
     uint64_t timer = 0;
     v1::TenantStatus published;
@@ -85,6 +92,9 @@ class Observer {
   // One look at one instance; runs on the executor.
   void Look(const std::string& name);
   TenantFacts Gather(const std::string& name, TenantFacts facts, bool touched);
+  // What the facts say of the container's ends goes into `crashes`, the journal and the facts.
+  void SeeCrashes(const TenantName& name, const std::vector<absl::Time>& oom_events,
+                  std::optional<CrashHistory>& crashes, TenantFacts& facts);
   void Publish(const std::string& name, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ScheduleNext(const std::string& name, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -32,8 +32,11 @@ class Reconciler {
 
   // Starts what should run and does not. Blocks for some milliseconds a tenant.
   void LookOnce();
-  // News of an action that the agent began itself: when it failed, the container is stopped until
-  // the next attempt, so that the engine does not start it thousands of times in vain.
+  // The tenant's container keeps ending: begins to park it (park.cc), unless an action on it is
+  // going on, or it is on probation. Called again while it keeps ending.
+  void Park(const std::string& tenant);
+  // News of an action that the agent began itself: when a start failed, the container is stopped
+  // until the next attempt; one that keeps ending is left to be parked.
   void OnRecovery(const v1::Action& action);
   // Tells the board which data folders have no tenant.
   void PublishKeptData();
@@ -44,9 +47,11 @@ class Reconciler {
     absl::Duration not_before;
   };
 
-  // Whether the tenant's container is missing, has ended, or keeps ending.
+  // Whether the tenant's container is missing or has ended.
   bool HasFallenOut(const TenantName& name);
+  bool IsOnProbation(const TenantName& name);
   void Thaw(const TenantName& name);
+  bool KeepsEnding(const TenantName& name);
   void Recover(const state::v1::AgentTenantRecord& record);
   void ScheduleLook(absl::Duration delay);
 

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "common/base/utf8.h"
+
 namespace mtp {
 namespace {
 
@@ -43,19 +45,25 @@ std::string RedactSecrets(absl::string_view text, const v1::TenantSecrets& secre
   return redacted;
 }
 
-std::string LastLines(absl::string_view output, const v1::TenantSecrets& secrets, int max_lines,
-                      size_t max_bytes) {
+std::vector<std::string> LastLineList(absl::string_view output, const v1::TenantSecrets& secrets,
+                                      int max_lines, size_t max_bytes) {
   std::vector<std::string> lines;
   // Redacted before it is cut, so that no half of a secret remains; before and after control
   // characters go, which could stand inside one.
   for (absl::string_view line : absl::StrSplit(RedactSecrets(output, secrets), '\n')) {
     std::string plain = RedactSecrets(Plain(line), secrets);
     absl::StripAsciiWhitespace(&plain);
-    if (!plain.empty()) lines.push_back(std::move(plain));
+    if (!plain.empty()) lines.push_back(ValidUtf8(plain, max_bytes));
   }
   if (lines.size() > static_cast<size_t>(max_lines))
     lines.erase(lines.begin(), lines.end() - max_lines);
-  std::string joined = absl::StrJoin(lines, " | ");
+  return lines;
+}
+
+std::string LastLines(absl::string_view output, const v1::TenantSecrets& secrets, int max_lines,
+                      size_t max_bytes) {
+  std::string joined =
+      absl::StrJoin(LastLineList(output, secrets, max_lines, 2 * output.size()), " | ");
   if (joined.size() > max_bytes) joined = "…" + joined.substr(joined.size() - max_bytes);
   return joined;
 }

@@ -8,6 +8,7 @@
 
 #include "mtp/v1/fleet.pb.h"
 #include "mtp/v1/host.pb.h"
+#include "mtp/v1/tenant.pb.h"
 
 namespace mtp::cli {
 
@@ -20,6 +21,9 @@ inline constexpr int kStatusSchema = 1;
 // The documented object of `status -o json` (docs/cli.md): `hosts`, `tenants`, `admins` and some
 // facts about the fleet. Uptimes count to `now`.
 Json FleetJson(const v1::FleetStatus& fleet, absl::Time now);
+
+// One tenant, as an element of `tenants`.
+Json TenantJson(const v1::Tenant& tenant, absl::Time now);
 
 // One host, as an element of `hosts`.
 Json HostJson(const v1::Host& host);

@@ -126,6 +126,12 @@ grpc::ServerUnaryReactor* TenantServiceImpl::RemoveTenant(grpc::CallbackServerCo
   return Change(context, "mtp.v1.TenantService/RemoveTenant", request, response, &Tenants::Remove);
 }
 
+grpc::ServerUnaryReactor* TenantServiceImpl::UpdateTenant(grpc::CallbackServerContext* context,
+                                                          const v1::UpdateTenantRequest* request,
+                                                          v1::Operation* response) {
+  return Change(context, "mtp.v1.TenantService/UpdateTenant", request, response, &Tenants::Update);
+}
+
 grpc::ServerUnaryReactor* TenantServiceImpl::StartTenant(grpc::CallbackServerContext* context,
                                                          const v1::StartTenantRequest* request,
                                                          v1::Operation* response) {

@@ -28,6 +28,9 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
   grpc::ServerUnaryReactor* RemoveTenant(grpc::CallbackServerContext* context,
                                          const v1::RemoveTenantRequest* request,
                                          v1::Operation* response) override;
+  grpc::ServerUnaryReactor* UpdateTenant(grpc::CallbackServerContext* context,
+                                         const v1::UpdateTenantRequest* request,
+                                         v1::Operation* response) override;
   grpc::ServerUnaryReactor* StartTenant(grpc::CallbackServerContext* context,
                                         const v1::StartTenantRequest* request,
                                         v1::Operation* response) override;

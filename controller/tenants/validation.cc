@@ -103,6 +103,21 @@ absl::Status CheckSpec(const v1::TenantSpec& spec) {
   return CheckUrl("Anthropic API", spec.anthropic_api_root());
 }
 
+absl::Status CheckLimit(const v1::TenantSpec& resolved, int64_t min_limit_mib) {
+  const int64_t limit_mib = resolved.memory_limit_mib();
+  if (limit_mib < min_limit_mib) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "memory limit: OpenClaw cannot live with ", limit_mib,
+        " MiB: its start was measured to need up to 780 MiB, and with 512 MiB the kernel kills it "
+        "within 20 s every time. Give at least ",
+        min_limit_mib, " MiB"));
+  }
+  if (limit_mib >= resolved.memory_reservation_mib()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("memory limit: ", limit_mib, " MiB is less than the reservation of ",
+                   resolved.memory_reservation_mib(), " MiB; lower the reservation too"));
+}
+
 absl::Status CheckSecrets(const v1::TenantSecrets& secrets, bool required) {
   const std::string& token = secrets.telegram_token();
   if (token.empty() && required) return absl::InvalidArgumentError("Telegram token: is missing");

@@ -9,6 +9,9 @@
 namespace mtp {
 
 absl::Status CheckSpec(const v1::TenantSpec& spec);
+// The memory limit of a resolved spec: never below the reservation, nor below the least that this
+// fleet gives.
+absl::Status CheckLimit(const v1::TenantSpec& resolved, int64_t min_limit_mib);
 // `required`: a Telegram token must be there.
 absl::Status CheckSecrets(const v1::TenantSecrets& secrets, bool required);
 // Empty is fine; at most 128 printable characters without spaces or slashes.

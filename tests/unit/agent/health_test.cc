@@ -55,6 +55,33 @@ TEST(Health, AReadyTenantRuns) {
   EXPECT_EQ(status.start_time().seconds(), 1'767'225'540);
 }
 
+// Ready, and the kernel killed a helper of it an hour ago.
+TenantFacts KilledWithin(int limit_mib) {
+  TenantFacts facts = Ready();
+  facts.container->memory_limit_bytes = int64_t{limit_mib} << 20;
+  facts.oom_kills = 1;
+  facts.last_oom_kill = kNow - absl::Hours(1);
+  facts.oom_limit_bytes = int64_t{512} << 20;
+  return facts;
+}
+
+TEST(Health, AKillForLackOfMemoryIsToldOfAReadyTenantToo) {
+  const v1::TenantStatus status = ObserveTenant(KilledWithin(512));
+  EXPECT_EQ(status.health(), v1::TENANT_HEALTH_READY);
+  EXPECT_EQ(status.oom_kills(), 1);
+  EXPECT_EQ(status.message(),
+            "killed for lack of memory 1 time; its limit is 512 MiB; raise it: mtp-cli tenant set "
+            "acme --memory-limit MIB");
+}
+
+TEST(Health, NoWordOfItOnceTheLimitWasRaisedOrItIsLongAgo) {
+  EXPECT_EQ(ObserveTenant(KilledWithin(1024)).message(), "");
+  EXPECT_EQ(ObserveTenant(KilledWithin(1024)).oom_kills(), 1);
+  TenantFacts facts = KilledWithin(512);
+  facts.last_oom_kill = kNow - absl::Hours(25);
+  EXPECT_EQ(ObserveTenant(facts).message(), "");
+}
+
 TEST(Health, ATenantThatWasNeverReadyStartsForAQuarterOfAnHour) {
   TenantFacts facts = Ready();
   NotReady(facts, /*live=*/true);

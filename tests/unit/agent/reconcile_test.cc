@@ -77,7 +77,23 @@ TEST_F(ReconcileTest, BacksOffFromATenantThatDoesNotComeUp) {
   EXPECT_LE(attempts, 12);
 }
 
-TEST_F(ReconcileTest, ParksATenantThatKeepsEnding) {
+TEST_F(ReconcileTest, StopsATenantThatDoesNotComeUpUntilTheNextAttempt) {
+  Provision("acme");
+  machine_.openclaw.ready = machine_.openclaw.live = false;
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.containers["mtp-acme"].running = false;
+  }
+  agent_.reconciler->LookOnce();
+  machine_.executor.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(IsRunning("mtp-acme"));
+  machine_.executor.RunFor(absl::Minutes(10));
+  EXPECT_FALSE(agent_.actions->IsBusy("acme"));
+  EXPECT_FALSE(IsRunning("mtp-acme"));
+}
+
+// Stopping it would begin the engine's count of its ends anew, and it would never be parked.
+TEST_F(ReconcileTest, LeavesATenantThatKeepsEndingToBeParked) {
   Provision("acme");
   machine_.openclaw.ready = false;
   {
@@ -93,7 +109,7 @@ TEST_F(ReconcileTest, ParksATenantThatKeepsEnding) {
   }
   machine_.executor.RunFor(absl::Seconds(10));
   EXPECT_FALSE(agent_.actions->IsBusy("acme"));
-  EXPECT_FALSE(IsRunning("mtp-acme"));
+  EXPECT_TRUE(IsRunning("mtp-acme"));
 }
 
 TEST_F(ReconcileTest, ARecoveryGivesWayToTheControllersAction) {
