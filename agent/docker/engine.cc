@@ -189,6 +189,15 @@ class SocketEngine final : public Engine {
         .status();
   }
 
+  absl::Status UpdateRestartPolicy(const std::string& container,
+                                   const std::string& policy) override {
+    MTP_RETURN_IF_ERROR(CheckContainer(container));
+    const Json body = {{"RestartPolicy", {{"Name", policy}}}};
+    return Post(absl::StrCat("set restart policy of ", container),
+                absl::StrCat("/containers/", container, "/update"), ToText(body))
+        .status();
+  }
+
   absl::Status Start(const std::string& container) override {
     return Act(container, "start", "", kStartTimeout, {});
   }

@@ -186,6 +186,10 @@ class Engine {
   // be reclaimed.
   virtual absl::Status UpdateMemoryLimits(const std::string& container,
                                           const MemoryLimits& limits) = 0;
+  // `no`, `unless-stopped` …: whether the engine starts it again by itself when it ends. Takes effect
+  // at once, running or not, and lasts until the container is made anew.
+  virtual absl::Status UpdateRestartPolicy(const std::string& container,
+                                           const std::string& policy) = 0;
 
   // Starts it; already running is OK.
   virtual absl::Status Start(const std::string& container) = 0;

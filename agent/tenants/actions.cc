@@ -23,6 +23,12 @@ std::string KindOf(const v1::EnsureActionRequest& request) {
   return field == nullptr ? "unknown" : field->name();
 }
 
+// The tenant; an action about the host itself has a place of its own, its key, which has a slash
+// and so is never a tenant's name.
+const std::string& SlotOf(const v1::EnsureActionRequest& request) {
+  return request.tenant().empty() ? request.key() : request.tenant();
+}
+
 bool Starts(const v1::EnsureActionRequest& request) {
   return request.has_apply() || request.has_start() || request.has_restart();
 }
@@ -44,7 +50,7 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
         return absl::InvalidArgumentError(
             absl::StrCat("action ", request.key(), " exists and is another one"));
       }
-      auto current = running_.find(request.tenant());
+      auto current = running_.find(SlotOf(request));
       if (current != running_.end() && current->second->record.action().key() == request.key()) {
         return current->second->record.action();
       }
@@ -52,7 +58,7 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
     }
     if (!absl::IsNotFound(known.status())) return known.status();
     if (stopping_) return absl::UnavailableError("the agent is ending");
-    auto other = running_.find(request.tenant());
+    auto other = running_.find(SlotOf(request));
     std::shared_ptr<Run> recovery;
     if (other != running_.end() && IsRecovery(other->second->record) &&
         !absl::StartsWith(request.key(), kRecoveryKeyPrefix)) {
@@ -88,7 +94,7 @@ std::shared_ptr<Actions::Run> Actions::Begin(state::v1::AgentActionRecord record
   auto run = std::make_shared<Run>();
   run->script = deps_.new_script(record.request());
   run->record = std::move(record);
-  running_[run->record.request().tenant()] = run;
+  running_[SlotOf(run->record.request())] = run;
   return run;
 }
 
@@ -268,7 +274,7 @@ void Actions::RecordEnd(const std::shared_ptr<Run>& run) {
   {
     absl::MutexLock lock(&mutex_);
     run->ended = true;
-    auto current = running_.find(action.tenant());
+    auto current = running_.find(SlotOf(run->record.request()));
     if (current != running_.end() && current->second == run) running_.erase(current);
     trim = ++ended_ % kTrimEvery == 0;
   }

@@ -1,5 +1,5 @@
-// The actions of this host: keyed, journaled, fenced by epoch, one at a time per tenant, resumed
-// after the agent's death (agent.proto: EnsureAction).
+// The actions of this host: keyed, journaled, fenced by epoch, one at a time per tenant and any
+// number about the host itself, resumed after the agent's death (agent.proto: EnsureAction).
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -21,6 +21,8 @@ namespace mtp {
 
 // Keys of actions that the agent begins by itself start with it.
 inline constexpr char kRecoveryKeyPrefix[] = "recovery/";
+// Beginning of the keys of those that park a tenant (park.cc).
+inline constexpr char kParkKeyPrefix[] = "recovery/park/";
 
 struct ActionsDeps {
   Journal* journal = nullptr;
@@ -80,7 +82,7 @@ class Actions {
 
   const ActionsDeps deps_;
   mutable absl::Mutex mutex_;
-  // By tenant.
+  // By what only one may be about at a time (SlotOf).
   std::map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int ended_ ABSL_GUARDED_BY(mutex_) = 0;

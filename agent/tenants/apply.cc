@@ -57,6 +57,7 @@ class ApplyScript final : public StartingScript {
     change.spec = request_.apply().spec();
     change.port = request_.apply().port();
     change.secrets = *std::move(secrets);
+    change.probation = request_.apply().probation();
     change.subnets = tools_->writer->settings().subnets.size();
     auto record = tools_->journal->PutTenant(name_, change);
     if (record.ok()) {

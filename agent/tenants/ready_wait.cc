@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "agent/tenants/redaction.h"
+#include "agent/tenants/last_words.h"
 
 namespace mtp {
 namespace {
@@ -15,23 +15,12 @@ constexpr absl::Duration kSampleInterval = absl::Seconds(5);
 constexpr int64_t kBusyNs = 150'000'000;
 // A container that ended is started again by the engine within this time, or not at all.
 constexpr absl::Duration kRestartPatience = absl::Seconds(3);
-constexpr int kShownLines = 8;
-constexpr size_t kShownBytes = 900;
 
 // A light container is ready at once, a real one after 20 s: ask often first, then less so.
 absl::Duration NextDelay(int looks) {
   if (looks < 20) return absl::Milliseconds(50);
   if (looks < 60) return absl::Milliseconds(250);
   return absl::Seconds(1);
-}
-
-std::string Ended(const ContainerDetails& details) {
-  if (details.oom_killed) {
-    return absl::StrCat("the kernel killed it for want of memory (limit ",
-                        details.memory_limit_bytes >> 20, " MiB)");
-  }
-  if (!details.error.empty()) return details.error;
-  return absl::StrCat("exit code ", details.exit_code);
 }
 
 }  // namespace
@@ -49,27 +38,9 @@ ReadyWait::ReadyWait(std::string container, v1::TenantSecrets secrets, ReadyLimi
       last_sample_(begin_),
       logs_seen_(clock->Now()) {}
 
-std::string ReadyWait::LastLogLines() {
-  std::string output;
-  LogsOptions options;
-  options.tail = kShownLines * 2;
-  engine_
-      ->Logs(
-          name_, options,
-          [&output](OutputStream, std::string_view bytes) {
-            output.append(bytes.data(), bytes.size());
-            return output.size() < (64u << 10);
-          },
-          std::stop_token())
-      .IgnoreError();
-  return LastLines(output, secrets_, kShownLines, kShownBytes);
-}
-
 ReadyWait::Look ReadyWait::Failed(absl::StatusCode code, std::string why) {
-  const std::string lines = LastLogLines();
-  if (!lines.empty()) absl::StrAppend(&why, ". Its last words: ", lines);
   Look look;
-  look.status = absl::Status(code, why);
+  look.status = absl::Status(code, WithLastWords(std::move(why), *engine_, name_, secrets_));
   return look;
 }
 
@@ -79,7 +50,7 @@ std::optional<ReadyWait::Look> ReadyWait::CheckAlive() {
   if (details_->restart_count - *restarts_before_ >= limits_.restarts) {
     return Failed(absl::StatusCode::kFailedPrecondition,
                   absl::StrCat("the container ended ", limits_.restarts,
-                               " times while it started (", Ended(*details_), ")"));
+                               " times while it started (", HowItEnded(*details_), ")"));
   }
   if (details_->HasProcesses()) {
     ended_since_.reset();
@@ -87,9 +58,9 @@ std::optional<ReadyWait::Look> ReadyWait::CheckAlive() {
   }
   if (!ended_since_) ended_since_ = now;
   const bool comes_back = details_->state == ContainerState::kRestarting;
-  if (!comes_back && now - *ended_since_ > kRestartPatience) {
+  if (limits_.once || (!comes_back && now - *ended_since_ > kRestartPatience)) {
     return Failed(absl::StatusCode::kFailedPrecondition,
-                  absl::StrCat("the container ended while it started (", Ended(*details_), ")"));
+                  absl::StrCat("the container ended while it started (", HowItEnded(*details_), ")"));
   }
   return std::nullopt;
 }

@@ -21,6 +21,8 @@ struct ReadyLimits {
   absl::Duration total = absl::Minutes(15);
   // Restarts by the engine that are taken for a crash loop.
   int restarts = 3;
+  // Nobody starts it again: one that has ended has failed.
+  bool once = false;
 };
 
 // One wait, for one thread. Engine, OpenClaw and clock outlive it.
@@ -46,7 +48,6 @@ class ReadyWait {
  private:
   // Failure with what the container said last.
   Look Failed(absl::StatusCode code, std::string why);
-  std::string LastLogLines();
   void NoteProgress();
   std::optional<Look> CheckAlive();
   std::optional<Look> CheckTime();

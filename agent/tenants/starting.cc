@@ -2,7 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "agent/compose/render.h"
+#include "agent/tenants/images.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -10,19 +10,7 @@ namespace mtp {
 PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
   if (!record.ok()) return PhaseResult::Failed(record.status());
-  const std::string& image = record->spec().image();
-  auto details = tools_->engine->InspectImage(image);
-  if (!absl::IsNotFound(details.status())) return PhaseResult::Of(details.status());
-
-  context.progress(absl::StrCat("pulling image ", image));
-  const absl::Status pulled = tools_->compose->PullOne(
-      {name_.value(), RenderServiceStub(name_.value(), image)}, context.cancel);
-  if (pulled.ok() || absl::IsCancelled(pulled) || absl::IsUnavailable(pulled)) {
-    return PhaseResult::Of(pulled);
-  }
-  return PhaseResult::Failed(absl::FailedPreconditionError(
-      absl::StrCat("image ", image, " is not on this host and cannot be pulled: ", pulled.message(),
-                   ". Load it there with `docker load`, or name another image")));
+  return BringImage(*tools_, record->spec().image(), /*refresh=*/false, context);
 }
 
 PhaseResult StartingScript::WaitForSlot(PhaseContext& context) {
@@ -38,16 +26,36 @@ PhaseResult StartingScript::BringUp(PhaseContext& context) {
   if (!written.ok()) return PhaseResult::Failed(written);
   auto service = tools_->writer->Tenant(name_);
   if (!service.ok()) return PhaseResult::Failed(service.status());
-  return PhaseResult::Of(
-      Annotate(tools_->compose->UpOne(*service, context.cancel), "starting the container"));
+  return PhaseResult::Of(Annotate(Up(*service, context.cancel), "starting the container"));
+}
+
+// The container's restart policy is no part of what Compose compares, so it can be changed without
+// the container being made anew. On probation it is off before the container starts for the first
+// time; in any other start it is on, whatever an earlier one has left.
+absl::Status StartingScript::Up(const ComposeService& service, const CancelToken* cancel) {
+  MTP_ASSIGN_OR_RETURN(const auto record, tools_->journal->Tenant(name_));
+  const std::string container = name_.Container();
+  if (record.probation()) {
+    MTP_RETURN_IF_ERROR(tools_->compose->CreateOne(service, cancel));
+    MTP_RETURN_IF_ERROR(tools_->engine->UpdateRestartPolicy(container, kNoRestart));
+    return tools_->compose->UpOne(service, cancel);
+  }
+  MTP_RETURN_IF_ERROR(tools_->compose->UpOne(service, cancel));
+  MTP_ASSIGN_OR_RETURN(const auto details, tools_->engine->InspectContainer(container));
+  if (details.restart_policy != kNoRestart) return absl::OkStatus();
+  return tools_->engine->UpdateRestartPolicy(container, kTenantRestartPolicy);
 }
 
 PhaseResult StartingScript::WaitUntilReady(PhaseContext& context) {
   if (!wait_) {
     auto secrets = tools_->journal->Secrets(name_);
     if (!secrets.ok()) return PhaseResult::Failed(secrets.status());
-    wait_.emplace(name_.Container(), *std::move(secrets), tools_->ready_limits, tools_->engine,
-                  tools_->openclaw, tools_->clock);
+    auto record = tools_->journal->Tenant(name_);
+    if (!record.ok()) return PhaseResult::Failed(record.status());
+    ReadyLimits limits = tools_->ready_limits;
+    limits.once = record->probation();
+    wait_.emplace(name_.Container(), *std::move(secrets), limits, tools_->engine, tools_->openclaw,
+                  tools_->clock);
   }
   const ReadyWait::Look look = wait_->LookOnce();
   if (!look.status.ok()) {

@@ -10,6 +10,10 @@
 
 namespace mtp {
 
+// Restart policies of a tenant's container: as it is rendered, and on probation.
+inline constexpr char kTenantRestartPolicy[] = "unless-stopped";
+inline constexpr char kNoRestart[] = "no";
+
 class StartingScript : public ActionScript {
  public:
   std::string DoneMessage() const override { return "ready"; }
@@ -30,6 +34,8 @@ class StartingScript : public ActionScript {
   const TenantName name_;
 
  private:
+  absl::Status Up(const ComposeService& service, const CancelToken* cancel);
+
   StartTicket ticket_;
   std::optional<ReadyWait> wait_;
 };

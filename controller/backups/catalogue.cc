@@ -21,10 +21,17 @@ using operations::StepContext;
 constexpr char kPrefix[] = "backups/";
 constexpr int kMaxDamaged = 20;
 
+// A fact that an earlier snapshot of the operation left stays as it was, so what this step heard
+// goes first.
+std::string Said(const StepContext& context, const std::string& name) {
+  const auto heard = context.new_results().find(name);
+  return heard == context.new_results().end() ? context.Fact(name) : heard->second;
+}
+
 // What an agent does not say, or says badly, reads as 0.
 int64_t Number(const StepContext& context, const std::string& fact) {
   int64_t number = 0;
-  return absl::SimpleAtoi(context.Fact(fact), &number) ? std::max<int64_t>(number, 0) : 0;
+  return absl::SimpleAtoi(Said(context, fact), &number) ? std::max<int64_t>(number, 0) : 0;
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
@@ -67,15 +74,15 @@ absl::StatusOr<kv::Row<state::v1::BackupRecord>> FindBackup(const Tables& tables
   return row;
 }
 
-absl::StatusOr<v1::Backup> BackupFromFacts(const StepContext& context) {
+absl::StatusOr<v1::Backup> BackupFromFacts(const StepContext& context, const std::string& id) {
   v1::Backup backup;
-  backup.set_name(kPrefix + OperationIdOf(context));
-  backup.set_snapshot(context.Fact("snapshot"));
-  backup.set_manifest_sha256(context.Fact("manifest_sha256"));
+  backup.set_name(kPrefix + id);
+  backup.set_snapshot(Said(context, "snapshot"));
+  backup.set_manifest_sha256(Said(context, "manifest_sha256"));
   absl::Time start;
   std::string error;
   if (backup.snapshot().empty() || backup.manifest_sha256().empty() ||
-      !absl::ParseTime(absl::RFC3339_full, context.Fact("start_time"), &start, &error)) {
+      !absl::ParseTime(absl::RFC3339_full, Said(context, "start_time"), &start, &error)) {
     return absl::InternalError(
         "the agent's answer does not say which snapshot it wrote, with which manifest and when; is "
         "it of another version?");
@@ -89,8 +96,8 @@ absl::StatusOr<v1::Backup> BackupFromFacts(const StepContext& context) {
   backup.set_skipped(Number(context, "skipped"));
   backup.set_databases(static_cast<int32_t>(
       std::min<int64_t>(Number(context, "databases"), std::numeric_limits<int32_t>::max())));
-  AddDamaged(context.Fact("damaged_databases"), backup);
-  backup.set_image_digest(context.Fact("image_digest"));
+  AddDamaged(Said(context, "damaged_databases"), backup);
+  backup.set_image_digest(Said(context, "image_digest"));
   return backup;
 }
 

@@ -21,9 +21,11 @@ absl::StatusOr<std::string> ParseBackup(absl::string_view resource);
 absl::StatusOr<kv::Row<state::v1::BackupRecord>> FindBackup(const Tables& tables,
                                                             const std::string& id);
 
-// The backup that the action `snapshot` has made, from the facts that it left: all but tenant,
-// host, repository, spec and reason. INTERNAL when they do not tell which snapshot it is.
-absl::StatusOr<v1::Backup> BackupFromFacts(const operations::StepContext& context);
+// The backup `id` that the action `snapshot` has made, from what it said in this very step, or else
+// from the facts that it left: all but tenant, host, repository, spec and reason. INTERNAL when they
+// do not tell which snapshot it is.
+absl::StatusOr<v1::Backup> BackupFromFacts(const operations::StepContext& context,
+                                           const std::string& id);
 
 // The tenant's secrets as they are now, sealed for the record `backup_key`.
 absl::StatusOr<std::string> ResealSecrets(const Tables& tables, const SecretBox& box,

@@ -1,4 +1,5 @@
-// Updates of single tenants: decides, and creates the operation. Rollouts ask for one after another.
+// Updates of single tenants: decides, and creates the operation. Rollouts ask for one after
+// another.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -14,6 +15,9 @@
 #include "mtp/v1/rollout.pb.h"
 
 namespace mtp {
+
+// Whether the reference means one image for ever: `<repository>@sha256:…`, or an image id.
+bool IsPinned(const std::string& image);
 
 // Thread-safe. The arguments must outlive it.
 class Updates {

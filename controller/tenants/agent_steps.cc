@@ -46,10 +46,7 @@ void KeepResults(StepContext& context, const v1::Action& action) {
   }
 }
 
-int Round(const StepContext& context, const std::string& fact) {
-  int round = 0;
-  return absl::SimpleAtoi(context.Fact(fact), &round) ? round : 0;
-}
+std::string RoundFact(const StepContext& context) { return "round " + context.key(); }
 
 }  // namespace
 
@@ -57,10 +54,14 @@ std::string TenantOf(const StepContext& context) {
   return std::string(absl::StripPrefix(context.record().operation().target(), "tenants/"));
 }
 
+int RoundsFailed(const StepContext& context) {
+  int round = 0;
+  return absl::SimpleAtoi(context.Fact(RoundFact(context)), &round) ? round : 0;
+}
+
 StepResult RunThere(StepContext& context, AgentDirectory& agents, const ActionPlace& place,
                     v1::EnsureActionRequest request, OnFailure on_failure) {
-  const std::string round_fact = "round " + context.key();
-  const int round = Round(context, round_fact);
+  const int round = RoundsFailed(context);
   request.set_key(round == 0 ? context.key() : absl::StrCat(context.key(), "/", round + 1));
   request.set_epoch(place.epoch);
   auto action = agents.EnsureAction(place.host, request);
@@ -77,7 +78,7 @@ StepResult RunThere(StepContext& context, AgentDirectory& agents, const ActionPl
     case v1::ACTION_STATE_CANCELLED:
       if (on_failure == OnFailure::kFail)
         return StepResult::Fail(Annotate(failure, "on host " + place.host));
-      context.SetFact(round_fact, absl::StrCat(round + 1));
+      context.SetFact(RoundFact(context), absl::StrCat(round + 1));
       return StepResult::Wait(kNextRound,
                               absl::StrCat("will try again: ", std::string(failure.message())));
     default:

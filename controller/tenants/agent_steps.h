@@ -18,6 +18,9 @@ enum class OnFailure {
   kTryAgain,  // a new action after a while: past the point of no return there is no way back
 };
 
+// How many actions of this step have failed and were tried again (kTryAgain).
+int RoundsFailed(const operations::StepContext& context);
+
 // Where an action is carried out, and for which placement of its tenant.
 struct ActionPlace {
   std::string host;

@@ -10,27 +10,36 @@ namespace mtp {
 using operations::StepContext;
 using operations::StepResult;
 
-StepResult ApplyOnHost(const TenantClients& clients, StepContext& context, v1::KeptData kept_data) {
+absl::StatusOr<v1::EnsureActionRequest> ApplyRequest(const TenantClients& clients,
+                                                     const std::string& tenant,
+                                                     v1::KeptData kept_data) {
   const Tables tables(clients.store);
-  const std::string tenant = TenantOf(context);
-  auto row = tables.tenants.Get(tenant);
-  if (!row.ok()) return StepResult::Fail(row.status());
-  auto sealed = tables.secrets.Get(tenant);
-  if (!sealed.ok()) return StepResult::Fail(sealed.status());
-  auto plain = clients.box->Open(sealed->value.sealed(), tables.secrets.Key(tenant));
-  if (!plain.ok()) return StepResult::Fail(Annotate(plain.status(), "the tenant's secrets"));
+  MTP_ASSIGN_OR_RETURN(const auto row, tables.tenants.Get(tenant));
+  MTP_ASSIGN_OR_RETURN(const auto sealed, tables.secrets.Get(tenant));
+  auto plain = clients.box->Open(sealed.value.sealed(), tables.secrets.Key(tenant));
+  if (!plain.ok()) return Annotate(plain.status(), "the tenant's secrets");
   v1::EnsureActionRequest request;
   v1::ApplyTenant& apply = *request.mutable_apply();
-  *apply.mutable_spec() = row->value.resolved();
-  apply.set_port(row->value.port());
+  *apply.mutable_spec() = row.value.resolved();
+  apply.set_port(row.value.port());
   apply.set_kept_data(kept_data);
   const absl::string_view bytes = plain->Reveal();
   if (!apply.mutable_secrets()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return StepResult::Fail(absl::DataLossError("the tenant's secrets cannot be read"));
+    return absl::DataLossError("the tenant's secrets cannot be read");
   }
+  return request;
+}
+
+StepResult ApplyOnHost(const TenantClients& clients, StepContext& context, v1::KeptData kept_data) {
+  const Tables tables(clients.store);
+  const std::string tenant = TenantOf(context);
+  auto request = ApplyRequest(clients, tenant, kept_data);
+  if (!request.ok()) return StepResult::Fail(request.status());
+  auto row = tables.tenants.Get(tenant);
+  if (!row.ok()) return StepResult::Fail(row.status());
   context.SetResult("host", row->value.host());
   context.SetResult("port", absl::StrCat(row->value.port()));
-  return RunOnHost(context, tables, *clients.agents, std::move(request), OnFailure::kFail);
+  return RunOnHost(context, tables, *clients.agents, *std::move(request), OnFailure::kFail);
 }
 
 StepResult Activate(const TenantClients& clients, StepContext& context) {

@@ -6,6 +6,12 @@
 
 namespace mtp {
 
+// ApplyTenant of a tenant, with its spec, port and secrets as they are recorded. DATA_LOSS when the
+// secrets cannot be read.
+absl::StatusOr<v1::EnsureActionRequest> ApplyRequest(const TenantClients& clients,
+                                                     const std::string& tenant,
+                                                     v1::KeptData kept_data);
+
 // ApplyTenant on the tenant's host, with its spec, port and secrets as they are recorded. Sets the
 // operation's results `host` and `port`.
 operations::StepResult ApplyOnHost(const TenantClients& clients, operations::StepContext& context,

@@ -221,6 +221,20 @@ TEST_F(RealEngine, MemoryIsTheSameByEngineAndKernelAndLimitsTakeEffect) {
   EXPECT_EQ(cgroups.Memory(Acme().pid)->limit_bytes, more);
 }
 
+TEST_F(RealEngine, ARestartPolicyIsChangedWithoutARestart) {
+  const auto before = engine_->InspectContainer("mtp-acme");
+  ASSERT_TRUE(before.ok()) << before.status();
+  for (const char* policy : {"no", "unless-stopped"}) {
+    const absl::Status status = engine_->UpdateRestartPolicy("mtp-acme", policy);
+    ASSERT_TRUE(status.ok()) << status;
+    const auto after = engine_->InspectContainer("mtp-acme");
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(after->restart_policy, policy);
+    EXPECT_EQ(after->id, before->id);
+    EXPECT_EQ(after->started_at, before->started_at);
+  }
+}
+
 TEST_F(RealEngine, TheGatewayIsProbedAndCalledFromItsOwnLoopback) {
   WaitUntilReady();
   const auto openclaw = NewOpenClaw();

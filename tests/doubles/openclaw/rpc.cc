@@ -169,7 +169,10 @@ Json RpcSession::Answer(const Json& frame) {
   if (found == Methods().end()) return Refuse(id, "INVALID_REQUEST", "unknown method: " + method);
   if (!from_loopback_) return Refuse(id, "FORBIDDEN", "missing scope: operator.read");
   try {
-    return {{"type", "res"}, {"id", id}, {"ok", true}, {"payload", found->second(gateway_, frame.value("params", Json::object()))}};
+    return {{"type", "res"},
+            {"id", id},
+            {"ok", true},
+            {"payload", found->second(gateway_, frame.value("params", Json::object()))}};
   } catch (const std::exception& error) {
     return Refuse(id, "INTERNAL", error.what());
   }

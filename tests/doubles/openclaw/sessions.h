@@ -27,8 +27,8 @@ struct Session {
 // Throws std::runtime_error when the database cannot be used. Not thread-safe.
 class Sessions {
  public:
-  // Creates `<state_folder>/state/openclaw.sqlite` when it is not there. With `migrate` it becomes one
-  // of a newer release, which is refused without.
+  // Creates `<state_folder>/state/openclaw.sqlite` when it is not there. With `migrate` it becomes
+  // one of a newer release, which is refused without.
   Sessions(const std::string& state_folder, bool migrate);
   ~Sessions();
   Sessions(const Sessions&) = delete;

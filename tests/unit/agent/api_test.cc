@@ -323,6 +323,9 @@ class ScriptedLogs final : public Engine {
   absl::Status UpdateMemoryLimits(const std::string&, const MemoryLimits&) override {
     return absl::OkStatus();
   }
+  absl::Status UpdateRestartPolicy(const std::string&, const std::string&) override {
+    return absl::OkStatus();
+  }
   absl::Status Start(const std::string&) override { return absl::OkStatus(); }
   absl::Status Stop(const std::string&, absl::Duration, std::stop_token) override {
     return absl::OkStatus();

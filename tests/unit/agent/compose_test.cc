@@ -95,6 +95,16 @@ TEST(Compose, CallsThePluginItselfWhereItIsKnown) {
       "--project-directory " + folder + " -f - up -d --no-deps --no-build --pull never acme\n");
 }
 
+TEST(Compose, CreatesWithoutStarting) {
+  const testing::TempFolder temp;
+  const std::string& folder = temp.path();
+  auto compose = NewCompose({folder, "unix:///e", "/no/docker",
+                             FakeDocker(folder, "cat >/dev/null; echo \"$@\" > argv\n")});
+  ASSERT_TRUE(compose->CreateOne({"acme", "name: mtp\n"}, nullptr).ok());
+  EXPECT_THAT(*ReadFile(folder + "/argv", 1 << 20),
+              HasSubstr("up --no-start --no-deps --no-build --pull never acme"));
+}
+
 TEST(Compose, FindsAUsersOwnPluginBeforeTheMachines) {
   const testing::TempFolder temp;
   const std::string& home = temp.path();

@@ -41,6 +41,8 @@ class FakeAgents final : public AgentDirectory {
   std::set<std::string> away;
   // A running action ends as done when it is cancelled: the request came too late.
   bool cancels_too_late = false;
+  // New restores are refused, as by an agent that does not know them.
+  bool refuse_restores = false;
 
   const std::vector<Begun>& begun() const { return begun_; }
   const std::vector<std::string>& complaints() const { return complaints_; }
@@ -90,6 +92,7 @@ class FakeAgents final : public AgentDirectory {
         return absl::AbortedError("another action on the tenant goes on");
       }
     }
+    if (refuse_restores && request.has_restore()) return absl::UnimplementedError("unknown action");
     if (on_begin) on_begin(request);
     epoch = request.epoch();
     begun_.push_back({host, request});

@@ -1,0 +1,83 @@
+#include "agent/tenants/images.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "agent/compose/render.h"
+
+namespace mtp {
+namespace {
+
+// Of the Compose file that only pulls.
+constexpr char kPullService[] = "image";
+
+bool IsImageId(absl::string_view image) { return absl::StartsWith(image, "sha256:"); }
+
+// `ghcr.io/openclaw/openclaw` of `ghcr.io/openclaw/openclaw:2026.9.6@sha256:…`, as the engine
+// writes it in its digests.
+absl::string_view RepositoryOfImage(absl::string_view image) {
+  image = image.substr(0, image.find('@'));
+  const size_t slash = image.rfind('/');
+  const size_t colon = image.rfind(':');
+  if (colon != absl::string_view::npos && (slash == absl::string_view::npos || colon > slash)) {
+    image = image.substr(0, colon);
+  }
+  if (absl::ConsumePrefix(&image, "docker.io/") ||
+      absl::ConsumePrefix(&image, "index.docker.io/")) {
+    absl::ConsumePrefix(&image, "library/");
+  }
+  return image;
+}
+
+}  // namespace
+
+PhaseResult BringImage(TenantTools& tools, const std::string& image, bool refresh,
+                       PhaseContext& context) {
+  const auto details = tools.engine->InspectImage(image);
+  if (!details.ok() && !absl::IsNotFound(details.status())) {
+    return PhaseResult::Failed(details.status());
+  }
+  if (details.ok() && (!refresh || IsImageId(image))) return PhaseResult::Done();
+  if (IsImageId(image)) {
+    return PhaseResult::Failed(absl::FailedPreconditionError(
+        absl::StrCat("image ", image, " is not on this host, and no registry can be asked for an ",
+                     "image by its id. Load it there with `docker load`, or name another image")));
+  }
+  context.progress(absl::StrCat("pulling image ", image));
+  const absl::Status pulled = tools.compose->PullOne(
+      {kPullService, RenderServiceStub(kPullService, image)}, context.cancel);
+  if (pulled.ok() || absl::IsCancelled(pulled) || absl::IsUnavailable(pulled)) {
+    return PhaseResult::Of(pulled);
+  }
+  if (details.ok()) {
+    return PhaseResult::Failed(absl::FailedPreconditionError(
+        absl::StrCat("image ", image, " cannot be pulled anew: ", pulled.message(),
+                     ". The host has an image of that name: to use that, do not ask the registry ",
+                     "(`--no-pull`)")));
+  }
+  return PhaseResult::Failed(absl::FailedPreconditionError(
+      absl::StrCat("image ", image, " is not on this host and cannot be pulled: ", pulled.message(),
+                   ". Load it there with `docker load`, or name another image")));
+}
+
+std::string PinnedReference(const std::string& image, const ImageDetails& details) {
+  if (IsImageId(image)) return details.id;
+  const absl::string_view repository = RepositoryOfImage(image);
+  std::vector<std::string> known;
+  for (const std::string& digest : details.digests) {
+    // The very one that was asked for, when a digest was.
+    if (digest == image) return digest;
+    if (absl::string_view(digest).substr(0, digest.find('@')) == repository) {
+      known.push_back(digest);
+    }
+  }
+  if (known.empty()) return details.id;
+  // The engine's order is no promise.
+  return *std::min_element(known.begin(), known.end());
+}
+
+}  // namespace mtp

@@ -1,0 +1,135 @@
+// Images: bringing them onto the host, and references that never change their meaning.
+#include <gmock/gmock.h>
+
+#include "agent/tenants/images.h"
+#include "tests/unit/agent/actions_fixture.h"
+
+namespace mtp {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr char kId[] = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+v1::EnsureActionRequest PullRequest(const std::string& key, const std::string& image,
+                                    bool refresh = false) {
+  v1::EnsureActionRequest request;
+  request.set_key(key);
+  request.mutable_pull()->set_image(image);
+  request.mutable_pull()->set_refresh(refresh);
+  return request;
+}
+
+std::string Pinned(const std::string& image, std::vector<std::string> digests) {
+  ImageDetails details;
+  details.id = kId;
+  details.digests = std::move(digests);
+  return PinnedReference(image, details);
+}
+
+TEST(PinnedReference, IsTheDigestInTheRepositoryThatWasNamed) {
+  const std::string ours = "ghcr.io/openclaw/openclaw@sha256:aa";
+  EXPECT_EQ(Pinned("ghcr.io/openclaw/openclaw:2026.9.6", {"mirror:5000/oc@sha256:bb", ours}), ours);
+  EXPECT_EQ(Pinned("ghcr.io/openclaw/openclaw", {ours}), ours);
+  EXPECT_EQ(Pinned("mirror:5000/oc", {"mirror:5000/oc@sha256:bb", ours}),
+            "mirror:5000/oc@sha256:bb");
+  EXPECT_EQ(Pinned("docker.io/library/oc:1", {"oc@sha256:cc"}), "oc@sha256:cc");
+}
+
+TEST(PinnedReference, ADigestThatWasAskedForStaysThatOne) {
+  EXPECT_EQ(Pinned("oc@sha256:bb", {"oc@sha256:aa", "oc@sha256:bb"}), "oc@sha256:bb");
+  EXPECT_EQ(Pinned("oc:1", {"oc@sha256:bb", "oc@sha256:aa"}), "oc@sha256:aa");
+}
+
+TEST(PinnedReference, IsTheIdOfAnImageThatNoRegistryGave) {
+  EXPECT_EQ(Pinned("mtp/openclaw:1", {}), kId);
+  EXPECT_EQ(Pinned("mtp/openclaw:1", {"other/openclaw@sha256:aa"}), kId);
+  EXPECT_EQ(Pinned(kId, {"oc@sha256:aa"}), kId);
+}
+
+class PullTest : public ActionsFixture {};
+
+TEST_F(PullTest, AnImageThatIsHereIsNotAskedFor) {
+  machine_.engine.image_digests = {"openclaw@sha256:aa"};
+  const v1::Action action = agent_->Finish(PullRequest("o1/pull", "openclaw:1"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+  EXPECT_EQ(action.result().at("image_id"), "sha256:openclaw:1");
+  EXPECT_EQ(action.result().at("pinned"), "openclaw@sha256:aa");
+  EXPECT_EQ(machine_.compose.pulls, 0);
+}
+
+TEST_F(PullTest, RefreshAsksTheRegistryAllTheSame) {
+  machine_.compose.pull_error = absl::OkStatus();
+  EXPECT_EQ(agent_->Finish(PullRequest("o1/pull", "openclaw:1", true)).state(),
+            v1::ACTION_STATE_DONE);
+  EXPECT_EQ(machine_.compose.pulls, 1);
+  machine_.compose.pull_error = absl::FailedPreconditionError("no such host");
+  const v1::Action action = agent_->Finish(PullRequest("o2/pull", "openclaw:1", true));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(action.error().message(), AllOf(HasSubstr("no such host"), HasSubstr("--no-pull")));
+}
+
+TEST_F(PullTest, AMissingImageIsPulled) {
+  machine_.compose.pull_error = absl::OkStatus();
+  machine_.compose.on_pull = [this] { machine_.engine.images.insert("openclaw:2"); };
+  const v1::Action action = agent_->Finish(PullRequest("o1/pull", "openclaw:2"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+  EXPECT_EQ(action.result().at("image_id"), "sha256:openclaw:2");
+}
+
+TEST_F(PullTest, AnImageIdIsAskedOfNoRegistry) {
+  const v1::Action action = agent_->Finish(PullRequest("o1/pull", kId, true));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(action.error().message(), HasSubstr("docker load"));
+  EXPECT_EQ(machine_.compose.pulls, 0);
+  machine_.engine.images.insert(kId);
+  EXPECT_EQ(agent_->Finish(PullRequest("o2/pull", kId, true)).result().at("pinned"), kId);
+  EXPECT_EQ(machine_.compose.pulls, 0);
+}
+
+TEST_F(PullTest, AnyNumberRunAtOnceAndBesideATenantsAction) {
+  machine_.openclaw.ready = false;
+  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
+  const auto first = agent_->actions->Ensure(PullRequest("o2/pull", "openclaw:1"));
+  const auto second = agent_->actions->Ensure(PullRequest("o3/pull", "openclaw:1"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  // The same key re-attaches, and another request under it is refused.
+  EXPECT_EQ(agent_->actions->Ensure(PullRequest("o2/pull", "openclaw:1"))->state(),
+            v1::ACTION_STATE_RUNNING);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      agent_->actions->Ensure(PullRequest("o2/pull", "openclaw:2")).status()));
+  machine_.executor.RunFor(absl::Seconds(1));
+  EXPECT_EQ(agent_->journal.Action("o2/pull")->action().state(), v1::ACTION_STATE_DONE);
+  EXPECT_EQ(agent_->journal.Action("o3/pull")->action().state(), v1::ACTION_STATE_DONE);
+  EXPECT_TRUE(agent_->actions->IsBusy("acme"));
+}
+
+TEST_F(PullTest, ItIsNoTenantsAction) {
+  auto request = PullRequest("o1/pull", "openclaw:1");
+  request.set_tenant("acme");
+  EXPECT_TRUE(absl::IsInvalidArgument(agent_->actions->Ensure(request).status()));
+  request = PullRequest("o1/pull", "openclaw:1");
+  request.set_epoch(1);
+  EXPECT_TRUE(absl::IsInvalidArgument(agent_->actions->Ensure(request).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(agent_->actions->Ensure(PullRequest("o1/pull", "-x")).status()));
+  auto stop = ActionRequest("o1/stop", "", 0);
+  stop.mutable_stop();
+  EXPECT_TRUE(absl::IsInvalidArgument(agent_->actions->Ensure(stop).status()));
+}
+
+TEST_F(PullTest, ADeathAtAnyCommitDoesNotLoseIt) {
+  for (const bool after : {false, true}) {
+    for (int at = 0;; ++at) {
+      const auto request = PullRequest(absl::StrCat("o", at, after, "/pull"), "openclaw:1");
+      const bool crashed = CrashAt(at, after, request);
+      EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
+      if (!crashed) break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mtp
