@@ -36,8 +36,6 @@ function(mtp_test name dir)
     target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
     target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} mtp_pch GTest::gmock GTest::gtest_main)
     target_precompile_headers(${name} REUSE_FROM mtp_pch)
-    target_compile_definitions(${name} PRIVATE MTP_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                               MTP_BINARY_DIR="${CMAKE_BINARY_DIR}")
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
   endif()

@@ -40,6 +40,7 @@ trap 'exit 130' INT TERM HUP
 image=$("$repository/tests/doubles/openclaw/build-image.sh")
 quickstart --tenants 0 --openclaw-image "$image" --min-memory-limit 16 >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; exit 1; }
 info=$(quickstart --info)
+"$repository/build/bin/mtp-cli" backup schedule --off >/dev/null
 engine=$(jq -r '.hosts[0].docker_host' <<<"$info")
 printf 'Docker Engine %s, Compose %s, image %s\n' "$(docker --host "$engine" version --format '{{.Server.Version}}')" \
   "$(docker compose version --short)" "$(jq -r .openclaw_image <<<"$info")"

@@ -89,6 +89,8 @@ if ! quickstart --openclaw-image "$image" >"$work/up.log" 2>&1; then
   echo "FAILED  quick start"; tail -n 30 "$work/up.log"; failed=1; finish
 fi
 info=$(quickstart --info)
+# Backups that come by themselves would hold tenants at moments that no part here expects.
+check "schedules are turned off" exits 0 "$cli" backup schedule --off
 namespaces=$(jq -r '.hosts[].netns' <<<"$info" | tr '\n' ' ')
 telegram=$(jq -r .telegram_api <<<"$info")
 anthropic=$(jq -r .anthropic_api <<<"$info")

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/backup/databases.h"
+#include "tests/support/paths.h"
 #include "tests/unit/agent/scratch_folder.h"
 
 namespace mtp::testing {
@@ -52,7 +53,7 @@ class Sqlite {
 class DatabaseCheck : public ::testing::Test {
  protected:
   DatabaseCheck() {
-    options_.program = MTP_BINARY_DIR "/bin/mtp-agent";
+    options_.program = testing::BuiltPath("bin/mtp-agent");
     if (geteuid() != 0) options_.uid = options_.gid = -1;
     std::filesystem::create_directories(top_ / "live");
     std::filesystem::create_directories(top_ / "copy");

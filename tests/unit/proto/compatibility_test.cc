@@ -11,12 +11,13 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/support/paths.h"
 #include "tests/unit/proto/descriptors.h"
 
 namespace mtp {
 namespace {
 
-constexpr char kGolden[] = MTP_SOURCE_DIR "/tests/unit/proto/api.golden";
+std::string GoldenFile() { return testing::SourcePath("tests/unit/proto/api.golden"); }
 
 std::string TypeOf(const google::protobuf::FieldDescriptor& field) {
   std::string type = field.is_repeated() ? "repeated " : "";
@@ -61,10 +62,10 @@ class Golden : public Descriptors {
 TEST_F(Golden, IsKept) {
   const std::set<std::string> now = Now();
   if (std::getenv("MTP_UPDATE_GOLDEN") != nullptr) {
-    std::ofstream file(kGolden, std::ios::trunc);
+    std::ofstream file(GoldenFile(), std::ios::trunc);
     for (const std::string& line : now) file << line << "\n";
   }
-  std::ifstream file(kGolden);
+  std::ifstream file(GoldenFile());
   ASSERT_TRUE(file.good()) << "make it first, see the head of this test";
   std::set<std::string> kept;
   for (std::string line; std::getline(file, line);) kept.insert(line);

@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.h"
+
 namespace mtp {
 
 class Descriptors : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::ifstream file(MTP_BINARY_DIR "/proto/gen/mtp.binpb", std::ios::binary);
+    std::ifstream file(testing::BuiltPath("proto/gen/mtp.binpb"), std::ios::binary);
     google::protobuf::FileDescriptorSet set;
     ASSERT_TRUE(set.ParseFromIstream(&file)) << "build the target mtp_descriptors first";
     for (const auto& proto : set.file()) {
