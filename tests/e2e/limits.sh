@@ -46,9 +46,11 @@ limits() {
   sleep 5 # it has looked at what should run
   check "acme is ready" eventually "$restart_within" tenant_is acme health ready
   check "and was left alone" test "$before" = "$(life acme)"
+  check "a restart makes it anew with what was set" exits 0 "$cli" restart acme
+  check "and the engine has the default" has_limit acme 2048
 }
 below_use() {
-  faults acme leak-mib-per-s=60
+  faults acme leak-mib-per-s=40
   check "acme uses more and more" eventually 40 uses_more_than acme 200
   faults acme ''
   check "a limit below what acme uses fails with exit 1" exits 1 "$cli" tenant set acme --memory-reservation 64 --memory-limit 128
