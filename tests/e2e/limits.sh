@@ -60,7 +60,7 @@ below_use() {
 }
 
 crash_loops() {
-  local restarts
+  local restarts host
   printf '555000555:%s\n' "$(openssl rand -hex 16)" >"$work/loop-token"
   check "loop is provisioned" exits 0 provision loop --telegram-token-file "$work/loop-token" --memory 64 --memory-limit 256
   faults loop exit-after=1
