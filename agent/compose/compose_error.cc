@@ -67,7 +67,7 @@ std::string DistillComposeError(absl::string_view output) {
 absl::Status ComposeError(absl::string_view output) {
   const std::string sentence = DistillComposeError(output);
   if (Mentions(sentence, {"cannot connect to the docker daemon", "error during connect",
-                          "connection refused", "docker daemon is not running"})) {
+                          "dial unix", "docker daemon is not running"})) {
     return absl::UnavailableError("the Docker Engine does not answer");
   }
   if (Mentions(sentence, {"no such image"})) {

@@ -23,6 +23,9 @@ using json_fields::Json;
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 // The engine may be slow to start a container while others start.
 constexpr absl::Duration kStartTimeout = absl::Minutes(2);
+// A registry is far away, and the engine tries its mirrors before it.
+constexpr absl::Duration kRegistryTimeout = absl::Seconds(60);
+constexpr size_t kMaxRegistryAnswer = 1 << 20;
 constexpr size_t kMaxEventLine = 1 << 20;
 constexpr size_t kMaxCommandArguments = 128;
 constexpr size_t kMaxCommandBytes = 64 * 1024;
@@ -112,6 +115,20 @@ class SocketEngine final : public Engine {
     MTP_ASSIGN_OR_RETURN(const std::string body, Get(absl::StrCat("inspect image ", image),
                                                      absl::StrCat("/images/", image, "/json")));
     return ParseImageDetails(body);
+  }
+
+  absl::StatusOr<std::string> RegistryDigest(const std::string& image,
+                                             std::stop_token stop) override {
+    if (!IsImageReference(image)) return absl::InvalidArgumentError("not an image's name");
+    EngineRequest request;
+    request.call = absl::StrCat("ask the registry for ", image);
+    request.method = "GET";
+    request.target = absl::StrCat("/distribution/", image, "/json");
+    request.timeout = kRegistryTimeout;
+    request.stop = stop;
+    request.max_body_bytes = kMaxRegistryAnswer;
+    MTP_ASSIGN_OR_RETURN(const std::string body, Collect(request));
+    return ParseRegistryDigest(body);
   }
 
   absl::Status Events(const std::string& project, std::optional<absl::Time> since,

@@ -5,9 +5,10 @@
 // Errors of every call: UNAVAILABLE when the engine cannot be reached or drops the connection,
 // DEADLINE_EXCEEDED when it does not answer in time, CANCELLED after a stop request, NOT_FOUND when
 // the container or image does not exist, FAILED_PRECONDITION when its state forbids the call (HTTP
-// 409), INTERNAL when the engine's answer is an error of its own or cannot be understood. Each is
-// one sentence that names the call. Answers are untrusted: sizes are bounded, missing or mistyped
-// fields read as their defaults.
+// 409), UNAUTHENTICATED or PERMISSION_DENIED when a registry wants a login, INTERNAL when the
+// engine's answer is an error of its own or cannot be understood. Each is one sentence that names
+// the call. Answers are untrusted: sizes are bounded, missing or mistyped fields read as their
+// defaults.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -158,6 +159,12 @@ class Engine {
   virtual absl::StatusOr<ContainerStats> Stats(const std::string& container) = 0;
   // `image` is a reference or an id.
   virtual absl::StatusOr<ImageDetails> InspectImage(const std::string& image) = 0;
+  // The digest, `sha256:` and 64 hexadecimal digits, that the image's registry has under this
+  // reference now; the engine asks it, without a login, and changes nothing on the host. NOT_FOUND
+  // when the registry knows no such image, UNAUTHENTICATED or PERMISSION_DENIED when it wants a
+  // login or another one, INTERNAL or DEADLINE_EXCEEDED when it cannot be reached.
+  virtual absl::StatusOr<std::string> RegistryDigest(const std::string& image,
+                                                     std::stop_token stop) = 0;
 
   // Streams the project's container events until `stop`, `sink` returns false, or the engine goes
   // away (UNAVAILABLE). With `since` the engine first repeats what it remembers from then on (it
@@ -186,8 +193,8 @@ class Engine {
   // be reclaimed.
   virtual absl::Status UpdateMemoryLimits(const std::string& container,
                                           const MemoryLimits& limits) = 0;
-  // `no`, `unless-stopped` …: whether the engine starts it again by itself when it ends. Takes effect
-  // at once, running or not, and lasts until the container is made anew.
+  // `no`, `unless-stopped` …: whether the engine starts it again by itself when it ends. Takes
+  // effect at once, running or not, and lasts until the container is made anew.
   virtual absl::Status UpdateRestartPolicy(const std::string& container,
                                            const std::string& policy) = 0;
 

@@ -217,6 +217,20 @@ absl::StatusOr<ImageDetails> ParseImageDetails(std::string_view text) {
   return result;
 }
 
+absl::StatusOr<std::string> ParseRegistryDigest(std::string_view text) {
+  absl::StatusOr<Json> json = ParseObject(text, "an image's digest");
+  if (!json.ok()) return json.status();
+  std::string digest = String(Field(*json, "Descriptor"), "digest");
+  const std::string_view hex = std::string_view(digest).substr(std::min(digest.size(), size_t{7}));
+  if (!absl::StartsWith(digest, "sha256:") || hex.size() != 64 ||
+      !std::all_of(hex.begin(), hex.end(), [](char c) {
+        return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+      })) {
+    return absl::InternalError("the registry's answer has no usable digest");
+  }
+  return digest;
+}
+
 absl::StatusOr<EngineEvent> ParseEngineEvent(std::string_view line) {
   absl::StatusOr<Json> json = ParseObject(line, "an event");
   if (!json.ok()) return json.status();

@@ -18,6 +18,8 @@ absl::StatusOr<std::vector<ContainerSummary>> ParseContainerList(std::string_vie
 absl::StatusOr<ContainerDetails> ParseContainerDetails(std::string_view text);
 absl::StatusOr<ContainerStats> ParseContainerStats(std::string_view text);
 absl::StatusOr<ImageDetails> ParseImageDetails(std::string_view text);
+// From `/distribution/…/json`; always `sha256:` and 64 hexadecimal digits.
+absl::StatusOr<std::string> ParseRegistryDigest(std::string_view text);
 absl::StatusOr<EngineEvent> ParseEngineEvent(std::string_view line);
 
 // The `Id` of what was created.

@@ -194,9 +194,15 @@ absl::Status EngineAnswerStatus(const EngineRequest& request, const EngineAnswer
   if (absl::StrContains(reason, "unable to set memory limit")) {
     return absl::FailedPreconditionError(sentence);
   }
+  // So does a registry that wants a login (Docker 26).
+  if (absl::StrContains(reason, "no basic auth credentials")) {
+    return absl::UnauthenticatedError(sentence);
+  }
   switch (http_status) {
     case 400:
       return absl::InvalidArgumentError(sentence);
+    case 401:
+      return absl::UnauthenticatedError(sentence);
     case 403:
       return absl::PermissionDeniedError(sentence);
     case 404:

@@ -69,9 +69,7 @@ class DrillScript final : public RepositoryScript {
         start_(tools->starts, SandboxContainer(name_)) {
     Add([this](PhaseContext& context) { return WaitForSlot(context); });
     Add([this](PhaseContext&) { return PhaseResult::Of(tools_->drills->Remove(name_)); });
-    Add([this](PhaseContext& context) {
-      return BringImage(*tools_, spec_.image(), /*refresh=*/false, context);
-    });
+    Add([this](PhaseContext& context) { return BringImage(*tools_, spec_.image(), context); });
     Add([this](PhaseContext& context) { return Fetch(context); });
     Add([this](PhaseContext& context) { return WaitForStart(context); });
     Add([this](PhaseContext& context) { return BringUp(context); });

@@ -44,8 +44,9 @@ std::string Advice(const TenantFacts& facts, const Verdict& verdict) {
   if (LacksMemory(facts, verdict.health)) {
     return absl::StrCat("killed for lack of memory ", facts.oom_kills,
                         facts.oom_kills == 1 ? " time" : " times", "; its limit is ",
-                        facts.container->memory_limit_bytes >> 20, " MiB; raise it: mtp-cli tenant set ",
-                        name, " --memory-limit MIB", then_start.empty() ? "" : ", ", then_start);
+                        facts.container->memory_limit_bytes >> 20,
+                        " MiB; raise it: mtp-cli tenant set ", name, " --memory-limit MIB",
+                        then_start.empty() ? "" : ", ", then_start);
   }
   if (then_start.empty()) return "";
   return absl::StrCat("see why: mtp-cli tenant show ", name, ", ", then_start);
@@ -128,8 +129,8 @@ v1::TenantStatus ObserveTenant(const TenantFacts& facts) {
   status.set_health(verdict.health);
   const std::string advice =
       facts.engine_up && verdict.state != v1::TENANT_STATE_STOPPED ? Advice(facts, verdict) : "";
-  status.set_message(absl::StrCat(
-      verdict.message, verdict.message.empty() || advice.empty() ? "" : "; ", advice));
+  status.set_message(
+      absl::StrCat(verdict.message, verdict.message.empty() || advice.empty() ? "" : "; ", advice));
   status.set_oom_kills(static_cast<int32_t>(facts.oom_kills));
   if (IsParked(facts)) {
     status.set_parked(true);

@@ -33,15 +33,26 @@ absl::string_view RepositoryOfImage(absl::string_view image) {
   return image;
 }
 
+std::string WhyNotAsked(const std::string& image, const absl::Status& error) {
+  switch (error.code()) {
+    case absl::StatusCode::kNotFound:
+      return absl::StrCat("the registry knows no image ", image, " (", error.message(), ")");
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return absl::StrCat("the registry does not say without a login what image ", image, " is (",
+                          error.message(), "): name it by its digest, `", RepositoryOfImage(image),
+                          "@sha256:…`, which is pulled with the host's own login");
+    default:
+      return absl::StrCat("the registry of image ", image, " cannot be asked what that is now (",
+                          error.message(), ")");
+  }
+}
+
 }  // namespace
 
-PhaseResult BringImage(TenantTools& tools, const std::string& image, bool refresh,
-                       PhaseContext& context) {
+PhaseResult BringImage(TenantTools& tools, const std::string& image, PhaseContext& context) {
   const auto details = tools.engine->InspectImage(image);
-  if (!details.ok() && !absl::IsNotFound(details.status())) {
-    return PhaseResult::Failed(details.status());
-  }
-  if (details.ok() && (!refresh || IsImageId(image))) return PhaseResult::Done();
+  if (!absl::IsNotFound(details.status())) return PhaseResult::Of(details.status());
   if (IsImageId(image)) {
     return PhaseResult::Failed(absl::FailedPreconditionError(
         absl::StrCat("image ", image, " is not on this host, and no registry can be asked for an ",
@@ -53,15 +64,25 @@ PhaseResult BringImage(TenantTools& tools, const std::string& image, bool refres
   if (pulled.ok() || absl::IsCancelled(pulled) || absl::IsUnavailable(pulled)) {
     return PhaseResult::Of(pulled);
   }
-  if (details.ok()) {
-    return PhaseResult::Failed(absl::FailedPreconditionError(
-        absl::StrCat("image ", image, " cannot be pulled anew: ", pulled.message(),
-                     ". The host has an image of that name: to use that, do not ask the registry ",
-                     "(`--no-pull`)")));
-  }
   return PhaseResult::Failed(absl::FailedPreconditionError(
       absl::StrCat("image ", image, " is not on this host and cannot be pulled: ", pulled.message(),
                    ". Load it there with `docker load`, or name another image")));
+}
+
+absl::StatusOr<std::string> ReferenceInRegistry(Engine& engine, const std::string& image,
+                                                std::stop_token stop) {
+  if (IsImageId(image) || absl::StrContains(image, '@')) return image;
+  const auto digest = engine.RegistryDigest(image, stop);
+  if (digest.ok()) return absl::StrCat(RepositoryOfImage(image), "@", *digest);
+  const absl::Status& error = digest.status();
+  if (absl::IsUnavailable(error) || absl::IsCancelled(error)) return error;
+  const auto here = engine.InspectImage(image);
+  return absl::FailedPreconditionError(absl::StrCat(
+      WhyNotAsked(image, error), ". ",
+      here.ok() ? "The host has an image of that name: to use that, do not ask the registry "
+                  "(`--no-pull`)"
+                : "Load it there with `docker load` and do not ask the registry (`--no-pull`), or "
+                  "name another image"));
 }
 
 std::string PinnedReference(const std::string& image, const ImageDetails& details) {

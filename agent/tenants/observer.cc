@@ -268,8 +268,8 @@ void Observer::SeeCrashes(const TenantName& name, const std::vector<absl::Time>&
     if (after != before) deps_.journal->SetCrashHistoryText(name, after).IgnoreError();
     // Started by hand, and well.
     if (crashes->IsWell(facts.now)) deps_.journal->Unpark(name).IgnoreError();
-    const bool goes_on = facts.container->HasProcesses() ||
-                         facts.container->state == ContainerState::kRestarting;
+    const bool goes_on =
+        facts.container->HasProcesses() || facts.container->state == ContainerState::kRestarting;
     if (goes_on && crashes->IsCrashLoop(facts.now) && deps_.on_crash_loop) {
       deps_.on_crash_loop(name.value());
     }

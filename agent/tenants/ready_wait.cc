@@ -59,8 +59,9 @@ std::optional<ReadyWait::Look> ReadyWait::CheckAlive() {
   if (!ended_since_) ended_since_ = now;
   const bool comes_back = details_->state == ContainerState::kRestarting;
   if (limits_.once || (!comes_back && now - *ended_since_ > kRestartPatience)) {
-    return Failed(absl::StatusCode::kFailedPrecondition,
-                  absl::StrCat("the container ended while it started (", HowItEnded(*details_), ")"));
+    return Failed(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("the container ended while it started (", HowItEnded(*details_), ")"));
   }
   return std::nullopt;
 }

@@ -178,8 +178,7 @@ bool Reconciler::KeepsEnding(const TenantName& name) {
 }
 
 void Reconciler::OnRecovery(const v1::Action& action) {
-  if (action.state() != v1::ACTION_STATE_FAILED ||
-      absl::StartsWith(action.key(), kParkKeyPrefix)) {
+  if (action.state() != v1::ACTION_STATE_FAILED || absl::StartsWith(action.key(), kParkKeyPrefix)) {
     return;
   }
   auto name = TenantName::Parse(action.tenant());

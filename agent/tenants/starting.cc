@@ -10,7 +10,7 @@ namespace mtp {
 PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
   if (!record.ok()) return PhaseResult::Failed(record.status());
-  return BringImage(*tools_, record->spec().image(), /*refresh=*/false, context);
+  return BringImage(*tools_, record->spec().image(), context);
 }
 
 PhaseResult StartingScript::WaitForSlot(PhaseContext& context) {

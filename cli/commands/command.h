@@ -48,8 +48,8 @@ void AddLifecycle(CLI::App& root, Chosen& chosen);  // remove, start, stop, rest
 void AddStatus(CLI::App& root, Chosen& chosen);     // status
 void AddTenant(CLI::App& root, Chosen& chosen);     // tenant show, tenant set
 void AddBackup(CLI::App& root, Chosen& chosen);     // backup, backup …
-void AddUpdate(CLI::App& root, Chosen& chosen);   // update
-void AddRollout(CLI::App& root, Chosen& chosen);  // rollout …
+void AddUpdate(CLI::App& root, Chosen& chosen);     // update
+void AddRollout(CLI::App& root, Chosen& chosen);    // rollout …
 void AddRepository(CLI::App& root, Chosen& chosen);
 void AddRecoveryKit(CLI::App& root, Chosen& chosen);
 void AddCapacity(CLI::App& root, Chosen& chosen);

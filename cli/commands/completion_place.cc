@@ -82,7 +82,8 @@ Wanted FirstPositional(const CLI::App& command) {
   if (group == "context")
     return name == "add" || name == "list" ? Wanted::kNothing : Wanted::kContext;
   if (name == "logs" || name == "exec" || name == "rpc") return Wanted::kTarget;
-  for (const char* changing : {"remove", "start", "stop", "restart", "status", "backup", "update"}) {
+  for (const char* changing :
+       {"remove", "start", "stop", "restart", "status", "backup", "update"}) {
     if (name == changing) return Wanted::kTenant;
   }
   return Wanted::kNothing;

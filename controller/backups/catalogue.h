@@ -22,8 +22,8 @@ absl::StatusOr<kv::Row<state::v1::BackupRecord>> FindBackup(const Tables& tables
                                                             const std::string& id);
 
 // The backup `id` that the action `snapshot` has made, from what it said in this very step, or else
-// from the facts that it left: all but tenant, host, repository, spec and reason. INTERNAL when they
-// do not tell which snapshot it is.
+// from the facts that it left: all but tenant, host, repository, spec and reason. INTERNAL when
+// they do not tell which snapshot it is.
 absl::StatusOr<v1::Backup> BackupFromFacts(const operations::StepContext& context,
                                            const std::string& id);
 

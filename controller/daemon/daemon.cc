@@ -28,18 +28,18 @@
 #include "controller/backups/kinds.h"
 #include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
-#include "controller/backups/updates.h"
 #include "controller/backups/schedule.h"
+#include "controller/backups/updates.h"
 #include "controller/daemon/failpoint.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
 #include "controller/pki/operators.h"
-#include "controller/rollouts/rollout_kind.h"
-#include "controller/rollouts/rollouts.h"
 #include "controller/recovery/agent_copies.h"
 #include "controller/recovery/collect.h"
 #include "controller/recovery/state_copies.h"
+#include "controller/rollouts/rollout_kind.h"
+#include "controller/rollouts/rollouts.h"
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/tenants.h"
 
@@ -154,9 +154,9 @@ class RunningDaemon final : public Daemon {
     updates_ = std::make_unique<Updates>(store_.get(), engine_.get(), repositories_.get(),
                                          &observations_, &clock_, &random_);
     engine_->Register(UpdateKind(backup_clients));
-    engine_->Register(RolloutKind({store_.get(), sessions_.get(), engine_.get(), &observations_,
-                                   absl::bind_front(&Updates::Begin, updates_.get()),
-                                   settings_.default_image}));
+    engine_->Register(
+        RolloutKind({store_.get(), sessions_.get(), engine_.get(), &observations_,
+                     absl::bind_front(&Updates::Begin, updates_.get()), settings_.default_image}));
     MTP_ASSIGN_OR_RETURN(rollout_waker_, WakeRollouts(store_.get(), engine_.get()));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
@@ -213,11 +213,11 @@ class RunningDaemon final : public Daemon {
                                                           &observations_, sessions_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
-    backup_service_ = std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(),
-                                                          repositories_.get(), policies_.get(),
-                                                          sessions_.get(), settings_.fleet);
-    rollouts_ = std::make_unique<Rollouts>(store_.get(), engine_.get(), repositories_.get(), &clock_,
-                                           &random_);
+    backup_service_ =
+        std::make_unique<BackupServiceImpl>(gate_.get(), backups_.get(), repositories_.get(),
+                                            policies_.get(), sessions_.get(), settings_.fleet);
+    rollouts_ = std::make_unique<Rollouts>(store_.get(), engine_.get(), repositories_.get(),
+                                           &clock_, &random_);
     rollout_service_ =
         std::make_unique<RolloutServiceImpl>(gate_.get(), store_.get(), rollouts_.get());
     operation_service_ =
@@ -264,8 +264,8 @@ class RunningDaemon final : public Daemon {
       return backups_->Drill(kScheduleCaller, request);
     };
     options.on_failure = [this](const std::string& what, const absl::Status& status) {
-      log_.Error(absl::StrCat("schedule: ", what, " cannot be begun, will try again: ",
-                              std::string(status.message())));
+      log_.Error(absl::StrCat("schedule: ", what,
+                              " cannot be begun, will try again: ", std::string(status.message())));
     };
     schedule_ = std::make_shared<Schedule>(store_.get(), backups_.get(), &observations_, &clock_,
                                            &step_pool_, std::move(options));

@@ -21,8 +21,8 @@ struct ControllerSettings {
   std::string default_image = "ghcr.io/openclaw/openclaw:main";
   // Reservation of tenants that name none, MiB. Default 1024.
   int64_t default_reservation_mib = 1024;
-  // Least memory limit of a tenant, MiB. Default 768: with 512 OpenClaw is killed within 20 s of its
-  // start every time. Less is for tenants that are not OpenClaw.
+  // Least memory limit of a tenant, MiB. Default 768: with 512 OpenClaw is killed within 20 s of
+  // its start every time. Less is for tenants that are not OpenClaw.
   int64_t min_memory_limit_mib = 768;
   // `binpack` or `spread`. Default binpack.
   std::string policy = "binpack";

@@ -115,7 +115,8 @@ struct NewOperation {
   std::map<std::string, std::string> facts;
   // Locks to hold until the end, `/locks/tenants/acme`.
   std::vector<std::string> locks;
-  // ULID that it gets, for records made in the same transaction that name it; empty takes a new one.
+  // ULID that it gets, for records made in the same transaction that name it; empty takes a new
+  // one.
   std::string id = {};
 };
 

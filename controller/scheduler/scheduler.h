@@ -42,7 +42,8 @@ class HostView {
   // Takes memory for something that is no tenant and goes by itself: a sandbox.
   void SetAside(int64_t memory_mib) { reserved_mib_ += memory_mib; }
   const std::vector<Placed>& placed() const { return placed_; }
-  // Sum over the tenants, and what is set aside: kept with them, since every placement asks each host for it.
+  // Sum over the tenants, and what is set aside: kept with them, since every placement asks each
+  // host for it.
   int64_t reserved_mib() const { return reserved_mib_; }
   // What is left of the allocatable; negative when a host shrank below what was promised on it.
   int64_t FreeMib() const { return allocatable_mib - reserved_mib_; }

@@ -143,7 +143,7 @@ start_controller() {
     # Both complete what an earlier run has begun.
     quietly "$fleet_dir/init.log" "$binary" init --data-dir "$data" --fleet quickstart \
       --listen "$address" --enroll-listen "$LAB_BRIDGE_ADDRESS:$ENROLL_PORT" \
-      --default-image "$OPENCLAW_IMAGE" --min-memory-limit-mib "$min_memory_limit" \
+      --default-image "$OPENCLAW_IMAGE" --min-memory-limit-mib "${min_memory_limit:-768}" \
       --operator-dir "$fleet_dir/operator"
     add_context "$address"
     touch "$fleet_dir/context-added"

@@ -309,6 +309,9 @@ class ScriptedLogs final : public Engine {
   absl::StatusOr<ContainerStats> Stats(const std::string&) override {
     return absl::UnimplementedError("");
   }
+  absl::StatusOr<std::string> RegistryDigest(const std::string&, std::stop_token) override {
+    return absl::UnimplementedError("");
+  }
   absl::StatusOr<ImageDetails> InspectImage(const std::string&) override {
     return absl::UnimplementedError("");
   }

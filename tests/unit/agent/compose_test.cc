@@ -53,6 +53,14 @@ TEST(ComposeErrors, TellsAnEngineThatIsAwayFromAFailure) {
             absl::StatusCode::kUnavailable);
 }
 
+TEST(ComposeErrors, ARegistryThatIsAwayIsNoEngineThatIsAway) {
+  const absl::Status error = ComposeError(
+      "Error response from daemon: Get \"http://127.0.0.1:5000/v2/\": dial tcp 127.0.0.1:5000: "
+      "connect: connection refused");
+  EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(error.message()), HasSubstr("127.0.0.1:5000"));
+}
+
 TEST(ComposeErrors, TellsAMissingImage) {
   EXPECT_EQ(ComposeError("Error response from daemon: No such image: openclaw:9").code(),
             absl::StatusCode::kNotFound);

@@ -84,12 +84,28 @@ TEST(EngineAnswers, AnyBytesAreSurvived) {
     ParseContainerList(text).status().IgnoreError();
     ParseContainerStats(text).status().IgnoreError();
     ParseImageDetails(text).status().IgnoreError();
+    ParseRegistryDigest(text).status().IgnoreError();
     ParseEngineEvent(text).status().IgnoreError();
     ParseEngineInfo(text, text).status().IgnoreError();
     ParseExecState(text).status().IgnoreError();
     ParseCreatedId(text).status().IgnoreError();
     ParseErrorMessage(text);
   }
+}
+
+TEST(EngineAnswers, ADigestIsNothingElse) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  const auto answer = [](const std::string& text) {
+    return ParseRegistryDigest(R"({"Descriptor":{"digest":")" + text + R"("},"Platforms":[]})");
+  };
+  EXPECT_EQ(answer(digest).value_or(""), digest);
+  for (const std::string& wrong :
+       {std::string(), std::string("sha256:"), digest + "a", std::string(71, 'a'),
+        digest.substr(0, 70) + "/", digest.substr(0, 70) + "A", "sha512:" + std::string(64, 'a')}) {
+    EXPECT_TRUE(absl::IsInternal(answer(wrong).status())) << wrong;
+  }
+  EXPECT_FALSE(ParseRegistryDigest(R"({"Descriptor":[1]})").ok());
+  EXPECT_FALSE(ParseRegistryDigest("[]").ok());
 }
 
 TEST(EngineAnswers, DeepNestingIsRefused) {

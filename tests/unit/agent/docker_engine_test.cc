@@ -80,6 +80,39 @@ TEST_F(EngineClient, RefusesNamesThatWouldChangeThePath) {
   EXPECT_TRUE(server_->requests().empty());
 }
 
+TEST_F(EngineClient, AsksARegistryForADigest) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  Answer(testing::HttpAnswer(200, R"({"Descriptor":{"digest":")" + digest + R"("}})"));
+  EXPECT_EQ(engine_->RegistryDigest("ghcr.io:443/openclaw/openclaw:main", {}).value_or(""), digest);
+  EXPECT_THAT(server_->requests(),
+              ElementsAre("GET /distribution/ghcr.io:443/openclaw/openclaw:main/json HTTP/1.1"));
+  for (const std::string name :
+       {"", "../x", "a/../b", "/a", "a?b", "a#b", "a b", "a%2fb", "a\r\nb"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(engine_->RegistryDigest(name, {}).status())) << name;
+  }
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+TEST_F(EngineClient, TellsWhyARegistryGaveNoDigest) {
+  const std::pair<int, absl::StatusCode> cases[] = {{401, absl::StatusCode::kUnauthenticated},
+                                                    {403, absl::StatusCode::kPermissionDenied},
+                                                    {404, absl::StatusCode::kNotFound},
+                                                    {500, absl::StatusCode::kInternal}};
+  for (const auto& [http, code] : cases) {
+    Answer(testing::HttpAnswer(http, R"({"message":"its own words"})"));
+    const absl::Status status = engine_->RegistryDigest("openclaw:main", {}).status();
+    EXPECT_EQ(status.code(), code) << http;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("openclaw:main: its own words"));
+  }
+  Answer(testing::HttpAnswer(500, R"({"message":"Head \"x\": no basic auth credentials"})"));
+  EXPECT_TRUE(absl::IsUnauthenticated(engine_->RegistryDigest("openclaw:main", {}).status()));
+  Answer(testing::HttpAnswer(200, std::string(2 << 20, ' ')));
+  EXPECT_TRUE(absl::IsResourceExhausted(engine_->RegistryDigest("a:b", {}).status()));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_TRUE(absl::IsCancelled(engine_->RegistryDigest("a:b", stop.get_token()).status()));
+}
+
 TEST_F(EngineClient, SurvivesGarbledAnswers) {
   const std::string endless(20 << 20, 'x');
   for (const std::string& answer : std::vector<std::string>{

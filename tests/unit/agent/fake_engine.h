@@ -65,8 +65,8 @@ class FakeEngine final : public Engine {
     details.image_id = "sha256:1";
     details.state = container.restarting ? ContainerState::kRestarting
                     : !container.running ? ContainerState::kExited
-                    : container.paused ? ContainerState::kPaused
-                                       : ContainerState::kRunning;
+                    : container.paused   ? ContainerState::kPaused
+                                         : ContainerState::kRunning;
     details.pid = container.running ? 1000 : 0;
     details.exit_code = container.exit_code;
     details.oom_killed = container.oom_killed;
@@ -91,6 +91,12 @@ class FakeEngine final : public Engine {
     details.id = absl::StartsWith(image, "sha256:") ? image : "sha256:" + image;
     details.digests = image_digests;
     return details;
+  }
+  absl::StatusOr<std::string> RegistryDigest(const std::string&, std::stop_token) override {
+    absl::MutexLock lock(&mutex);
+    if (away) return Unavailable();
+    ++registry_asks;
+    return registry_digest;
   }
   // Connected until the engine is away; gives what Emit was given.
   absl::Status Events(const std::string&, std::optional<absl::Time>, const EventSink& sink,
@@ -206,6 +212,8 @@ class FakeEngine final : public Engine {
   std::deque<EngineEvent> events;
   std::set<std::string> images = {"openclaw:1"};
   std::vector<std::string> image_digests;
+  absl::StatusOr<std::string> registry_digest = absl::InternalError("no registry");
+  int registry_asks = 0;
   bool away = false;
   // What a container does when it starts; null for running on.
   std::function<void(FakeContainer&)> on_start;
@@ -260,8 +268,9 @@ class FakeCompose final : public Compose {
     engine_->containers.erase("mtp-" + service.name);
     return absl::OkStatus();
   }
-  absl::Status PullOne(const ComposeService&, const CancelToken*) override {
+  absl::Status PullOne(const ComposeService& service, const CancelToken*) override {
     ++pulls;
+    pulled_file = service.file;
     if (on_pull) on_pull();
     return pull_error;
   }
@@ -278,6 +287,7 @@ class FakeCompose final : public Compose {
   absl::Status up_error;
   absl::Status pull_error = absl::FailedPreconditionError("no registry");
   int pulls = 0;
+  std::string pulled_file;
   std::function<void()> on_pull;
   bool stop_does_nothing = false;
   std::string config_issues;

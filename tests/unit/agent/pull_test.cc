@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kId[] = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -59,15 +60,58 @@ TEST_F(PullTest, AnImageThatIsHereIsNotAskedFor) {
   EXPECT_EQ(machine_.compose.pulls, 0);
 }
 
-TEST_F(PullTest, RefreshAsksTheRegistryAllTheSame) {
+TEST_F(PullTest, RefreshPullsWhatTheRegistryHasAndLeavesTheTag) {
+  const std::string newer = absl::StrCat("openclaw@", kId);
+  machine_.engine.registry_digest = std::string(kId);
   machine_.compose.pull_error = absl::OkStatus();
-  EXPECT_EQ(agent_->Finish(PullRequest("o1/pull", "openclaw:1", true)).state(),
-            v1::ACTION_STATE_DONE);
+  machine_.compose.on_pull = [&] {
+    machine_.engine.images.insert(newer);
+    machine_.engine.image_digests = {"openclaw@sha256:00", newer};
+  };
+  v1::Action action = agent_->Finish(PullRequest("o1/pull", "openclaw:1", true));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+  EXPECT_EQ(action.result().at("pinned"), newer);
+  EXPECT_EQ(action.result().at("image_id"), "sha256:" + newer);
   EXPECT_EQ(machine_.compose.pulls, 1);
-  machine_.compose.pull_error = absl::FailedPreconditionError("no such host");
-  const v1::Action action = agent_->Finish(PullRequest("o2/pull", "openclaw:1", true));
-  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
-  EXPECT_THAT(action.error().message(), AllOf(HasSubstr("no such host"), HasSubstr("--no-pull")));
+  EXPECT_THAT(machine_.compose.pulled_file, AllOf(HasSubstr(newer), Not(HasSubstr("openclaw:1"))));
+  // The host has it now: the registry is asked, but nothing is pulled.
+  action = agent_->Finish(PullRequest("o2/pull", "openclaw:1", true));
+  EXPECT_EQ(action.result().at("pinned"), newer);
+  EXPECT_EQ(machine_.engine.registry_asks, 2);
+  EXPECT_EQ(machine_.compose.pulls, 1);
+}
+
+TEST_F(PullTest, RefreshWithoutAnAnswerSaysWhatToDoAndPullsNothing) {
+  const std::pair<absl::Status, std::string> cases[] = {
+      {absl::NotFoundError("manifest unknown"), "the registry knows no image"},
+      {absl::UnauthenticatedError("no login"), "`openclaw@sha256:…`"},
+      {absl::PermissionDeniedError("denied"), "`openclaw@sha256:…`"},
+      {absl::InternalError("no such host"), "cannot be asked"},
+      {absl::DeadlineExceededError("too slow"), "cannot be asked"}};
+  machine_.compose.pull_error = absl::OkStatus();
+  int number = 0;
+  for (const auto& [error, words] : cases) {
+    machine_.engine.registry_digest = error;
+    for (const auto& [image, advice] :
+         {std::pair("openclaw:1", "use that"), std::pair("openclaw:9", "docker load")}) {
+      const v1::Action action =
+          agent_->Finish(PullRequest(absl::StrCat("o", ++number, "/pull"), image, true));
+      EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+      EXPECT_THAT(action.error().message(),
+                  AllOf(HasSubstr(std::string(error.message())), HasSubstr(words),
+                        HasSubstr(advice), HasSubstr("--no-pull")));
+    }
+  }
+  EXPECT_EQ(machine_.compose.pulls, 0);
+}
+
+TEST_F(PullTest, ADigestIsNotAskedForAnew) {
+  const std::string image = absl::StrCat("openclaw@", kId);
+  machine_.engine.images.insert(image);
+  machine_.engine.image_digests = {image};
+  EXPECT_EQ(agent_->Finish(PullRequest("o1/pull", image, true)).result().at("pinned"), image);
+  EXPECT_EQ(machine_.engine.registry_asks, 0);
+  EXPECT_EQ(machine_.compose.pulls, 0);
 }
 
 TEST_F(PullTest, AMissingImageIsPulled) {
@@ -85,6 +129,7 @@ TEST_F(PullTest, AnImageIdIsAskedOfNoRegistry) {
   EXPECT_EQ(machine_.compose.pulls, 0);
   machine_.engine.images.insert(kId);
   EXPECT_EQ(agent_->Finish(PullRequest("o2/pull", kId, true)).result().at("pinned"), kId);
+  EXPECT_EQ(machine_.engine.registry_asks, 0);
   EXPECT_EQ(machine_.compose.pulls, 0);
 }
 
@@ -121,11 +166,16 @@ TEST_F(PullTest, ItIsNoTenantsAction) {
 }
 
 TEST_F(PullTest, ADeathAtAnyCommitDoesNotLoseIt) {
+  const std::string newer = absl::StrCat("openclaw@", kId);
+  machine_.engine.registry_digest = std::string(kId);
+  machine_.engine.images.insert(newer);
   for (const bool after : {false, true}) {
     for (int at = 0;; ++at) {
-      const auto request = PullRequest(absl::StrCat("o", at, after, "/pull"), "openclaw:1");
+      const auto request = PullRequest(absl::StrCat("o", at, after, "/pull"), "openclaw:1", true);
       const bool crashed = CrashAt(at, after, request);
-      EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE) << "commit " << at;
+      const v1::Action action = agent_->Finish(request);
+      EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << "commit " << at;
+      EXPECT_EQ(action.result().at("image_id"), "sha256:" + newer) << "commit " << at;
       if (!crashed) break;
     }
   }

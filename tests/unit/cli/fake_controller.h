@@ -101,7 +101,7 @@ class FakeController final : public v1::TenantService::Service,
   std::vector<v1::CreateRolloutRequest> created_rollouts;  // previews, too
   std::vector<std::string> rollout_calls;                  // `pause rollouts/…`
   std::vector<std::string> watched;                        // names of operations
-  int listed_backups = 0;            // pages
+  int listed_backups = 0;                                  // pages
 
  private:
   using Context = grpc::ServerContext;

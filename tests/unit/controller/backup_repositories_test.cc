@@ -1,8 +1,8 @@
 // What a repository may be, and how its tenants' parts are opened.
 #include <absl/strings/ascii.h>
 
-#include "controller/backups/repositories.h"
 #include "common/restic/repository_place.h"
+#include "controller/backups/repositories.h"
 #include "tests/unit/controller/backups_fixture.h"
 
 namespace mtp {

@@ -194,7 +194,12 @@ class BackupsFixture : public ::testing::Test {
   // Else a removal makes its final backup as if there were no repository, so that a test has no
   // other backups than its own.
   bool removes_into_repository_ = false;
-  Tenants tenants_{store_.get(), &engine_, &observations_, &box_, &clock_, &random_,
+  Tenants tenants_{store_.get(),
+                   &engine_,
+                   &observations_,
+                   &box_,
+                   &clock_,
+                   &random_,
                    {.removal_repository = [this]() -> absl::StatusOr<std::string> {
                      return removes_into_repository_ ? repositories_.Default() : "";
                    }}};
