@@ -13,6 +13,9 @@
 # The first two of `members` are the canary and the next one, by name.
 members=(alpha bravo charlie) bad_soak=20s
 [ -z "$real" ] || members=(alpha bravo) bad_soak=90s
+# The whole run has tried all of it with the double; with the real OpenClaw it then takes one client there and back.
+brief=''
+[ -z "$real" ] || [ -n "$servers" ] || brief=1 members=(alpha)
 
 declare -A image_of
 load_images() { # onto every host: they have the same image under the same name without a registry
@@ -152,6 +155,12 @@ updates() {
   check "an unknown tenant is refused" exits 3 "$cli" update nobody --yes
   check "without a name or --all it is wrong usage" exits 2 "$cli" update
 
+  if [ -n "$brief" ]; then
+    fails_on migrates back --no-rehearsal
+    good_update
+    "$cli" remove alpha --yes >/dev/null 2>&1
+    return
+  fi
   for kind in never-ready migrates; do
     fails_on "$kind" untouched
     fails_on "$kind" back --no-rehearsal
@@ -217,10 +226,14 @@ steering() { # pause, resume, abort, and two operators
 }
 
 update_deaths() { # the controller and agents die in the middle of an update and of a way back
-  local victim step host kind
+  local victim step host kind members=(alpha bravo)
+  declare -A steps kinds
   host=$(host_of alpha)
+  # Deaths at every step are tried by the tests of the operation; here, real processes at the longest ones.
+  steps=([controller]="backup start-container" ["agent:$host"]="stop soak")
+  kinds=([controller]=never-ready ["agent:$host"]=dies-in-soak)
   for victim in controller "agent:$host"; do
-    for step in backup stop start-container soak; do
+    for step in ${steps[$victim]}; do
       remember "${members[@]}"
       begin --image "${image_of[good]}" --soak 4s >/dev/null
       check "an update carries out $step" eventually 120 under_way alpha "$step"
@@ -231,7 +244,7 @@ update_deaths() { # the controller and agents die in the middle of an update and
       check "all are ready" eventually "$start_within" all_ready
       put_back
     done
-    for kind in never-ready dies-in-soak; do
+    for kind in ${kinds[$victim]}; do
       remember "${members[@]}"
       begin --image "${image_of[$kind]}" --soak 10s --no-rehearsal >/dev/null
       check "an update to the kind $kind is being undone" eventually 180 tenant_is_brought_back alpha
