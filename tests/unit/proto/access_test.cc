@@ -20,6 +20,7 @@
 #include "controller/api/host_service.h"
 #include "controller/api/operation_service.h"
 #include "controller/api/roles.h"
+#include "controller/api/rollout_service.h"
 #include "controller/api/tenant_service.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/sim_clock.h"
@@ -42,6 +43,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.TenantService/ListTenants", For::kViewers},
       {"mtp.v1.TenantService/ProvisionTenant", For::kOperators},
       {"mtp.v1.TenantService/RemoveTenant", For::kOperators},
+      {"mtp.v1.TenantService/UpdateTenant", For::kOperators},
       {"mtp.v1.TenantService/StartTenant", For::kOperators},
       {"mtp.v1.TenantService/StopTenant", For::kOperators},
       {"mtp.v1.TenantService/RestartTenant", For::kOperators},
@@ -61,11 +63,21 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.BackupService/VerifyBackup", For::kOperators},
       {"mtp.v1.BackupService/RestoreBackup", For::kOperators},
       {"mtp.v1.BackupService/PruneBackups", For::kOperators},
+      {"mtp.v1.BackupService/DrillBackup", For::kOperators},
+      {"mtp.v1.BackupService/GetBackupPolicy", For::kViewers},
+      {"mtp.v1.BackupService/SetBackupPolicy", For::kOperators},
       {"mtp.v1.BackupService/ExportBackup", For::kOperators},
       {"mtp.v1.BackupService/CheckRepository", For::kOperators},
       {"mtp.v1.BackupService/ListRepositories", For::kViewers},
       {"mtp.v1.BackupService/AddRepository", For::kAdmins},
       {"mtp.v1.BackupService/GetRecoveryKit", For::kAdmins},
+      {"mtp.v1.RolloutService/GetRollout", For::kViewers},
+      {"mtp.v1.RolloutService/ListRollouts", For::kViewers},
+      {"mtp.v1.RolloutService/WatchRollout", For::kViewers},
+      {"mtp.v1.RolloutService/CreateRollout", For::kOperators},
+      {"mtp.v1.RolloutService/PauseRollout", For::kOperators},
+      {"mtp.v1.RolloutService/ResumeRollout", For::kOperators},
+      {"mtp.v1.RolloutService/AbortRollout", For::kOperators},
       {"mtp.v1.OperationService/GetOperation", For::kViewers},
       {"mtp.v1.OperationService/ListOperations", For::kViewers},
       {"mtp.v1.OperationService/CancelOperation", For::kOperators},
@@ -85,6 +97,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/Exec", For::kTheController},
       {"mtp.v1.AgentService/CallGateway", For::kTheController},
       {"mtp.v1.AgentService/ExportBackup", For::kTheController},
+      {"mtp.v1.AgentService/StoreState", For::kTheController},
   };
   return *expected;
 }
@@ -244,12 +257,14 @@ TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
   BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
+  RolloutServiceImpl rollouts(&gate, store_.get(), nullptr);
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
   FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, &audit_, &clock_, "f");
   grpc::ServerBuilder builder;
   builder.RegisterService(&tenants);
   builder.RegisterService(&hosts);
   builder.RegisterService(&backups);
+  builder.RegisterService(&rollouts);
   builder.RegisterService(&operations);
   builder.RegisterService(&fleet);
   Serve(builder, grpc::InsecureServerCredentials());
