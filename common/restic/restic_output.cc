@@ -83,6 +83,11 @@ absl::Status ResticError(int exit_code, absl::string_view said) {
                "TLS handshake timeout", "Client.Timeout", "connection lost", "broken pipe",
                "server misbehaving", "subprocess ssh: Timeout"}))
     return absl::UnavailableError(with("the repository's server cannot be reached"));
+  // restic ends now and then before it has passed on what ssh said.
+  if (SaysAny(said, {"unable to start the sftp session"}))
+    return absl::FailedPreconditionError(
+        "the SFTP server ended the call before it began; see whether its key is the known_hosts "
+        "line's, whether it takes the user's private key, and whether it offers SFTP");
   if (SaysAny(said, {"x509: ", "tls: "}))
     return absl::FailedPreconditionError(with("the S3 server's certificate is not trusted"));
   if (SaysAny(said, {"no space left on device", "disk quota exceeded", "QuotaExceeded",

@@ -84,6 +84,9 @@ TEST(ResticErrors, HaveTheCodeThatFits) {
             "requested "
             "strict checking.\nsubprocess ssh: Host key verification failed.",
             absl::StatusCode::kFailedPrecondition},
+           {"Fatal: unable to open repository at sftp://u@h//p: unable to start the sftp session, "
+            "error: read |0: file already closed",
+            absl::StatusCode::kFailedPrecondition},
            {"subprocess ssh: root@127.0.0.1: Permission denied (publickey).",
             absl::StatusCode::kPermissionDenied},
            {"unable to create lock in backend: repository is already locked by PID 1 on vm by root",
