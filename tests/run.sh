@@ -90,8 +90,8 @@ case ${1:-all} in
   simulation) shift; run_simulation "$@" ;;
   standins) run_standins ;;
   e2e) run_e2e ;;
-  fleet) run_fleet ;;
-  real) run_fleet --real ;;
+  fleet) shift; run_fleet "$@" ;;
+  real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
   all)

@@ -5,15 +5,19 @@
 #   sudo tests/e2e/fleet_test.sh         light tenants (the OpenClaw double): all checks
 #   sudo tests/e2e/fleet_test.sh --real  the real OpenClaw: those where the double cannot speak for it
 #   … --no-servers                       without the SFTP and S3 servers, which take some minutes
+#   … --without PART                     PART is recovery, drills, updates or limits
 set -uo pipefail
-real='' servers=yes
-for argument in "$@"; do
-  case $argument in
+real='' servers=yes without=' '
+while [ $# -gt 0 ]; do
+  case $1 in
     --real) real=yes ;;
     --no-servers) servers='' ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --without) without+="${2:?} " && shift ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
+  shift
 done
+wanted() { [[ $without != *" $1 "* ]]; } # wanted PART
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d /tmp/mtp-fleet-test.XXXXXX)
 fleet=$work/fleet
@@ -298,21 +302,21 @@ source "$repository/tests/e2e/remote_repositories.sh"
 [ -z "$servers" ] || remote_repositories
 # shellcheck source=tests/e2e/recovery.sh
 source "$repository/tests/e2e/recovery.sh"
-[ -n "$real" ] || recovery
+[ -n "$real" ] || ! wanted recovery || recovery
 # shellcheck source=tests/e2e/drills.sh
 source "$repository/tests/e2e/drills.sh"
-drills
+! wanted drills || drills
 
 # --- Updates
 # shellcheck source=tests/e2e/updates.sh
 source "$repository/tests/e2e/updates.sh"
-updates
+! wanted updates || updates
 
 # --- Limits
 # shellcheck source=tests/e2e/limits.sh
 source "$repository/tests/e2e/limits.sh"
-limits
-[ -n "$real" ] || crash_loops
+! wanted limits || limits
+[ -n "$real" ] || ! wanted limits || crash_loops
 
 # --- Many at once
 compose_on() { # compose_on HOST ARGUMENT…: as an operator would in the project folder
