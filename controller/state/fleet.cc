@@ -31,6 +31,19 @@ HostObservation Of(const FleetObservation& observed, const std::string& host) {
   return it == observed.end() ? HostObservation() : it->second;
 }
 
+// Tenants that are there and have no place there, as after a recovery from an older copy of the
+// state. Nothing is done to them.
+std::vector<std::string> Strangers(const state::v1::AllocationsRecord& allocations,
+                                   const HostObservation& observed) {
+  std::set<std::string> known;
+  for (const auto& allocation : allocations.allocations()) known.insert(allocation.tenant());
+  std::vector<std::string> strangers;
+  for (const auto& [name, status] : observed.tenants) {
+    if (known.count(name) == 0) strangers.push_back(name);
+  }
+  return strangers;
+}
+
 }  // namespace
 
 bool IsSandbox(const state::v1::AllocationsRecord::Allocation& allocation) {
@@ -79,27 +92,14 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
                   allocation.port());
       }
     }
+    // Their memory is not known, but a port serves only one.
+    for (const std::string& stranger : Strangers(AllocationsOf(tables, row.id), seen)) {
+      view.ports.push_back(seen.tenants.at(stranger).port());
+    }
     views.push_back(std::move(view));
   }
   return views;
 }
-
-namespace {
-
-// Tenants that run there and have no place there, as after a recovery from an older copy of the
-// state. Nothing is done to them.
-std::string Strangers(const state::v1::AllocationsRecord& allocations,
-                      const HostObservation& observed) {
-  std::set<std::string> known;
-  for (const auto& allocation : allocations.allocations()) known.insert(allocation.tenant());
-  std::vector<std::string> strangers;
-  for (const auto& [name, status] : observed.tenants) {
-    if (known.count(name) == 0) strangers.push_back(name);
-  }
-  return absl::StrJoin(strangers, ", ");
-}
-
-}  // namespace
 
 v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
                 const state::v1::AllocationsRecord& allocations, const HostObservation& observed) {
@@ -121,10 +121,11 @@ v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
     status.set_message(observed.error.empty() ? "not heard from since the controller started"
                                               : observed.error);
   }
-  const std::string strangers = Strangers(allocations, observed);
+  const std::vector<std::string> strangers = Strangers(allocations, observed);
   if (observed.connected && !strangers.empty() && status.message().empty()) {
-    status.set_message(absl::StrCat("has tenants that this controller does not know: ", strangers,
-                                    "; docs/recovery.md says what to do"));
+    status.set_message(absl::StrCat(
+        "has tenants that this controller does not know: ", absl::StrJoin(strangers, ", "),
+        "; docs/recovery.md says what to do"));
   }
   int64_t reserved_mib = 0;
   int32_t tenants = 0;
