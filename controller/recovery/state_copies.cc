@@ -47,8 +47,11 @@ absl::Status StateCopies::Start() {
                                                    [this](const std::vector<kv::Event>& events) {
                                                      OnEvents(events);
                                                    }));
+  MTP_ASSIGN_OR_RETURN(const auto repositories, tables_.repositories.List());
   absl::MutexLock lock(&mutex_);
-  LookBy(clock_->Monotonic());
+  for (const auto& row : repositories) old_.insert(row.id);
+  started_at_ = clock_->Monotonic();
+  LookBy(started_at_);
   return absl::OkStatus();
 }
 
@@ -148,9 +151,13 @@ absl::Status StateCopies::FindPlaces() {
   for (const Place& place : usable) {
     const auto [entry, fresh] = places_.emplace(place, Progress());
     if (!fresh) continue;
-    entry->second.first_due = now + (places_known_ ? options_.first_copy : options_.settle);
+    entry->second.first_due = now + options_.first_copy;
+    // Hosts connect one after another then; and a controller that dies again and again would fill
+    // its repositories with copies.
+    if (old_.count(place.repository) > 0) {
+      entry->second.first_due = std::max(entry->second.first_due, started_at_ + options_.settle);
+    }
   }
-  places_known_ = true;
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -127,7 +128,9 @@ class StateCopies {
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t begun_changes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration changed_at_ ABSL_GUARDED_BY(mutex_);
-  bool places_known_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration started_at_ ABSL_GUARDED_BY(mutex_);
+  // Repositories that were there at the start.
+  std::set<std::string> old_ ABSL_GUARDED_BY(mutex_);
   std::map<Place, Progress> places_ ABSL_GUARDED_BY(mutex_);
 };
 

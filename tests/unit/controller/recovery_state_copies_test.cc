@@ -180,6 +180,17 @@ TEST_F(StateCopiesTest, AFolderGetsACopyOnEveryHost) {
   EXPECT_THAT(sent_by_, ElementsAre("h1", "h2", "h3"));
 }
 
+TEST_F(StateCopiesTest, AfterAStartHostsThatConnectOneByOneAreWaitedFor) {
+  AddHost("h1", /*connected=*/false);
+  AddFolder("local");
+  Start();
+  Connect("h1", true);
+  Run(absl::Minutes(4));
+  EXPECT_THAT(attempts_, IsEmpty());
+  Run(absl::Minutes(2));
+  EXPECT_THAT(sent_by_, ElementsAre("h1"));
+}
+
 TEST_F(StateCopiesTest, AHostThatOnlyComesBackGetsNoCopyOfTheSame) {
   AddHost("h1");
   Start();
