@@ -123,7 +123,14 @@ class ResticRepository final : public Repository {
     if (!fs::is_empty(folder, error) || error)
       return absl::FailedPreconditionError(
           absl::StrCat("a backup is restored into an empty folder; ", folder, " is not"));
-    return Call({"restore", snapshot, "--target", folder}, /*moves_data=*/true, cancel);
+    // From the repository itself: the cache would hide that its index or folders are damaged, and
+    // no other host has it.
+    return runner_
+        .Run({.arguments = {"restore", snapshot, "--target", folder},
+              .moves_data = true,
+              .use_cache = false},
+             cancel)
+        .status();
   }
 
   absl::Status Dump(const std::string& snapshot,
