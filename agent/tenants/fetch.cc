@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "agent/backup/holes.h"
 #include "agent/backup/manifest_file.h"
 #include "agent/backup/tree_manifest.h"
 #include "agent/tenants/repository_script.h"
@@ -89,6 +90,8 @@ absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const
   auto remove = absl::MakeCleanup([&] { tools.restores->Remove(home).IgnoreError(); });
   context.progress("reading the backup");
   MTP_RETURN_IF_ERROR(repository.Restore(snapshot.id, folder, context.cancel));
+  // Before the comparison, so that this, too, is held to the manifest.
+  MTP_RETURN_IF_ERROR(DigHoles(folder, context.stop));
   context.progress("comparing every file with the manifest");
   const std::string manifest = absl::StrCat(folder, "/", kBackupManifest);
   const std::string data = absl::StrCat(folder, "/", kBackupData);
