@@ -17,6 +17,7 @@
 #include "agent/backup/entry.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace mtp {
 namespace {
@@ -171,11 +172,16 @@ absl::Status StagingPass::VisitSymlink(Folder* folder, const std::string& name,
   std::array<char, PATH_MAX> target;
   const ssize_t size = readlinkat(link.get(), "", target.data(), target.size());
   if (size < 0) return SkipOrFail(folder, name, errno);
+  const std::string text(target.data(), static_cast<size_t>(size));
+  // restic keeps the names of files as bytes, but where links lead as text: it would come back as
+  // another link, and the backup would never match its manifest.
+  if (ValidUtf8(text, text.size()) != text) {
+    return Skip(folder, name, "a symbolic link whose target is not UTF-8");
+  }
   MTP_RETURN_IF_ERROR(Remove(folder, name, present));
   const timespec times[2] = {{0, UTIME_OMIT}, opened.st_mtim};
   struct stat copy {};
-  if (symlinkat(std::string(target.data(), static_cast<size_t>(size)).c_str(), folder->copy,
-                name.c_str()) != 0 ||
+  if (symlinkat(text.c_str(), folder->copy, name.c_str()) != 0 ||
       fchownat(folder->copy, name.c_str(), opened.st_uid, opened.st_gid, AT_SYMLINK_NOFOLLOW) !=
           0 ||
       utimensat(folder->copy, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0 ||
