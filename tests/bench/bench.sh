@@ -3,8 +3,9 @@
 # tenants), measures it and takes it down; otherwise only placement is measured. The programs in build/ are used as they
 # are: for figures that count, of a release build.
 #
-#   sudo tests/bench/bench.sh [--samples N] [--small N] [--large N] [--idle-tenants N] [--idle-seconds N]
+#   sudo tests/bench/bench.sh [--only fleet|backup|rollout|placement]… [--real] [--samples N] [--large N] …
 #
+# --real has the real OpenClaw, with --only backup. bench.py --help says what else can be set.
 # Ends with 0 when everything could be measured, also when a target is missed.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -13,6 +14,7 @@ measure() { PYTHONDONTWRITEBYTECODE=1 python3 -W error "$repository/tests/bench/
 printf '%s, %s cores, %s MiB, kernel %s, %s build\n' "$(date +%F)" "$(nproc)" \
   "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)" "$(uname -r)" \
   "$(sed -n 's/^CMAKE_BUILD_TYPE:STRING=//p' "$repository/build/CMakeCache.txt")"
+[ "$*" != '--only placement' ] || { measure "$@"; exit; }
 if [ "$(id -u)" -ne 0 ]; then
   echo "only placement: a fleet makes network namespaces, which needs root: sudo tests/run.sh bench"
   measure "$@"
@@ -37,8 +39,13 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-image=$("$repository/tests/doubles/openclaw/build-image.sh")
-quickstart --tenants 0 --openclaw-image "$image" --min-memory-limit 16 >"$work/up.log" 2>&1 || { tail -n 20 "$work/up.log" >&2; exit 1; }
+if [[ " $* " == *' --real '* ]]; then
+  image=$("$repository/deploy/openclaw-image/build.sh") min_memory_limit=768
+else
+  image=$("$repository/tests/doubles/openclaw/build-image.sh") min_memory_limit=16
+fi
+quickstart --tenants 0 --openclaw-image "$image" --min-memory-limit "$min_memory_limit" >"$work/up.log" 2>&1 ||
+  { tail -n 20 "$work/up.log" >&2; exit 1; }
 info=$(quickstart --info)
 "$repository/build/bin/mtp-cli" backup schedule --off >/dev/null
 engine=$(jq -r '.hosts[0].docker_host' <<<"$info")

@@ -5,21 +5,16 @@ Compared is the time from a command's start to the start of the container in the
 engine, in turns.
 """
 
-import datetime
-import json
 import os
 import pathlib
 import re
 import statistics
-import subprocess
-import sys
 import time
 
 from bare_project import OURS, BareProject, twin_of
+from fleet_host import note
 from table import Row, limit_row, ratio_row, seconds
 
-# The double needs 3 MiB; 130 of them fit on a host of 4 GB.
-MEMORY_MIB, MEMORY_LIMIT_MIB = 16, 64
 SETTLE_S = 1.0
 # By then the work that follows a start has come to rest, and what happens every 15 s has happened.
 IDLE_SETTLE_S = 20
@@ -28,62 +23,6 @@ MB = 1_000_000
 # Name in the table, record in the fleet's folder `processes`, limits of percent of a core and of MB.
 WATCHED = (("agent", "agent-{host}", (1.0, 40.0)), ("controller", "controller", None),
            ("Docker Engine", "engine-{host}", None), ("Telegram stand-in", "telegram", None))
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-class Fleet:
-    def __init__(self, cli, info):
-        self._cli = cli
-        self._info = info
-        self.host = info["hosts"][0]
-        self.folder = pathlib.Path(info["fleet_dir"])
-        self._secrets = self.folder / "bench-secrets"
-        self._secrets.mkdir(mode=0o700)
-        self._bots = 0
-
-    def _run(self, *words):
-        done = subprocess.run([self._cli, *words], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"mtp-cli {' '.join(words[:2])}: {done.stderr.strip()[-500:]}")
-        return done.stdout
-
-    def _secret_file(self, name, text):
-        path = self._secrets / name
-        path.touch(mode=0o600)
-        path.write_text(text + "\n")
-        return str(path)
-
-    def provision(self, tenant, wait=True):
-        """Returns when it was called and when it ended, in seconds since the epoch."""
-        self._bots += 1
-        token = self._secret_file(f"{tenant}.telegram", f"1{self._bots:08d}:{os.urandom(16).hex()}")
-        key = self._secret_file(f"{tenant}.anthropic", "sk-ant-" + os.urandom(16).hex())
-        called = time.time()
-        self._run("provision", tenant, "--host", self.host["name"],
-                  "--memory", str(MEMORY_MIB), "--memory-limit", str(MEMORY_LIMIT_MIB),
-                  "--telegram-token-file", token, "--telegram-api", self._info["telegram_api"],
-                  "--anthropic-key-file", key, "--anthropic-api", self._info["anthropic_api"],
-                  "--wait" if wait else "--no-wait")
-        return called, time.time()
-
-    def remove(self, tenant):
-        self._run("remove", tenant, "--yes")
-
-    def ready(self):
-        tenants = json.loads(self._run("status", "-o", "json"))["tenants"]
-        return {tenant["name"] for tenant in tenants if tenant["health"] == "ready"}
-
-    def started_at(self, container):
-        words = ["docker", "--host", self.host["docker_host"], "inspect", "--format",
-                 "{{.State.Status}} {{.State.StartedAt}}", container]
-        status, at = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
-        if status != "running":
-            raise RuntimeError(f"{container} is {status}")
-        # Nanoseconds are more than datetime takes.
-        return datetime.datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z", r"\1+00:00", at)).timestamp()
 
 
 class Starts:
@@ -175,8 +114,7 @@ def growth_row(one, large, number):
     return ratio_row(f"until it runs, tenant {number} against tenant 1", "", f"compose up {bare:.2f}", ours, 1.2)
 
 
-def fleet_rows(cli, info, work, options):
-    fleet = Fleet(cli, info)
+def fleet_rows(fleet, work, options):
     bare = BareProject(fleet.host["project_dir"], pathlib.Path(work) / "by-hand", fleet.host["docker_host"])
     starts = Starts(fleet, bare, options.samples)
     # A host's first tenant pays for the check of its configuration by the image's own OpenClaw.
