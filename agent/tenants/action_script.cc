@@ -1,5 +1,6 @@
 #include "agent/tenants/action_script.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 namespace mtp {
@@ -7,6 +8,17 @@ namespace {
 
 constexpr absl::Duration kRetryDelay = absl::Seconds(3);
 constexpr int kMaxRetries = 100;
+
+// What strerror(ENOSPC) says. Whatever was written to was a disk of this host.
+constexpr char kFullDisk[] = "No space left on device";
+
+absl::Status SayWhatToDo(const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status) || !absl::StrContains(status.message(), kFullDisk)) {
+    return status;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat(status.message(), "; free some space on this host's disk and try again"));
+}
 
 }  // namespace
 
@@ -19,6 +31,7 @@ PhaseResult ActionScript::Step(PhaseContext& context) {
     context.progress(absl::StrCat(result.status.message(), "; trying again"));
     return PhaseResult::Again(kRetryDelay);
   }
+  result.status = SayWhatToDo(result.status);
   if (result.kind != PhaseResult::Kind::kDone) return result;
   ++next_;
   return next_ < phases_.size() ? PhaseResult::Again(absl::ZeroDuration()) : PhaseResult::Done();

@@ -89,7 +89,12 @@ absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const
   MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(home));
   auto remove = absl::MakeCleanup([&] { tools.restores->Remove(home).IgnoreError(); });
   context.progress("reading the backup");
-  MTP_RETURN_IF_ERROR(repository.Restore(snapshot.id, folder, context.cancel));
+  const absl::Status restored = repository.Restore(snapshot.id, folder, context.cancel);
+  // restic writes to this host's disk here, whatever its error takes for full.
+  if (absl::IsResourceExhausted(restored)) {
+    return ErrnoStatus(ENOSPC, "the backup does not fit on the disk");
+  }
+  MTP_RETURN_IF_ERROR(restored);
   // Before the comparison, so that this, too, is held to the manifest.
   MTP_RETURN_IF_ERROR(DigHoles(folder, context.stop));
   context.progress("comparing every file with the manifest");

@@ -92,7 +92,8 @@ absl::Status ResticError(int exit_code, absl::string_view said) {
     return absl::FailedPreconditionError(with("the S3 server's certificate is not trusted"));
   if (SaysAny(said, {"no space left on device", "disk quota exceeded", "QuotaExceeded",
                      "XMinioStorageFull", "file too large"}))
-    return absl::ResourceExhaustedError("the repository's disk or quota is full");
+    return absl::ResourceExhaustedError(
+        "the repository's disk or quota is full; make room there and try again");
   if (SaysAny(said, {"Access Key Id you provided does not exist", "SignatureDoesNotMatch",
                      "request signature we calculated does not match", "InvalidAccessKeyId",
                      "Access Denied", "Access denied", "AccessDenied"}))
