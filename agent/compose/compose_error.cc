@@ -34,7 +34,10 @@ std::string Hint(absl::string_view sentence) {
            "--subnet-pool for this host";
   }
   if (Mentions(sentence, {"port is already allocated", "address already in use"})) {
-    return "The port is taken by another program on this host: free it, or place the tenant anew";
+    // An engine that is killed while it starts a container keeps the port from everybody, itself
+    // included, until it is started once more (seen with 28.2).
+    return "The port is taken by another program on this host: free it, or place the tenant anew. "
+           "When nothing listens there, the engine holds it since it died: restart the engine";
   }
   if (Mentions(sentence, {"is already in use by container"})) {
     return "A container of that name exists that is not part of this project: rename or remove it";

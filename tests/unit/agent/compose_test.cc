@@ -37,6 +37,7 @@ TEST(ComposeErrors, SaysWhatToDoAboutAPortThatIsTaken) {
       "mtp-acme: Bind for 127.0.0.1:18801 failed: port is already allocated");
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("taken by another program"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("restart the engine"));
 }
 
 TEST(ComposeErrors, SaysWhatToDoAboutASubnetThatIsTaken) {
