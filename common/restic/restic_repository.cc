@@ -123,14 +123,11 @@ class ResticRepository final : public Repository {
     if (!fs::is_empty(folder, error) || error)
       return absl::FailedPreconditionError(
           absl::StrCat("a backup is restored into an empty folder; ", folder, " is not"));
-    // From the repository itself: the cache would hide that its index or folders are damaged, and
-    // no other host has it.
-    return runner_
-        .Run({.arguments = {"restore", snapshot, "--target", folder},
-              .moves_data = true,
-              .use_cache = false},
-             cancel)
-        .status();
+    absl::Status restored = Unpack({}, snapshot, folder, cancel);
+    // A repository without any room cannot take the lock; what is in it can be read all the same.
+    if (absl::IsResourceExhausted(restored))
+      restored = Unpack({"--no-lock"}, snapshot, folder, cancel);
+    return restored;
   }
 
   absl::Status Dump(const std::string& snapshot,
@@ -261,6 +258,17 @@ class ResticRepository final : public Repository {
     call.on_stdout = [&](absl::string_view bytes) { output.Add(bytes, progress); };
     MTP_RETURN_IF_ERROR(runner_.Run(call, cancel).status());
     return output.Summary();
+  }
+
+  // From the repository itself: the cache would hide that its index or folders are damaged, and no
+  // other host has it.
+  absl::Status Unpack(const std::vector<std::string>& options, const std::string& snapshot,
+                      const std::string& folder, const CancelToken* cancel) {
+    ResticCall call{.arguments = {"restore", snapshot, "--target", folder},
+                    .moves_data = true,
+                    .use_cache = false};
+    call.arguments.insert(call.arguments.end(), options.begin(), options.end());
+    return runner_.Run(call, cancel).status();
   }
 
   // Best effort: what stays is seen by the next Backup of the identity.

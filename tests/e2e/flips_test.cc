@@ -81,7 +81,7 @@ class Flips : public ::testing::Test {
   std::unique_ptr<Repository> Open() {
     auto opened = OpenResticRepository(
         {.url = folder_ / "repository", .password = SecretString("secret")},
-        {.state_folder = folder_ / "state", .long_deadline = absl::Minutes(2)});
+        {.state_folder = folder_ / "state", .long_deadline = absl::Minutes(15)});
     EXPECT_TRUE(opened.ok()) << opened.status();
     return std::move(*opened);
   }
@@ -164,7 +164,8 @@ TEST_F(Flips, AreSeenOrHarmless) {
   }
   EXPECT_TRUE(Restore().ok());
   EXPECT_EQ(Tree("out"), before_);
-  EXPECT_TRUE(repository_->Check(/*read_data=*/true, nullptr).ok());
+  const absl::Status whole = repository_->Check(/*read_data=*/true, nullptr);
+  EXPECT_TRUE(whole.ok()) << whole;
 }
 
 }  // namespace

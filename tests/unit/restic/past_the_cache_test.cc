@@ -1,4 +1,4 @@
-// Which calls may be answered from the host's own cache of a repository on a server.
+// What a call needs of the repository and of the host: a cache, a lock, room.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,9 +30,7 @@ class PastTheCache : public ::testing::Test {
     ASSERT_EQ(bind(server_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     ASSERT_EQ(getsockname(server_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
     ASSERT_EQ(listen(server_.get(), 8), 0);
-    std::ofstream(folder_ / "program") << "#!/bin/sh\necho \"$@\" >" << folder_ / "said"
-                                       << "\n";
-    ASSERT_EQ(chmod((folder_ / "program").c_str(), 0700), 0);
+    Program("");
     std::filesystem::create_directory(folder_ / "out");
     auto opened = OpenResticRepository(
         {.url = "s3:http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/bucket",
@@ -42,6 +40,13 @@ class PastTheCache : public ::testing::Test {
         {.program = folder_ / "program", .state_folder = folder_ / "state"});
     ASSERT_TRUE(opened.ok()) << opened.status();
     repository_ = *std::move(opened);
+  }
+  // After it has written its arguments down it does what the script says.
+  void Program(const std::string& script) {
+    std::ofstream(folder_ / "program") << "#!/bin/sh\necho \"$@\" >>" << folder_ / "said"
+                                       << "\n"
+                                       << script << "\n";
+    ASSERT_EQ(chmod((folder_ / "program").c_str(), 0700), 0);
   }
   std::string Said() {
     std::ifstream in(folder_ / "said");
@@ -57,6 +62,21 @@ class PastTheCache : public ::testing::Test {
 TEST_F(PastTheCache, ARestoreReadsTheRepositoryItself) {
   ASSERT_TRUE(repository_->Restore(snapshot_, folder_ / "out", nullptr).ok());
   EXPECT_THAT(Said(), HasSubstr("--no-cache restore"));
+}
+
+TEST_F(PastTheCache, ARestoreNeedsNoRoomForALock) {
+  Program(
+      "case \"$*\" in *--no-lock*) exit 0;; esac\n"
+      "echo 'unable to create lock in backend: write /r/locks/1: no space left on device' >&2\n"
+      "exit 1");
+  const absl::Status restored = repository_->Restore(snapshot_, folder_ / "out", nullptr);
+  EXPECT_TRUE(restored.ok()) << restored;
+}
+
+TEST_F(PastTheCache, ARestoreThatFindsNoRoomForItsDataSaysSo) {
+  Program("echo 'write /out/x: no space left on device' >&2; exit 1");
+  EXPECT_EQ(repository_->Restore(snapshot_, folder_ / "out", nullptr).code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST_F(PastTheCache, AVerificationReadsTheRepositoryItself) {
