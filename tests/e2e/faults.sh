@@ -27,11 +27,12 @@ release_disks() { # also called when the whole test is interrupted
 }
 fill() { # fill FOLDER [KIB]: its file system, but for so much
   local free
+  mountpoint -q "$1" || return 1
   free=$(($(df --output=avail -k "$1" | tail -n 1) - ${2:-0}))
   [ "$free" -le 0 ] || fallocate -l "${free}K" "$1/.filler" || true
   [ -n "${2:-}" ] || dd if=/dev/zero bs=4k status=none >>"$1/.filler" 2>/dev/null || true
 }
-empty() { rm -f "$1/.filler"; }
+empty() { mountpoint -q "$1" && rm -f "$1/.filler"; }
 move_data_to() { # move_data_to MIB: h1's tenants, onto a file system of that size
   local tenant names
   fault_data=$(of_host h1 project_dir)/data
@@ -119,9 +120,12 @@ begin_operation() { # begin_operation KIND REQUEST
     drill) "$cli" backup drill "$fault_backup" --no-wait --request-id "$2" ;;
     update) "$cli" update brittle --no-pull --yes --no-wait --image "$(next_image)" --soak 4s --request-id "$2" ;;
     undo) "$cli" update brittle --no-pull --yes --no-wait --image "${image_of[dies-in-soak]}" --soak 30s --no-rehearsal --request-id "$2" ;;
-  esac >"$work/begun" 2>&1 || { cat "$work/begun"; return 1; }
-  fault_operation=$("$cli" op list --limit 100 -o json | jq -r --arg r "$2" '[.operations[] | select(.request_id | startswith($r)) | .name][0] | ltrimstr("operations/")')
-  [ ${#fault_operation} -eq 26 ]
+  esac >"$work/begun" 2>&1
+}
+find_operation() { # find_operation REQUEST
+  fault_operation=$("$cli" op list --limit 100 -o json |
+    jq -r --arg r "$1" '[.operations[] | select(.request_id | startswith($r)) | .name][0] // "" | ltrimstr("operations/")')
+  [ ${#fault_operation} -eq 26 ] || { cat "$work/begun"; return 1; }
 }
 next_image() { # the one that it does not run
   if [ "$(runs_image brittle)" = "$(id_of_image good)" ]; then echo "$old_image"; else echo "${image_of[good]}"; fi
@@ -142,10 +146,26 @@ in_step() { # in_step STEP: the operation is there now
   esac >/dev/null 2>&1
 }
 comes_to() { # comes_to STEP: soon, looked at without a rest
-  local end=$((SECONDS + 120))
+  local end=$((SECONDS + 120)) looks=0
   until in_step "$1"; do
-    [ "$SECONDS" -lt "$end" ] && ! operation_ended || { of_operation '{state, error, steps}'; return 1; }
+    looks=$((looks + 1))
+    if [ "$SECONDS" -ge "$end" ] || { [ $((looks % 20)) = 0 ] && [ -n "$fault_operation" ] && operation_ended; }; then
+      [ -z "$fault_operation" ] || of_operation '{state, error, steps}'
+      return 1
+    fi
   done
+}
+seen_in_files() { [[ $1 == backup:* || $1 == restore:unpack || $1 == drill:* ]]; } # seen_in_files STEP: without the operation
+begin_and_come_to() { # begin_and_come_to STEP REQUEST: such steps are short, so they are waited for from before the begin on
+  local begun
+  fault_operation=''
+  if seen_in_files "$1"; then
+    begin_operation "${1%%:*}" "$2" &
+    begun=$!
+    comes_to "$1" || { wait "$begun"; find_operation "$2" && of_operation '{state, error, steps}'; return 1; }
+  else
+    begin_operation "${1%%:*}" "$2" && find_operation "$2" && comes_to "$1"
+  fi
 }
 in_one_sentence() { # what the operator is told of the failure
   local text
@@ -154,7 +174,7 @@ in_one_sentence() { # what the operator is told of the failure
   [ "${#text}" -ge 30 ] && [ "${#text}" -le 600 ] && [ "$(wc -l <<<"$text")" -eq 1 ]
 }
 again() { # again KIND NUMBER: the same, without a fault
-  begin_operation "$1" "fault-$2-again" && eventually 240 operation_ended && [ "$(of_operation .state)" = succeeded ] ||
+  begin_operation "$1" "fault-$2-again" && find_operation "fault-$2-again" && eventually 240 operation_ended && [ "$(of_operation .state)" = succeeded ] ||
     { of_operation '{state, error}'; return 1; }
 }
 
@@ -170,9 +190,9 @@ fault_case() { # fault_case FAULT STEP NUMBER
   id=$(runs_image brittle)
   [ "$kind" != restore ] || mark brittle "before case $3"
   contents brittle >"$work/before"
-  check "$what it is begun" begin_operation "$kind" "fault-$3-once"
-  check "$what it comes so far" comes_to "$step"
+  check "$what it is begun and comes so far" begin_and_come_to "$step" "fault-$3-once"
   check "$what the fault begins" begin_fault "$fault"
+  check "$what the operation is there" eventually 20 find_operation "fault-$3-once"
   hold >/dev/null 2>&1
   check "$what and ends" end_fault
   check "$what the operation ends by itself" eventually 300 operation_ended
@@ -191,7 +211,13 @@ fault_case() { # fault_case FAULT STEP NUMBER
   esac
   [ "$kind" != restore ] || check "$what and the data is that of the backup" one_of_both "$work/backed-up" "$work/backed-up"
   check "$what its databases are whole" databases_are_whole "$(data_of brittle)"
+  revive
 }
+revive() { # by hand, after a case that failed, so that the next one begins well
+  ! tenant_is brittle health ready >/dev/null || return 0
+  quickstart --stop engine:h1 && quickstart --start engine:h1 && "$cli" start brittle
+  eventually 60 tenant_is brittle health ready
+} >/dev/null 2>&1
 
 full_repository() { # a repository on a file system of its own that has no more room
   local folder=$work/small-repository first number
