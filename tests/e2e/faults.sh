@@ -171,7 +171,7 @@ in_one_sentence() { # what the operator is told of the failure
   local text
   text=$(of_operation '.error.message // ""')
   echo "$text" >"$work/sentence"
-  [ "${#text}" -ge 30 ] && [ "${#text}" -le 600 ] && [ "$(wc -l <<<"$text")" -eq 1 ]
+  [ "${#text}" -ge 30 ] && [ "${#text}" -le 1000 ] && [ "$(wc -l <<<"$text")" -eq 1 ]
 }
 again() { # again KIND NUMBER: the same, without a fault
   begin_operation "$1" "fault-$2-again" && find_operation "fault-$2-again" && eventually 240 operation_ended && [ "$(of_operation .state)" = succeeded ] ||
