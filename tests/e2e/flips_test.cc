@@ -138,6 +138,7 @@ TEST_F(Flips, AreSeenOrHarmless) {
   const uint64_t seed = Setting("MTP_FLIP_SEED", 1), count = Setting("MTP_FLIPS", 100);
   for (const std::string& path : files_) fs::permissions(path, fs::perms::owner_all);
   std::map<absl::StatusCode, uint64_t> seen;
+  std::map<absl::StatusCode, std::string> examples;
   uint64_t harmless = 0;
   for (uint64_t i = seed; i < seed + count; ++i) {
     const auto [path, whole] = Break(i);
@@ -148,6 +149,7 @@ TEST_F(Flips, AreSeenOrHarmless) {
       ASSERT_EQ(Tree("out"), before_) << path << ", MTP_FLIP_SEED=" << i << " MTP_FLIPS=1";
     } else {
       ++seen[restored.code()];
+      examples.emplace(restored.code(), std::string(restored.message()));
       EXPECT_EQ(restored.message().find('\n'), absl::string_view::npos)
           << restored << ", MTP_FLIP_SEED=" << i << " MTP_FLIPS=1";
     }
@@ -157,6 +159,8 @@ TEST_F(Flips, AreSeenOrHarmless) {
           (unsigned long)(seed + count - 1), (unsigned long)harmless);
   for (const auto& [code, times] : seen)
     fprintf(stderr, ", %lu %s", (unsigned long)times, absl::StatusCodeToString(code).c_str());
+  for (const auto& [code, message] : examples)
+    fprintf(stderr, "\n  %s: %s", absl::StatusCodeToString(code).c_str(), message.c_str());
   fprintf(stderr, "\n");
   // Most hit what the backup needs.
   if (count >= 100) {
