@@ -247,7 +247,7 @@ _remove_rules() {
   local table rule
   for table in nat filter; do
     # Read as words by xargs, since comments may be quoted.
-    iptables-save -t "$table" 2>/dev/null | grep -E -- "--comment \"?$LAB_ID\"?( |$)" | sed 's/^-A/-D/' |
+    iptables-save -t "$table" 2>/dev/null | { grep -E -- "--comment \"?$LAB_ID\"?( |$)" || true; } | sed 's/^-A/-D/' |
       while read -r rule; do xargs iptables -w -t "$table" <<<"$rule" 2>/dev/null || true; done
   done
 }

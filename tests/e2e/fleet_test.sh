@@ -5,19 +5,27 @@
 #   sudo tests/e2e/fleet_test.sh         light tenants (the OpenClaw double): all checks
 #   sudo tests/e2e/fleet_test.sh --real  the real OpenClaw: those where the double cannot speak for it
 #   … --no-servers                       without the SFTP and S3 servers, which take some minutes
-#   … --without PART                     PART is recovery, drills, updates or limits
+#   … --without PART                     without one part
+#   … --only PART                        set-up and one part; may be given more than once
+#   … --flips N                          how many flips the part flips makes (40)
+# The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, drills, updates,
+# limits, crash_loops, faults, flips, hostile and many; life goes on with the tenant of deaths. Each of faults, flips and
+# hostile takes long by itself.
+# shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' '
+real='' servers=yes without=' ' only=' ' flips=40
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
     --no-servers) servers='' ;;
     --without) without+="${2:?} " && shift ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --only) only+="${2:?} " && shift ;;
+    --flips) flips=${2:?} && shift ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
-wanted() { [[ $without != *" $1 "* ]]; } # wanted PART
+wanted() { [[ $without != *" $1 "* && ($only = ' ' || $only = *" $1 "*) ]]; } # wanted PART
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d /tmp/mtp-fleet-test.XXXXXX)
 fleet=$work/fleet
@@ -63,6 +71,7 @@ eventually() { # eventually SECONDS COMMAND…
   done
 }
 finish() {
+  ! declare -F release_disks >/dev/null || release_disks
   quickstart --down >"$work/down.log" 2>&1 || { echo "FAILED  --down"; failed=$((failed + 1)); tail -n 20 "$work/down.log"; }
   check "--down leaves no fleet folder" test ! -e "$fleet"
   check "--down leaves no network namespace of the fleet" \
@@ -84,10 +93,18 @@ namespaces=''
 # Interrupted, it takes the fleet down all the same.
 trap "failed=1; finish" INT TERM
 if [ -z "$real" ]; then
+  mkdir -p "$fleet"
+  check "a fleet that was interrupted before it had anything is taken down" exits 0 quickstart --down
+  check "and leaves nothing" test ! -e "$fleet"
   quickstart --openclaw-image "$image" --tenants 0 >"$work/none.log" 2>&1
   check "a quick start with nobody succeeds" test $? -eq 0
   check "docker compose config is valid without tenants" bash -c "
     cd $(quickstart --info | jq -r '.hosts[0].project_dir') && docker compose config --quiet"
+  for host in h1 h2; do # the double is ready at once, or never
+    sed -i 's/^start_patience_s: .*/start_patience_s: 30/' "$fleet/hosts/$host/agent/agent.yaml"
+    check "the agent of $host is stopped" exits 0 quickstart --stop "agent:$host"
+    check "and has its new settings" exits 0 quickstart --start "agent:$host"
+  done
 fi
 if ! quickstart --openclaw-image "$image" >"$work/up.log" 2>&1; then
   echo "FAILED  quick start"; tail -n 30 "$work/up.log"; failed=1; finish
@@ -112,18 +129,20 @@ state_of_the_world() { # what a refusal must leave as it is
 }
 
 # --- What quick start leaves
-check "quick start ends with two ready tenants" test "$(field '[.tenants[] | select(.health == "ready" and .status == "running")] | length')" = 2
-check "acme has answered a message" grep -q "You said" "$work/up.log"
-before=$(state_of_the_world)
-quickstart --openclaw-image "$image" >"$work/again.log" 2>&1
-check "a second quick start succeeds" test $? -eq 0
-check "a second quick start changes nothing" test "$before" = "$(state_of_the_world)"
-check "status has the documented fields" bash -c "$cli status -o json | jq -e '
-  (.hosts[0] | has(\"name\") and has(\"state\") and has(\"memory_total_mib\") and has(\"allocatable_mib\") and
-    has(\"reserved_mib\") and has(\"used_mib\") and has(\"tenants\") and has(\"agent_version\")) and
-  (.tenants[0] | has(\"name\") and has(\"host\") and has(\"container\") and has(\"port\") and has(\"status\") and
-    has(\"health\") and has(\"uptime_s\") and has(\"memory_mib\") and has(\"memory_limit_mib\") and has(\"image\") and
-    has(\"last_backup\"))'"
+what_quick_start_leaves() {
+  check "quick start ends with two ready tenants" test "$(field '[.tenants[] | select(.health == "ready" and .status == "running")] | length')" = 2
+  check "acme has answered a message" grep -q "You said" "$work/up.log"
+  before=$(state_of_the_world)
+  quickstart --openclaw-image "$image" >"$work/again.log" 2>&1
+  check "a second quick start succeeds" test $? -eq 0
+  check "a second quick start changes nothing" test "$before" = "$(state_of_the_world)"
+  check "status has the documented fields" bash -c "$cli status -o json | jq -e '
+    (.hosts[0] | has(\"name\") and has(\"state\") and has(\"memory_total_mib\") and has(\"allocatable_mib\") and
+      has(\"reserved_mib\") and has(\"used_mib\") and has(\"tenants\") and has(\"agent_version\")) and
+    (.tenants[0] | has(\"name\") and has(\"host\") and has(\"container\") and has(\"port\") and has(\"status\") and
+      has(\"health\") and has(\"uptime_s\") and has(\"memory_mib\") and has(\"memory_limit_mib\") and has(\"image\") and
+      has(\"last_backup\"))'"
+}
 
 # --- Conversation
 acme_token=$(cat "$fleet/secrets/acme.telegram-token")
@@ -132,12 +151,14 @@ shown() { # shown CHAT JQ: the messages that the bot shows in the chat fulfil th
   curl -sf --max-time 10 --get --data-urlencode "token=$acme_token" --data "chat_id=$1" "$telegram/control/chat" |
     jq -e "$2"
 }
-push "$(jq -n --arg t "$acme_token" '{token: $t, text: "repeat 9000"}')"
-check "an answer of 9,000 characters arrives in several messages of at most 4,096" eventually "$answer_within" shown 42 '
-  [.messages[].text // "" | length] | max <= 4096 and add >= 9000 and ([.[] | select(. > 1000)] | length) >= 3'
-push "$(jq -n --arg t "$acme_token" '{token: $t, text: "who speaks in this group?", kind: "group", chat_id: -77, mention: true}')"
-check "a message in a group that mentions the bot is answered" eventually "$answer_within" shown -77 '
-  any(.messages[]; .text // "" | contains("who speaks in this group?"))'
+conversation() {
+  push "$(jq -n --arg t "$acme_token" '{token: $t, text: "repeat 9000"}')"
+  check "an answer of 9,000 characters arrives in several messages of at most 4,096" eventually "$answer_within" shown 42 '
+    [.messages[].text // "" | length] | max <= 4096 and add >= 9000 and ([.[] | select(. > 1000)] | length) >= 3'
+  push "$(jq -n --arg t "$acme_token" '{token: $t, text: "who speaks in this group?", kind: "group", chat_id: -77, mention: true}')"
+  check "a message in a group that mentions the bot is answered" eventually "$answer_within" shown -77 '
+    any(.messages[]; .text // "" | contains("who speaks in this group?"))'
+}
 
 # --- Refusals
 token_file=$work/token
@@ -167,31 +188,8 @@ refusals() {
   check "client-a is removed" exits 0 "$cli" remove client-a --yes
   check "its env prefix is free again" exits 0 provision client--a --telegram-token-file "$token_file" --dry-run
 }
-[ -n "$real" ] || refusals
 
 # --- Secrets
-# The word finds them wherever they are, also where quotes and dollars are written otherwise.
-canary=canary$(openssl rand -hex 8)
-odd="$canary"'a$b#c"d'"'"'e\f g'
-printf '%s\n' "$odd" >"$work/odd"
-# No bot has such a token: the real OpenClaw is asked about the keys.
-if [ -n "$real" ]; then
-  printf '555000222:%s\n' "$(openssl rand -hex 16)" >"$work/odd-token"
-else
-  printf '555000222:%s\n' "$odd" >"$work/odd-token"
-fi
-"$cli" provision odd --telegram-api "$telegram" --anthropic-api "$anthropic" --telegram-token-file "$work/odd-token" \
-  --anthropic-key-file "$work/odd" --openai-key-file "$work/odd" --openrouter-key-file "$work/odd" >"$work/odd.log" 2>&1 &
-odd_pid=$!
-looks=0 on_a_command_line=0
-while kill -0 "$odd_pid" 2>/dev/null; do
-  looks=$((looks + 1))
-  # The pattern comes from a file: as an argument it would be found in grep's own command line.
-  ! grep -qF -f <(echo "$canary") /proc/[0-9]*/cmdline 2>/dev/null || on_a_command_line=$((on_a_command_line + 1))
-  sleep 0.05
-done
-check "a tenant with odd secrets is provisioned" bash -c "cat $work/odd.log; grep -q 'odd is ready' $work/odd.log"
-check "no secret is on a command line meanwhile" test "$looks $on_a_command_line" = "$((looks > 5 ? looks : -1)) 0"
 environment() {
   docker --host "$(of_host "$(field ".tenants[] | select(.name == \"$1\") | .host")" docker_host)" \
     inspect "mtp-$1" --format '{{json .Config.Env}}'
@@ -201,36 +199,65 @@ arrived() { # the keys and the token, as they were given
     ([("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY") + "=" + ($key | rtrimstr("\n")),
       "TELEGRAM_BOT_TOKEN=" + ($token | rtrimstr("\n"))] - .) == []'
 }
-check "odd secrets arrive unchanged" arrived
-check "another tenant does not see them" bash -c "docker --host $docker_h1 inspect mtp-acme >$work/inspected && ! grep -qF $canary $work/inspected"
-check "logs, operations and audit do not hold them" bash -c "
-  { cat $fleet/processes/*.log; $cli op list -o json; $cli audit -o json; $cli logs odd; } >$work/told && ! grep -F $canary $work/told"
-check "of the fleet's files only the project's .env holds them" bash -c "
-  [ \"\$(grep -rlF $canary $fleet/controller $fleet/hosts | sed 's|.*/project/|project/|')\" = project/.env ]"
+secrets() {
+  local canary odd odd_pid looks on_a_command_line
+  # The word finds them wherever they are, also where quotes and dollars are written otherwise.
+  canary=canary$(openssl rand -hex 8)
+  odd="$canary"'a$b#c"d'"'"'e\f g'
+  printf '%s\n' "$odd" >"$work/odd"
+  # No bot has such a token: the real OpenClaw is asked about the keys.
+  if [ -n "$real" ]; then
+    printf '555000222:%s\n' "$(openssl rand -hex 16)" >"$work/odd-token"
+  else
+    printf '555000222:%s\n' "$odd" >"$work/odd-token"
+  fi
+  "$cli" provision odd --telegram-api "$telegram" --anthropic-api "$anthropic" --telegram-token-file "$work/odd-token" \
+    --anthropic-key-file "$work/odd" --openai-key-file "$work/odd" --openrouter-key-file "$work/odd" >"$work/odd.log" 2>&1 &
+  odd_pid=$!
+  looks=0 on_a_command_line=0
+  while kill -0 "$odd_pid" 2>/dev/null; do
+    looks=$((looks + 1))
+    # The pattern comes from a file: as an argument it would be found in grep's own command line.
+    ! grep -qF -f <(echo "$canary") /proc/[0-9]*/cmdline 2>/dev/null || on_a_command_line=$((on_a_command_line + 1))
+    sleep 0.05
+  done
+  check "a tenant with odd secrets is provisioned" bash -c "cat $work/odd.log; grep -q 'odd is ready' $work/odd.log"
+  check "no secret is on a command line meanwhile" test "$looks $on_a_command_line" = "$((looks > 5 ? looks : -1)) 0"
+  check "odd secrets arrive unchanged" arrived
+  check "another tenant does not see them" bash -c "docker --host $docker_h1 inspect mtp-acme >$work/inspected && ! grep -qF $canary $work/inspected"
+  check "logs, operations and audit do not hold them" bash -c "
+    { cat $fleet/processes/*.log; $cli op list -o json; $cli audit -o json; $cli logs odd; } >$work/told && ! grep -F $canary $work/told"
+  check "of the fleet's files only the project's .env holds them" bash -c "
+    [ \"\$(grep -rlF $canary $fleet/controller $fleet/hosts | sed 's|.*/project/|project/|')\" = project/.env ]"
+}
 
 # --- Death in the middle
-request=crash-$RANDOM
-printf '555000333:%s\n' "$(openssl rand -hex 16)" >"$work/crash-token"
-crash_provision() { provision crash --telegram-token-file "$work/crash-token" --request-id "$request" "$@"; }
-check "a provision that nobody waits for is accepted" exits 0 crash_provision --no-wait -o json
-check "the controller is killed" quickstart --kill controller
-check "without a controller the CLI ends with exit 4" exits 4 "$cli" status
-check "the controller starts again" quickstart --start controller
-crash_host=$(field '.tenants[] | select(.name == "crash") | .host')
-check "the agent of its host is killed" quickstart --kill "agent:$crash_host"
-check "that agent starts again" quickstart --start "agent:$crash_host"
-check "the operation goes on by itself" eventually "$start_within" tenant_is crash health ready
-check "a retry with the same request id succeeds" exits 0 crash_provision
 copies() { # containers of that name on all hosts
   local docker_host
   for docker_host in $(jq -r '.hosts[].docker_host' <<<"$info"); do
     docker --host "$docker_host" ps --all --quiet --filter "name=^mtp-$1\$"
   done | wc -l
 }
-check "there is one container of it" test "$(copies crash)" = 1
-check "and nothing ran twice" bash -c "[ \"\$($cli op list -o json | jq '[.operations[] | select(.target == \"tenants/crash\" and .kind == \"provision\")] | length')\" = 1 ]"
+crash_provision() { provision crash --telegram-token-file "$work/crash-token" --request-id "$request" "$@"; }
+deaths() {
+  local request=crash-$RANDOM crash_host
+  printf '555000333:%s\n' "$(openssl rand -hex 16)" >"$work/crash-token"
+  check "a provision that nobody waits for is accepted" exits 0 crash_provision --no-wait -o json
+  check "the controller is killed" quickstart --kill controller
+  check "without a controller the CLI ends with exit 4" exits 4 "$cli" status
+  check "the controller starts again" quickstart --start controller
+  crash_host=$(field '.tenants[] | select(.name == "crash") | .host')
+  check "the agent of its host is killed" quickstart --kill "agent:$crash_host"
+  check "that agent starts again" quickstart --start "agent:$crash_host"
+  check "the operation goes on by itself" eventually "$start_within" tenant_is crash health ready
+  check "a retry with the same request id succeeds" exits 0 crash_provision
+  check "there is one container of it" test "$(copies crash)" = 1
+  check "and nothing ran twice" bash -c "[ \"\$($cli op list -o json | jq '[.operations[] | select(.target == \"tenants/crash\" and .kind == \"provision\")] | length')\" = 1 ]"
+}
 
 # --- Trust
+# shellcheck source=tests/e2e/join_tokens.sh
+source "$repository/tests/e2e/join_tokens.sh"
 handshake() { # in TLS 1.3 the caller's handshake ends first; one that is refused then finds the connection closed
   sleep 2 | timeout 10 openssl s_client -connect "$controller" -CAfile "$work/viewer/ca.pem" -tls1_3 -alpn h2 "$@" 2>&1
 }
@@ -244,79 +271,61 @@ trust() {
   check "a caller without a certificate is refused" says "unexpected eof" handshake
   check "a caller of another authority is refused" says "unexpected eof" handshake -cert "$work/other.pem" -key "$work/other.key"
   check "TLS 1.2 is refused" bash -c "! openssl s_client -connect $controller -tls1_2 -alpn h2 </dev/null >/dev/null 2>&1"
+  join_tokens
 }
-[ -n "$real" ] || trust
-# shellcheck source=tests/e2e/join_tokens.sh
-source "$repository/tests/e2e/join_tokens.sh"
-[ -n "$real" ] || join_tokens
 
 # --- The project folder
-check "docker compose config is valid" bash -c "cd $project_h1 && docker compose config --quiet"
-admin_socket=$(find "$project_h1" -name docker.sock -type s | head -n 1)
-check "the admin's socket lists containers" bash -c "curl -sf --unix-socket $admin_socket http://d/containers/json | jq -e 'length >= 1'"
-for call in "POST containers/mtp-acme/stop" "POST containers/create" "DELETE containers/mtp-acme" "POST containers/mtp-acme/exec" "POST build" "POST images/prune"; do
-  check "the admin's socket refuses ${call}" bash -c "[ \"\$(curl -s -o /dev/null -w '%{http_code}' --unix-socket $admin_socket -X ${call% *} http://d/${call#* })\" = 403 ]"
-done
+project() {
+  local admin_socket call
+  check "docker compose config is valid" bash -c "cd $project_h1 && docker compose config --quiet"
+  admin_socket=$(find "$project_h1" -name docker.sock -type s | head -n 1)
+  check "the admin's socket lists containers" bash -c "curl -sf --unix-socket $admin_socket http://d/containers/json | jq -e 'length >= 1'"
+  for call in "POST containers/mtp-acme/stop" "POST containers/create" "DELETE containers/mtp-acme" "POST containers/mtp-acme/exec" "POST build" "POST images/prune"; do
+    check "the admin's socket refuses ${call}" bash -c "[ \"\$(curl -s -o /dev/null -w '%{http_code}' --unix-socket $admin_socket -X ${call% *} http://d/${call#* })\" = 403 ]"
+  done
+}
 
 # Rules of OpenClaw's own tables call functions that Debian's SQLite does not have.
 is_whole() { sqlite3 "$1" 'PRAGMA ignore_check_constraints=ON; PRAGMA integrity_check'; }
 export -f is_whole
 
 # --- Life and end
-check "acme restarts" exits 0 "$cli" restart acme
-check "acme is ready after a restart" eventually "$restart_within" tenant_is acme health ready
-push "$(jq -n --arg t "$acme_token" '{token: $t, text: "still there?"}')"
-check "acme answers after a restart" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("still there?"))'
-check "acme stops" exits 0 "$cli" stop acme
-check "acme is shown as stopped" eventually 20 tenant_is acme status stopped
-check "acme starts" exits 0 "$cli" start acme
-acme_before=$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')
 removed() { "$cli" remove "$1" --yes -o json >"$work/removed.json"; }
-check "beta is removed" exits 0 removed beta
-final=$(jq -r '.backup // empty' "$work/removed.json")
-if [ -n "$final" ]; then # the quick start's fleet has a repository
-  archive=$work/beta.tar.gz
-  check "its final backup is in the catalogue" bash -c "$cli backup list beta -o json | jq -e '.backups[0] | .id == \"$final\" and .reason == \"removal\"'"
-  check "and is exported" exits 0 "$cli" backup export "$final" "$archive"
-else
-  archive=$(find "$fleet"/hosts/*/project/backups -name 'beta-*.tar.gz' | head -n 1)
-fi
-mkdir -p "$work/restored"
-check "its backup unpacks" tar -xzf "${archive:-none}" -C "$work/restored"
-check "its databases are whole" bash -c "
-  n=0; while read -r f; do [ \"\$(is_whole \"\$f\")\" = ok ] || exit 1; n=\$((n+1)); done < <(find $work/restored -name '*.sqlite'); [ \$n -ge 1 ]"
-check "no trace of beta is left" bash -c "
-  for p in $fleet/hosts/*/project; do ! grep -rqi beta \$p/.env \$p/tenants.conf \$p/docker-compose.override.yml && [ ! -e \$p/data/beta ] || exit 1; done"
-check "acme did not notice" test "$acme_before" = "$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')"
-check "crash is removed with its data kept" exits 0 "$cli" remove crash --yes --keep-data
-check "its name is refused until it is said what to do with the data" exits 3 provision crash --telegram-token-file "$work/crash-token"
-check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
+life_and_end() {
+  local acme_before final archive
+  check "acme restarts" exits 0 "$cli" restart acme
+  check "acme is ready after a restart" eventually "$restart_within" tenant_is acme health ready
+  push "$(jq -n --arg t "$acme_token" '{token: $t, text: "still there?"}')"
+  check "acme answers after a restart" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("still there?"))'
+  check "acme stops" exits 0 "$cli" stop acme
+  check "acme is shown as stopped" eventually 20 tenant_is acme status stopped
+  check "acme starts" exits 0 "$cli" start acme
+  acme_before=$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')
+  check "beta is removed" exits 0 removed beta
+  final=$(jq -r '.backup // empty' "$work/removed.json")
+  if [ -n "$final" ]; then # the quick start's fleet has a repository
+    archive=$work/beta.tar.gz
+    check "its final backup is in the catalogue" bash -c "$cli backup list beta -o json | jq -e '.backups[0] | .id == \"$final\" and .reason == \"removal\"'"
+    check "and is exported" exits 0 "$cli" backup export "$final" "$archive"
+  else
+    archive=$(find "$fleet"/hosts/*/project/backups -name 'beta-*.tar.gz' | head -n 1)
+  fi
+  mkdir -p "$work/restored"
+  check "its backup unpacks" tar -xzf "${archive:-none}" -C "$work/restored"
+  check "its databases are whole" bash -c "
+    n=0; while read -r f; do [ \"\$(is_whole \"\$f\")\" = ok ] || exit 1; n=\$((n+1)); done < <(find $work/restored -name '*.sqlite'); [ \$n -ge 1 ]"
+  check "no trace of beta is left" bash -c "
+    for p in $fleet/hosts/*/project; do ! grep -rqi beta \$p/.env \$p/tenants.conf \$p/docker-compose.override.yml && [ ! -e \$p/data/beta ] || exit 1; done"
+  check "acme did not notice" test "$acme_before" = "$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')"
+  check "crash is removed with its data kept" exits 0 "$cli" remove crash --yes --keep-data
+  check "its name is refused until it is said what to do with the data" exits 3 provision crash --telegram-token-file "$work/crash-token"
+  check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
+}
 
-# --- Backups
-# shellcheck source=tests/e2e/backups.sh
-source "$repository/tests/e2e/backups.sh"
-backups
-[ -n "$real" ] || backup_deaths
-# shellcheck source=tests/e2e/remote_repositories.sh
-source "$repository/tests/e2e/remote_repositories.sh"
-[ -z "$servers" ] || remote_repositories
-# shellcheck source=tests/e2e/recovery.sh
-source "$repository/tests/e2e/recovery.sh"
-[ -n "$real" ] || ! wanted recovery || recovery
-# shellcheck source=tests/e2e/drills.sh
-source "$repository/tests/e2e/drills.sh"
-! wanted drills || drills
-
-# --- Updates
-# shellcheck source=tests/e2e/updates.sh
-source "$repository/tests/e2e/updates.sh"
-! wanted updates || updates
-
-# --- Limits
-# shellcheck source=tests/e2e/limits.sh
-source "$repository/tests/e2e/limits.sh"
-! wanted limits || limits
-[ -n "$real" ] || ! wanted limits || crash_loops
+for file in backups remote_repositories recovery drills updates limits faults flips hostile; do
+  # shellcheck disable=SC1090
+  source "$repository/tests/e2e/$file.sh"
+done
 
 # --- Many at once
 compose_on() { # compose_on HOST ARGUMENT…: as an operator would in the project folder
@@ -368,6 +377,26 @@ many() {
   check "docker compose ps shows them all" shows_all_containers "$crowded"
   check "docker compose logs -f follows them" follows_logs "$crowded"
 }
-[ -n "$real" ] || many
 
+part() { ! wanted "$1" || "${2:-$1}"; } # part NAME [FUNCTION]
+part conversation what_quick_start_leaves
+part conversation
+[ -n "$real" ] || part refusals
+part secrets
+part deaths
+[ -n "$real" ] || part trust
+part project
+part life life_and_end
+part backups
+[ -n "$real" ] || part backups backup_deaths
+[ -z "$servers" ] || part servers remote_repositories
+[ -n "$real" ] || part recovery
+part drills
+part updates
+part limits
+[ -n "$real" ] || part crash_loops
+[ -n "$real" ] || part faults fault_matrix
+[ -n "$real" ] || part flips random_flips
+[ -n "$real" ] || part hostile hostile_data
+[ -n "$real" ] || part many
 finish
