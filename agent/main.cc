@@ -156,6 +156,9 @@ void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
       ->capture_default_str();
   join->add_option("--max-starts", settings->max_starts,
                    "OpenClaws that may start at the same time (default: half the processors)");
+  join->add_option("--start-patience", settings->start_patience_s,
+                   "Seconds after which a start without any activity has failed")
+      ->capture_default_str();
   join->add_option("--log-level", settings->log_level, "debug, info, warning or error")
       ->capture_default_str();
   join->add_flag("--no-admin", arguments->no_admin, "Run no admin instance on this host");

@@ -116,6 +116,7 @@ class DaemonImpl final : public Daemon {
     tools_.backups = &backups_;
     tools_.cgroups = &cgroups_;
     tools_.host = settings_.host;
+    tools_.ready_limits.no_progress = absl::Seconds(settings_.start_patience_s);
     tools_.open_repository = [this](RepositoryAccess access) {
       ResticOptions options;
       options.state_folder = settings_.data_dir + "/restic";

@@ -16,6 +16,7 @@ namespace mtp {
 namespace {
 
 constexpr size_t kMaxFileBytes = 64 << 10;
+constexpr int kMinStartPatience = 10;
 
 std::string FilePath(const std::string& data_dir) { return data_dir + "/agent.yaml"; }
 
@@ -56,6 +57,11 @@ absl::Status CheckSettings(const AgentSettings& settings) {
       settings.max_starts < 0) {
     return absl::InvalidArgumentError("memory sizes and --max-starts must not be negative");
   }
+  if (settings.start_patience_s < kMinStartPatience) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--start-patience must be at least ", kMinStartPatience,
+                     " seconds: a container that starts may be silent for as long as that"));
+  }
   return absl::OkStatus();
 }
 
@@ -81,6 +87,7 @@ absl::StatusOr<AgentSettings> LoadSettings(const std::string& data_dir) {
     Read(node, "subnet_pool", &settings.subnet_pool);
     Read(node, "admin", &settings.admin);
     Read(node, "max_starts", &settings.max_starts);
+    Read(node, "start_patience_s", &settings.start_patience_s);
     Read(node, "log_level", &settings.log_level);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(
@@ -109,6 +116,7 @@ absl::Status SaveSettings(const AgentSettings& settings) {
   out << YAML::Key << "subnet_pool" << YAML::Value << settings.subnet_pool;
   out << YAML::Key << "admin" << YAML::Value << settings.admin;
   out << YAML::Key << "max_starts" << YAML::Value << settings.max_starts;
+  out << YAML::Key << "start_patience_s" << YAML::Value << settings.start_patience_s;
   out << YAML::Key << "log_level" << YAML::Value << settings.log_level;
   out << YAML::EndMap;
   MTP_RETURN_IF_ERROR(MakeFolders(settings.data_dir, 0700));

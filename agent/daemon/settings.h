@@ -31,6 +31,8 @@ struct AgentSettings {
   bool admin = true;
   // OpenClaws that may start at the same time; 0: half the processors, at least 1.
   int max_starts = 0;
+  // Seconds after which a start without any activity has failed (see agent/tenants/ready_wait.h).
+  int start_patience_s = 120;
   // `debug`, `info`, `warning` or `error`.
   std::string log_level = "info";
 };

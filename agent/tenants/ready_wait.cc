@@ -1,6 +1,8 @@
 #include "agent/tenants/ready_wait.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 
@@ -15,6 +17,18 @@ constexpr absl::Duration kSampleInterval = absl::Seconds(5);
 constexpr int64_t kBusyNs = 150'000'000;
 // A container that ended is started again by the engine within this time, or not at all.
 constexpr absl::Duration kRestartPatience = absl::Seconds(3);
+
+// So many different lines are remembered; who says more makes progress.
+constexpr size_t kMaxLines = 1000;
+// Bytes read of the log in one look.
+constexpr size_t kMaxSaid = 16 * 1024;
+
+// A line without what changes each time it is said: times, counts, attempts.
+std::string ShapeOf(std::string_view line) {
+  std::string shape(line);
+  std::erase_if(shape, [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); });
+  return shape;
+}
 
 // A light container is ready at once, a real one after 20 s: ask often first, then less so.
 absl::Duration NextDelay(int looks) {
@@ -78,21 +92,33 @@ void ReadyWait::NoteProgress() {
     }
     cpu_ns_ = stats->cpu_total_ns;
   }
-  size_t log_bytes = 0;
+  if (SaysSomethingNew()) last_progress_ = now;
+}
+
+bool ReadyWait::SaysSomethingNew() {
   LogsOptions options;
   options.since = logs_seen_;
   options.tail = 20;
   logs_seen_ = clock_->Now();
+  std::string said;
   engine_
       ->Logs(
           name_, options,
-          [&log_bytes](OutputStream, std::string_view bytes) {
-            log_bytes += bytes.size();
+          [&said](OutputStream, std::string_view bytes) {
+            said.append(bytes.substr(0, kMaxSaid - std::min(said.size(), kMaxSaid)));
             return false;
           },
           std::stop_token())
       .IgnoreError();
-  if (log_bytes > 0) last_progress_ = now;
+  bool news = false;
+  const std::vector<std::string> said_lines = absl::StrSplit(said, '\n', absl::SkipWhitespace());
+  for (const std::string& line : said_lines) {
+    std::string shape = ShapeOf(line);
+    if (lines_.contains(shape)) continue;
+    news = true;
+    if (lines_.size() < kMaxLines) lines_.insert(std::move(shape));
+  }
+  return news;
 }
 
 std::optional<ReadyWait::Look> ReadyWait::CheckTime() {

@@ -1,8 +1,9 @@
-// Waiting until a started container is ready: as long as there is progress (CPU or log activity),
-// not for a fixed time. A release that migrates its database takes minutes and is not ill; one that
-// sits still, or ends again and again, is.
+// Waiting until a started container is ready: as long as there is progress (CPU, or a log line that
+// it has not said before), not for a fixed time. A release that migrates its database takes minutes
+// and is not ill; one that sits still, tries the same in vain or ends again and again, is.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/status/status.h>
 #include <absl/time/time.h>
 
@@ -49,6 +50,7 @@ class ReadyWait {
   // Failure with what the container said last.
   Look Failed(absl::StatusCode code, std::string why);
   void NoteProgress();
+  bool SaysSomethingNew();
   std::optional<Look> CheckAlive();
   std::optional<Look> CheckTime();
 
@@ -67,6 +69,7 @@ class ReadyWait {
   std::optional<absl::Duration> ended_since_;
   int64_t cpu_ns_ = 0;
   absl::Time logs_seen_;
+  absl::flat_hash_set<std::string> lines_;
   std::string last_words_;
   int looks_ = 0;
 };

@@ -52,6 +52,39 @@ TEST_F(ActionStartTest, AStartWithoutAnyActivityIsGivenUpAfterTwoMinutes) {
   EXPECT_THAT(action.error().message(), HasSubstr("startup-sidecars"));
 }
 
+// Seen with a network that is away: a line every 30 s, for as long as one looks.
+TEST_F(ActionStartTest, AContainerThatTriesTheSameInVainMakesNoProgress) {
+  machine_.openclaw.ready = false;
+  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
+  for (int attempt = 1; attempt < 20; ++attempt) {
+    {
+      absl::MutexLock lock(&machine_.engine.mutex);
+      machine_.engine.containers["mtp-acme"].lines.emplace_back(
+          machine_.clock.Now(), absl::StrCat("attempt ", attempt, ": no network"));
+    }
+    machine_.executor.RunFor(absl::Seconds(30));
+  }
+  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
+  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(action.error().message(), HasSubstr("without any activity"));
+}
+
+TEST_F(ActionStartTest, AContainerThatSaysSomethingNewMakesProgress) {
+  machine_.openclaw.ready = false;
+  ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
+  for (const char* table : {"users", "sessions", "messages", "channels", "skills", "leases"}) {
+    {
+      absl::MutexLock lock(&machine_.engine.mutex);
+      machine_.engine.containers["mtp-acme"].lines.emplace_back(machine_.clock.Now(),
+                                                                absl::StrCat("migrating ", table));
+    }
+    machine_.executor.RunFor(absl::Seconds(60));
+  }
+  machine_.openclaw.ready = true;
+  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+}
+
 TEST_F(ActionStartTest, AStartThatWorksIsWaitedForBeyondTwoMinutesAndGivenUpAtTheCap) {
   machine_.openclaw.ready = false;
   ASSERT_TRUE(agent_->actions->Ensure(ApplyRequest("o1/start", "acme", 1)).ok());
