@@ -4,6 +4,7 @@
 #include <absl/strings/str_format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace mtp {
 namespace {

@@ -4,10 +4,13 @@
 
 #include <absl/status/status.h>
 #include <absl/strings/string_view.h>
-#include <spdlog/spdlog.h>
 
 #include <memory>
 #include <string>
+
+namespace spdlog {
+class logger;
+}  // namespace spdlog
 
 namespace mtp {
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "common/base/atomic_file.h"
 #include "tests/unit/agent/actions_fixture.h"
 
 namespace mtp {

@@ -8,6 +8,7 @@
 #include "agent/api/agent_service.h"
 #include "agent/api/authorize.h"
 #include "agent/api/log_stream.h"
+#include "common/base/atomic_file.h"
 #include "common/base/thread_pool.h"
 #include "common/tls/credentials.h"
 #include "common/tls/keys.h"

@@ -1,4 +1,6 @@
 // Checks of a tenant's part of a repository.
+#include <gmock/gmock.h>
+
 #include "tests/unit/agent/backup_fixture.h"
 
 namespace mtp {

@@ -1,4 +1,8 @@
 // Drills: a sandbox that can reach nobody, that proves what it can, and of which nothing is left.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
 #include "agent/compose/sandbox.h"
 #include "common/base/status.h"
 #include "tests/unit/agent/backup_fixture.h"

@@ -4,9 +4,13 @@
 
 #include <absl/strings/match.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "agent/api/agent_service.h"

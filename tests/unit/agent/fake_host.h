@@ -2,11 +2,6 @@
 // actions.
 #pragma once
 
-#include <absl/strings/match.h>
-#include <absl/strings/str_cat.h>
-
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,10 +10,6 @@
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
 #include "agent/tenants/reconcile.h"
-#include "agent/tenants/scripts.h"
-#include "common/base/atomic_file.h"
-#include "common/base/status.h"
-#include "common/kv/sqlite_store.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_executor.h"
@@ -30,33 +21,15 @@ namespace mtp {
 
 // What outlives the agent: disk, engine, time.
 struct FakeMachine {
-  FakeMachine() : engine(&clock), compose(&engine), executor(&clock, nullptr) {
-    repositories.folder = repository_folder.path();
-  }
+  FakeMachine();
+  ~FakeMachine();
 
-  absl::StatusOr<std::unique_ptr<Repository>> OpenRepository(RepositoryAccess access) {
-    repositories.passwords.emplace_back(access.password.Reveal());
-    MTP_RETURN_IF_ERROR(repositories.open_error);
-    return std::unique_ptr<Repository>(std::make_unique<FakeRepository>(&repositories, access.url));
-  }
-  absl::StatusOr<DatabaseReport> CheckDatabases(const std::string& folder) {
-    checked_folders.push_back(folder);
-    return databases;
-  }
+  absl::StatusOr<std::unique_ptr<Repository>> OpenRepository(RepositoryAccess access);
+  absl::StatusOr<DatabaseReport> CheckDatabases(const std::string& folder);
 
   // What the kernel says of every container's process: MiB in use, and of page cache besides.
-  void SetMemory(int64_t used_mib, int64_t cache_mib) {
-    const std::string group = "/sys/fs/cgroup/memory/docker/1/";
-    WriteHostFile("/proc/1000/cgroup", "4:memory:/docker/1\n");
-    WriteHostFile(group + "memory.usage_in_bytes", absl::StrCat((used_mib + cache_mib) << 20));
-    WriteHostFile(group + "memory.stat",
-                  absl::StrCat("total_inactive_file ", cache_mib << 20, "\n"));
-  }
-  void WriteHostFile(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = host_root.path() + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
+  void SetMemory(int64_t used_mib, int64_t cache_mib);
+  void WriteHostFile(const std::string& path, const std::string& text);
 
   testing::TempFolder folder;
   testing::TempFolder host_root;
@@ -70,7 +43,7 @@ struct FakeMachine {
   FakeCompose compose;
   FakeOpenClaw openclaw;
   testing::SimExecutor executor;
-  std::unique_ptr<kv::Store> disk = kv::NewMemoryStore();
+  std::unique_ptr<kv::Store> disk;
   SecretBox box = SecretBox::ForTest();
   testing::SeededRandom random{7};
 };
@@ -78,75 +51,14 @@ struct FakeMachine {
 // One life of the agent.
 class FakeAgent {
  public:
-  explicit FakeAgent(FakeMachine* machine, int max_starts = 4)
-      : machine_(machine),
-        store(machine->disk.get()),
-        journal(&store, &machine->box),
-        project(machine->folder.path()),
-        data(project.DataPath(), -1, -1),
-        writer({"openclaw:1", *SubnetPool::Parse("10.214.0.0/16"), false}, &journal, &project,
-               &machine->random),
-        restores(project.DataPath(), -1, -1),
-        drills(project.DataPath(), &machine->engine, &machine->compose),
-        starts(max_starts),
-        backups(1) {
-    tools.journal = &journal;
-    tools.folder = &project;
-    tools.data = &data;
-    tools.writer = &writer;
-    tools.compose = &machine->compose;
-    tools.engine = &machine->engine;
-    tools.openclaw = &machine->openclaw;
-    tools.restores = &restores;
-    tools.drills = &drills;
-    tools.starts = &starts;
-    tools.backups = &backups;
-    tools.cgroups = &machine->cgroups;
-    tools.host = "h1";
-    tools.open_repository = [machine](RepositoryAccess access) {
-      return machine->OpenRepository(std::move(access));
-    };
-    tools.check_databases = [machine](const std::string& folder, const CancelToken*) {
-      return machine->CheckDatabases(folder);
-    };
-    tools.clock = &machine->clock;
-    tools.random = &machine->random;
-    ActionsDeps deps;
-    deps.journal = &journal;
-    deps.executor = &machine->executor;
-    deps.clock = &machine->clock;
-    deps.new_script = [this](const v1::EnsureActionRequest& request) {
-      return NewScript(&tools, request);
-    };
-    deps.check_request = CheckActionRequest;
-    deps.on_change = [this](const v1::Action& action) {
-      messages.push_back(action.message());
-      if (absl::StartsWith(action.key(), kRecoveryKeyPrefix)) reconciler->OnRecovery(action);
-    };
-    actions.emplace(deps);
-    reconciler.emplace(&tools, &*actions, &board, &machine->executor, &machine->random);
-  }
+  explicit FakeAgent(FakeMachine* machine, int max_starts = 4);
   // The process is gone: nothing of it runs any more.
-  ~FakeAgent() { machine_->executor.DropAll(); }
+  ~FakeAgent();
 
   // Lets virtual time pass until the action has ended.
-  v1::Action Finish(const v1::EnsureActionRequest& request, absl::Duration limit = absl::Hours(1)) {
-    auto action = actions->Ensure(request);
-    const absl::Duration end = machine_->clock.Monotonic() + limit;
-    while (action.ok() && action->state() == v1::ACTION_STATE_RUNNING && !store.crashed() &&
-           machine_->executor.RunNext(end)) {
-      action = actions->Ensure(request);
-    }
-    if (action.ok()) return *action;
-    v1::Action failed;
-    *failed.mutable_error() = ToError(action.status());
-    return failed;
-  }
+  v1::Action Finish(const v1::EnsureActionRequest& request, absl::Duration limit = absl::Hours(1));
 
-  std::string ReadProjectFile(const std::string& name) {
-    auto text = ReadFile(project.path() + "/" + name, 1 << 20);
-    return text.ok() ? *text : std::string(text.status().message());
-  }
+  std::string ReadProjectFile(const std::string& name);
 
   FakeMachine* const machine_;
   testing::FaultyStore store;
@@ -165,26 +77,10 @@ class FakeAgent {
   std::vector<std::string> messages;
 };
 
-inline v1::EnsureActionRequest ActionRequest(const std::string& key, const std::string& tenant,
-                                             int64_t epoch) {
-  v1::EnsureActionRequest request;
-  request.set_key(key);
-  request.set_tenant(tenant);
-  request.set_epoch(epoch);
-  return request;
-}
+v1::EnsureActionRequest ActionRequest(const std::string& key, const std::string& tenant,
+                                      int64_t epoch);
 
-inline v1::EnsureActionRequest ApplyRequest(const std::string& key, const std::string& tenant,
-                                            int64_t epoch, int port = 18801) {
-  v1::EnsureActionRequest request = ActionRequest(key, tenant, epoch);
-  v1::ApplyTenant& apply = *request.mutable_apply();
-  apply.mutable_spec()->set_image("openclaw:1");
-  apply.mutable_spec()->set_memory_limit_mib(2048);
-  apply.mutable_spec()->set_memory_reservation_mib(1024);
-  apply.mutable_secrets()->set_gateway_token(std::string(64, 'a'));
-  apply.mutable_secrets()->set_telegram_token("123:planted-secret");
-  apply.set_port(port);
-  return request;
-}
+v1::EnsureActionRequest ApplyRequest(const std::string& key, const std::string& tenant,
+                                     int64_t epoch, int port = 18801);
 
 }  // namespace mtp

@@ -1,18 +1,10 @@
 // Repositories of a fake host: each snapshot is a plain copy of its folder.
 #pragma once
 
-#include <absl/strings/str_cat.h>
-#include <absl/strings/str_split.h>
-
-#include <filesystem>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "common/base/atomic_file.h"
-#include "common/base/status.h"
-#include "common/process/subprocess.h"
 #include "common/restic/repository.h"
 
 namespace mtp {
@@ -36,111 +28,36 @@ struct FakeRepositories {
 
 class FakeRepository final : public Repository {
  public:
-  FakeRepository(FakeRepositories* all, std::string url)
-      : all_(all), home_(absl::StrCat(all->folder, "/", Flat(url))) {}
+  FakeRepository(FakeRepositories* all, std::string url);
 
-  absl::Status Init(const CancelToken*) override { return MakeFolders(home_, 0700); }
+  absl::Status Init(const CancelToken*) override;
   absl::StatusOr<BackupResult> Backup(const BackupRequest& request,
                                       const std::function<void(const BackupProgress&)>&,
-                                      const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(all_->backup_error);
-    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
-    ++all_->backups;
-    const std::string id = IdOf(request.identity);
-    BackupResult result{.snapshot = id, .already_there = std::filesystem::exists(PathOf(id))};
-    std::filesystem::remove_all(PathOf(id));
-    MTP_RETURN_IF_ERROR(Copy(request.folder, PathOf(id)));
-    return result;
-  }
+                                      const CancelToken*) override;
   absl::StatusOr<RepositorySnapshot> Find(const BackupIdentity& identity,
-                                          const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(all_->open_error);
-    const std::string id = IdOf(identity);
-    if (!std::filesystem::exists(PathOf(id))) return absl::NotFoundError("no such snapshot");
-    return RepositorySnapshot{.id = id, .identity = identity};
-  }
+                                          const CancelToken*) override;
   absl::StatusOr<std::vector<RepositorySnapshot>> List(const std::string& fleet,
                                                        const std::string& tenant,
-                                                       const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(all_->open_error);
-    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
-    std::vector<RepositorySnapshot> snapshots;
-    for (const auto& entry : std::filesystem::directory_iterator(home_)) {
-      const std::string id = entry.path().filename();
-      const std::vector<std::string> parts = absl::StrSplit(id, '+');
-      if (parts.size() != 3 || parts[0] != fleet) continue;
-      if (!tenant.empty() && parts[1] != tenant) continue;
-      snapshots.push_back({.id = id, .identity = {parts[0], parts[1], parts[2]}});
-    }
-    return snapshots;
-  }
+                                                       const CancelToken*) override;
   absl::Status Restore(const std::string& snapshot, const std::string& folder,
-                       const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(Copy(PathOf(snapshot), folder));
-    if (all_->on_restore) all_->on_restore(folder);
-    return absl::OkStatus();
-  }
+                       const CancelToken*) override;
   absl::Status Dump(const std::string&, const std::function<absl::Status(absl::string_view)>&,
-                    const CancelToken*) override {
-    return absl::UnimplementedError("not used");
-  }
-  absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override {
-    return absl::UnimplementedError("not used");
-  }
-  absl::Status Check(bool read_data, const CancelToken*) override {
-    all_->checks.push_back(read_data);
-    return all_->check_error;
-  }
+                    const CancelToken*) override;
+  absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override;
+  absl::Status Check(bool read_data, const CancelToken*) override;
   // Their data waits for Prune.
-  absl::Status Forget(const std::vector<std::string>& snapshots, const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(MakeFolders(Unused(), 0700));
-    std::error_code absent;
-    for (const std::string& id : snapshots) {
-      std::filesystem::rename(PathOf(id), absl::StrCat(Unused(), "/", id), absent);
-    }
-    return absl::OkStatus();
-  }
-  absl::StatusOr<int64_t> Prune(bool dry_run, const CancelToken*) override {
-    MTP_RETURN_IF_ERROR(all_->prune_error);
-    if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
-    int64_t bytes = 0;
-    std::error_code absent;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(Unused(), absent)) {
-      if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
-    }
-    if (dry_run) return bytes;
-    ++all_->prunes;
-    std::filesystem::remove_all(Unused());
-    return bytes;
-  }
-  absl::Status Unlock(const CancelToken*) override { return absl::OkStatus(); }
-  absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override {
-    RepositoryStats stats;
-    std::error_code absent;
-    for (const auto& entry : std::filesystem::directory_iterator(home_, absent)) {
-      if (entry.path().filename() != "unused") ++stats.snapshots;
-    }
-    return stats;
-  }
+  absl::Status Forget(const std::vector<std::string>& snapshots, const CancelToken*) override;
+  absl::StatusOr<int64_t> Prune(bool dry_run, const CancelToken*) override;
+  absl::Status Unlock(const CancelToken*) override;
+  absl::StatusOr<RepositoryStats> Stats(const CancelToken*) override;
 
  private:
-  static std::string Flat(std::string url) {
-    for (char& c : url) c = c == '/' || c == ':' ? '_' : c;
-    return url;
-  }
-  static std::string IdOf(const BackupIdentity& identity) {
-    return absl::StrCat(identity.fleet, "+", identity.tenant, "+", identity.backup);
-  }
-  std::string PathOf(const std::string& id) const { return absl::StrCat(home_, "/", id); }
-  std::string Unused() const { return absl::StrCat(home_, "/unused"); }
+  static std::string Flat(std::string url);
+  static std::string IdOf(const BackupIdentity& identity);
+  std::string PathOf(const std::string& id) const;
+  std::string Unused() const;
   // As `cp` keeps everything that a restore is held to.
-  static absl::Status Copy(const std::string& from, const std::string& to) {
-    MTP_RETURN_IF_ERROR(MakeFolders(to, 0700));
-    SubprocessOptions copy;
-    copy.argv = {"cp", "-a", from + "/.", to};
-    MTP_ASSIGN_OR_RETURN(const SubprocessResult result, RunSubprocess(copy));
-    return CheckExit(copy, result);
-  }
+  static absl::Status Copy(const std::string& from, const std::string& to);
 
   FakeRepositories* const all_;
   const std::string home_;

@@ -1,6 +1,9 @@
 // Removal of old backups: those that are named and no others, whatever happens to the agent.
 #include <absl/strings/match.h>
 #include <absl/strings/str_split.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
 
 #include "tests/unit/agent/backup_fixture.h"
 

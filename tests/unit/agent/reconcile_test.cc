@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/base/atomic_file.h"
 #include "tests/unit/agent/fake_host.h"
 
 namespace mtp {

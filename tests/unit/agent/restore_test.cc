@@ -1,5 +1,9 @@
 // Restores and verifications: what is put in place was compared before, and what it replaces stays.
 #include <absl/strings/match.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "tests/unit/agent/backup_fixture.h"
 

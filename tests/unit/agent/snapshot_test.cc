@@ -1,6 +1,10 @@
 // Snapshots: one moment of a running tenant, whatever happens to the agent meanwhile.
 #include <absl/strings/match.h>
+#include <gmock/gmock.h>
 
+#include <filesystem>
+
+#include "common/base/atomic_file.h"
 #include "tests/unit/agent/backup_fixture.h"
 
 namespace mtp {

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/commands/log_text.h"
 #include "tests/unit/cli/cli_fixture.h"
 

@@ -1,7 +1,10 @@
 // `backup drill`.
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/backup_tables.h"
+#include "common/base/timestamps.h"
 #include "tests/unit/cli/backup_fixture.h"
 
 namespace mtp::cli {

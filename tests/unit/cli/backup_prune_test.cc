@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/unit/cli/backup_fixture.h"
 
 namespace mtp::cli {

@@ -1,9 +1,12 @@
 #include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/backup_tables.h"
 #include "cli/output/fleet_view.h"
 #include "cli/output/text.h"
+#include "common/base/timestamps.h"
 #include "tests/unit/cli/backup_fixture.h"
 
 namespace mtp::cli {

@@ -3,13 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "cli/commands/run.h"
+#include "cli/commands/environment.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/cli/fake_controller.h"
 
@@ -17,61 +20,22 @@ namespace mtp::cli {
 
 class CliTest : public ::testing::Test {
  protected:
-  CliTest()
-      : environment_{
-            .out = out_,
-            .err = err_,
-            .columns = [this] { return columns_; },
-            .rows = [] { return 40; },
-            .variable = [this](const std::string& name) -> std::optional<std::string> {
-              const auto found = variables_.find(name);
-              if (found == variables_.end()) return std::nullopt;
-              return found->second;
-            },
-            .read_input = [this](size_t) -> absl::StatusOr<SecretString> {
-              return SecretString(input_);
-            },
-            .ask = [this](absl::string_view prompt, bool hidden) -> absl::StatusOr<SecretString> {
-              prompts_.emplace_back(prompt);
-              hidden_ = hidden;
-              return SecretString(answer_);
-            },
-            .connect =
-                [this](const Endpoint& endpoint) -> absl::StatusOr<std::shared_ptr<grpc::Channel>> {
-              endpoint_ = endpoint;
-              return grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
-            },
-            .listens = [this](const std::string&) { return listens_; },
-            .sleep = [this](absl::Duration) { ++sleeps_; },
-            .clock = clock_,
-            .random = random_} {
-    address_ = controller_.address();
-    variables_ = {{"HOME", folder_.path()}};
-  }
+  CliTest();
+  ~CliTest() override;
 
   // Runs against the fake controller by explicit flags.
-  int Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--controller", "fake:1", "--identity", "/none"});
-    return RunBare(arguments);
-  }
-  int RunBare(const std::vector<std::string>& arguments) {
-    out_.str("");
-    err_.str("");
-    return RunCli(arguments, environment_);
-  }
+  int Run(std::vector<std::string> arguments);
+  int RunBare(const std::vector<std::string>& arguments);
 
-  std::string File(const std::string& name, const std::string& content) {
-    const std::string path = folder_ / name;
-    std::ofstream(path, std::ios::binary) << content;
-    return path;
-  }
+  std::string File(const std::string& name, const std::string& content);
 
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-  nlohmann::json OutJson() const { return nlohmann::json::parse(out_.str(), nullptr, false); }
+  std::string out() const;
+  std::string err() const;
+  nlohmann::json OutJson() const;
 
   mtp::testing::TempFolder folder_;
-  FakeController controller_;
+  const std::unique_ptr<FakeController> served_ = FakeController::Start();
+  FakeController& controller_ = *served_;
   std::string address_;
   std::ostringstream out_;
   std::ostringstream err_;

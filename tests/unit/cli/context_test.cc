@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "common/tls/keys.h"
 #include "tests/unit/cli/cli_fixture.h"

@@ -1,13 +1,104 @@
 #include "tests/unit/cli/fake_controller.h"
 
+#include <absl/base/thread_annotations.h>
 #include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
+#include <grpcpp/grpcpp.h>
 
 #include <algorithm>
 
-namespace mtp::cli {
+#include "mtp/v1/backup.grpc.pb.h"
+#include "mtp/v1/fleet.grpc.pb.h"
+#include "mtp/v1/host.grpc.pb.h"
+#include "mtp/v1/operation.grpc.pb.h"
+#include "mtp/v1/rollout.grpc.pb.h"
+#include "mtp/v1/tenant.grpc.pb.h"
 
-FakeController::FakeController() {
+namespace mtp::cli {
+namespace {
+
+class Services final : public FakeController,
+                       public v1::TenantService::Service,
+                       public v1::HostService::Service,
+                       public v1::FleetService::Service,
+                       public v1::OperationService::Service,
+                       public v1::BackupService::Service,
+                       public v1::RolloutService::Service {
+ public:
+  Services();
+  ~Services() override;
+
+  std::string address() const override;
+
+ private:
+  using Context = grpc::ServerContext;
+  grpc::Status Answer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  grpc::Status Accept(v1::Operation* operation);
+  grpc::Status AnswerRollout(const std::string& call, v1::Rollout* response);
+
+  grpc::Status ProvisionTenant(Context*, const v1::ProvisionTenantRequest*,
+                               v1::ProvisionTenantResponse*) override;
+  grpc::Status RemoveTenant(Context*, const v1::RemoveTenantRequest*, v1::Operation*) override;
+  grpc::Status UpdateTenant(Context*, const v1::UpdateTenantRequest*, v1::Operation*) override;
+  grpc::Status StartTenant(Context*, const v1::StartTenantRequest*, v1::Operation*) override;
+  grpc::Status StopTenant(Context*, const v1::StopTenantRequest*, v1::Operation*) override;
+  grpc::Status RestartTenant(Context*, const v1::RestartTenantRequest*, v1::Operation*) override;
+  grpc::Status StreamTenantLogs(Context*, const v1::StreamTenantLogsRequest*,
+                                grpc::ServerWriter<v1::LogChunk>*) override;
+  grpc::Status ExecTenant(Context*, const v1::ExecTenantRequest*,
+                          grpc::ServerWriter<v1::ExecOutput>*) override;
+  grpc::Status CallTenantGateway(Context*, const v1::CallTenantGatewayRequest*,
+                                 v1::CallTenantGatewayResponse*) override;
+  grpc::Status CreateJoinToken(Context*, const v1::CreateJoinTokenRequest*,
+                               v1::CreateJoinTokenResponse*) override;
+  grpc::Status GetFleetStatus(Context*, const v1::GetFleetStatusRequest*,
+                              v1::FleetStatus*) override;
+  grpc::Status GetTenant(Context*, const v1::GetTenantRequest*, v1::Tenant*) override;
+  grpc::Status ListTenants(Context*, const v1::ListTenantsRequest*,
+                           v1::ListTenantsResponse*) override;
+  grpc::Status CreateBackup(Context*, const v1::CreateBackupRequest*, v1::Operation*) override;
+  grpc::Status GetBackup(Context*, const v1::GetBackupRequest*, v1::Backup*) override;
+  grpc::Status ListBackups(Context*, const v1::ListBackupsRequest*,
+                           v1::ListBackupsResponse*) override;
+  grpc::Status VerifyBackup(Context*, const v1::VerifyBackupRequest*, v1::Operation*) override;
+  grpc::Status ExportBackup(Context*, const v1::ExportBackupRequest*,
+                            grpc::ServerWriter<v1::ExportChunk>*) override;
+  grpc::Status CheckRepository(Context*, const v1::CheckRepositoryRequest*,
+                               v1::Operation*) override;
+  grpc::Status DrillBackup(Context*, const v1::DrillBackupRequest*, v1::Operation*) override;
+  grpc::Status RestoreBackup(Context*, const v1::RestoreBackupRequest*, v1::Operation*) override;
+  grpc::Status PruneBackups(Context*, const v1::PruneBackupsRequest*,
+                            v1::PruneBackupsResponse*) override;
+  grpc::Status GetBackupPolicy(Context*, const v1::GetBackupPolicyRequest*,
+                               v1::BackupPolicy*) override;
+  grpc::Status SetBackupPolicy(Context*, const v1::SetBackupPolicyRequest*,
+                               v1::BackupPolicy*) override;
+  grpc::Status GetRecoveryKit(Context*, const v1::GetRecoveryKitRequest*,
+                              v1::RecoveryKit*) override;
+  grpc::Status AddRepository(Context*, const v1::AddRepositoryRequest*, v1::Repository*) override;
+  grpc::Status ListRepositories(Context*, const v1::ListRepositoriesRequest*,
+                                v1::ListRepositoriesResponse*) override;
+  grpc::Status AddOperator(Context*, const v1::AddOperatorRequest*,
+                           v1::AddOperatorResponse*) override;
+  grpc::Status CreateRollout(Context*, const v1::CreateRolloutRequest*, v1::Rollout*) override;
+  grpc::Status GetRollout(Context*, const v1::GetRolloutRequest*, v1::Rollout*) override;
+  grpc::Status ListRollouts(Context*, const v1::ListRolloutsRequest*,
+                            v1::ListRolloutsResponse*) override;
+  grpc::Status PauseRollout(Context*, const v1::PauseRolloutRequest*, v1::Rollout*) override;
+  grpc::Status ResumeRollout(Context*, const v1::ResumeRolloutRequest*, v1::Rollout*) override;
+  grpc::Status AbortRollout(Context*, const v1::AbortRolloutRequest*, v1::Rollout*) override;
+  grpc::Status WatchRollout(Context*, const v1::WatchRolloutRequest*,
+                            grpc::ServerWriter<v1::Rollout>*) override;
+  grpc::Status WatchOperation(Context*, const v1::WatchOperationRequest*,
+                              grpc::ServerWriter<v1::Operation>*) override;
+
+  absl::Mutex mutex_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+Services::Services() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(static_cast<v1::TenantService::Service*>(this));
@@ -19,14 +110,14 @@ FakeController::FakeController() {
   server_ = builder.BuildAndStart();
 }
 
-FakeController::~FakeController() {
+Services::~Services() {
   server_->Shutdown(absl::ToChronoTime(absl::Now()));
   server_->Wait();
 }
 
-std::string FakeController::address() const { return absl::StrCat("127.0.0.1:", port_); }
+std::string Services::address() const { return absl::StrCat("127.0.0.1:", port_); }
 
-grpc::Status FakeController::Answer() {
+grpc::Status Services::Answer() {
   ++calls;
   if (refusals.empty()) return grpc::Status::OK;
   const grpc::Status refusal = refusals.front();
@@ -34,14 +125,14 @@ grpc::Status FakeController::Answer() {
   return refusal;
 }
 
-grpc::Status FakeController::Accept(v1::Operation* operation) {
+grpc::Status Services::Accept(v1::Operation* operation) {
   absl::MutexLock lock(&mutex_);
   *operation = accepted;
   return Answer();
 }
 
-grpc::Status FakeController::ProvisionTenant(Context*, const v1::ProvisionTenantRequest* request,
-                                             v1::ProvisionTenantResponse* response) {
+grpc::Status Services::ProvisionTenant(Context*, const v1::ProvisionTenantRequest* request,
+                                       v1::ProvisionTenantResponse* response) {
   absl::MutexLock lock(&mutex_);
   provisions.push_back(*request);
   *response->mutable_placement() = placement;
@@ -49,8 +140,8 @@ grpc::Status FakeController::ProvisionTenant(Context*, const v1::ProvisionTenant
   return Answer();
 }
 
-grpc::Status FakeController::RemoveTenant(Context*, const v1::RemoveTenantRequest* request,
-                                          v1::Operation* operation) {
+grpc::Status Services::RemoveTenant(Context*, const v1::RemoveTenantRequest* request,
+                                    v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     removes.push_back(*request);
@@ -58,8 +149,8 @@ grpc::Status FakeController::RemoveTenant(Context*, const v1::RemoveTenantReques
   return Accept(operation);
 }
 
-grpc::Status FakeController::UpdateTenant(Context*, const v1::UpdateTenantRequest* request,
-                                          v1::Operation* operation) {
+grpc::Status Services::UpdateTenant(Context*, const v1::UpdateTenantRequest* request,
+                                    v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     updates.push_back(*request);
@@ -67,48 +158,47 @@ grpc::Status FakeController::UpdateTenant(Context*, const v1::UpdateTenantReques
   return Accept(operation);
 }
 
-grpc::Status FakeController::StartTenant(Context*, const v1::StartTenantRequest*,
-                                         v1::Operation* operation) {
+grpc::Status Services::StartTenant(Context*, const v1::StartTenantRequest*,
+                                   v1::Operation* operation) {
   return Accept(operation);
 }
 
-grpc::Status FakeController::StopTenant(Context*, const v1::StopTenantRequest*,
-                                        v1::Operation* operation) {
+grpc::Status Services::StopTenant(Context*, const v1::StopTenantRequest*,
+                                  v1::Operation* operation) {
   return Accept(operation);
 }
 
-grpc::Status FakeController::RestartTenant(Context*, const v1::RestartTenantRequest*,
-                                           v1::Operation* operation) {
+grpc::Status Services::RestartTenant(Context*, const v1::RestartTenantRequest*,
+                                     v1::Operation* operation) {
   return Accept(operation);
 }
 
-grpc::Status FakeController::StreamTenantLogs(Context*, const v1::StreamTenantLogsRequest* request,
-                                              grpc::ServerWriter<v1::LogChunk>* writer) {
+grpc::Status Services::StreamTenantLogs(Context*, const v1::StreamTenantLogsRequest* request,
+                                        grpc::ServerWriter<v1::LogChunk>* writer) {
   absl::MutexLock lock(&mutex_);
   logs.push_back(*request);
   for (const v1::LogChunk& chunk : log) writer->Write(chunk);
   return Answer();
 }
 
-grpc::Status FakeController::ExecTenant(Context*, const v1::ExecTenantRequest* request,
-                                        grpc::ServerWriter<v1::ExecOutput>* writer) {
+grpc::Status Services::ExecTenant(Context*, const v1::ExecTenantRequest* request,
+                                  grpc::ServerWriter<v1::ExecOutput>* writer) {
   absl::MutexLock lock(&mutex_);
   execs.push_back(*request);
   for (const v1::ExecOutput& output : exec_output) writer->Write(output);
   return Answer();
 }
 
-grpc::Status FakeController::CallTenantGateway(Context*,
-                                               const v1::CallTenantGatewayRequest* request,
-                                               v1::CallTenantGatewayResponse* response) {
+grpc::Status Services::CallTenantGateway(Context*, const v1::CallTenantGatewayRequest* request,
+                                         v1::CallTenantGatewayResponse* response) {
   absl::MutexLock lock(&mutex_);
   gateway_calls.push_back(*request);
   response->set_payload_json(gateway_answer);
   return Answer();
 }
 
-grpc::Status FakeController::CreateJoinToken(Context*, const v1::CreateJoinTokenRequest* request,
-                                             v1::CreateJoinTokenResponse* response) {
+grpc::Status Services::CreateJoinToken(Context*, const v1::CreateJoinTokenRequest* request,
+                                       v1::CreateJoinTokenResponse* response) {
   absl::MutexLock lock(&mutex_);
   tokens.push_back(*request);
   response->set_token(absl::StrCat("join-token-", tokens.size()));
@@ -117,15 +207,15 @@ grpc::Status FakeController::CreateJoinToken(Context*, const v1::CreateJoinToken
   return Answer();
 }
 
-grpc::Status FakeController::GetFleetStatus(Context*, const v1::GetFleetStatusRequest*,
-                                            v1::FleetStatus* status) {
+grpc::Status Services::GetFleetStatus(Context*, const v1::GetFleetStatusRequest*,
+                                      v1::FleetStatus* status) {
   absl::MutexLock lock(&mutex_);
   *status = fleet;
   return Answer();
 }
 
-grpc::Status FakeController::AddOperator(Context*, const v1::AddOperatorRequest* request,
-                                         v1::AddOperatorResponse* response) {
+grpc::Status Services::AddOperator(Context*, const v1::AddOperatorRequest* request,
+                                   v1::AddOperatorResponse* response) {
   absl::MutexLock lock(&mutex_);
   added_operators.push_back(*request);
   response->mutable_operator_()->set_name(request->operator_id());
@@ -135,50 +225,50 @@ grpc::Status FakeController::AddOperator(Context*, const v1::AddOperatorRequest*
   return Answer();
 }
 
-grpc::Status FakeController::AnswerRollout(const std::string& call, v1::Rollout* response) {
+grpc::Status Services::AnswerRollout(const std::string& call, v1::Rollout* response) {
   absl::MutexLock lock(&mutex_);
   rollout_calls.push_back(call);
   *response = rollout;
   return Answer();
 }
 
-grpc::Status FakeController::CreateRollout(Context*, const v1::CreateRolloutRequest* request,
-                                           v1::Rollout* response) {
+grpc::Status Services::CreateRollout(Context*, const v1::CreateRolloutRequest* request,
+                                     v1::Rollout* response) {
   absl::MutexLock lock(&mutex_);
   created_rollouts.push_back(*request);
   *response = request->validate_only() ? rollout_plan : rollout;
   return Answer();
 }
 
-grpc::Status FakeController::GetRollout(Context*, const v1::GetRolloutRequest* request,
-                                        v1::Rollout* response) {
+grpc::Status Services::GetRollout(Context*, const v1::GetRolloutRequest* request,
+                                  v1::Rollout* response) {
   return AnswerRollout("get " + request->name(), response);
 }
 
-grpc::Status FakeController::ListRollouts(Context*, const v1::ListRolloutsRequest*,
-                                          v1::ListRolloutsResponse* response) {
+grpc::Status Services::ListRollouts(Context*, const v1::ListRolloutsRequest*,
+                                    v1::ListRolloutsResponse* response) {
   absl::MutexLock lock(&mutex_);
   for (const v1::Rollout& one : rollouts) *response->add_rollouts() = one;
   return Answer();
 }
 
-grpc::Status FakeController::PauseRollout(Context*, const v1::PauseRolloutRequest* request,
-                                          v1::Rollout* response) {
+grpc::Status Services::PauseRollout(Context*, const v1::PauseRolloutRequest* request,
+                                    v1::Rollout* response) {
   return AnswerRollout("pause " + request->name(), response);
 }
 
-grpc::Status FakeController::ResumeRollout(Context*, const v1::ResumeRolloutRequest* request,
-                                           v1::Rollout* response) {
+grpc::Status Services::ResumeRollout(Context*, const v1::ResumeRolloutRequest* request,
+                                     v1::Rollout* response) {
   return AnswerRollout("resume " + request->name(), response);
 }
 
-grpc::Status FakeController::AbortRollout(Context*, const v1::AbortRolloutRequest* request,
-                                          v1::Rollout* response) {
+grpc::Status Services::AbortRollout(Context*, const v1::AbortRolloutRequest* request,
+                                    v1::Rollout* response) {
   return AnswerRollout("abort " + request->name(), response);
 }
 
-grpc::Status FakeController::WatchRollout(Context* context, const v1::WatchRolloutRequest*,
-                                          grpc::ServerWriter<v1::Rollout>* writer) {
+grpc::Status Services::WatchRollout(Context* context, const v1::WatchRolloutRequest*,
+                                    grpc::ServerWriter<v1::Rollout>* writer) {
   RolloutStream stream;
   {
     absl::MutexLock lock(&mutex_);
@@ -191,9 +281,8 @@ grpc::Status FakeController::WatchRollout(Context* context, const v1::WatchRollo
   return stream.status;
 }
 
-grpc::Status FakeController::WatchOperation(Context* context,
-                                            const v1::WatchOperationRequest* request,
-                                            grpc::ServerWriter<v1::Operation>* writer) {
+grpc::Status Services::WatchOperation(Context* context, const v1::WatchOperationRequest* request,
+                                      grpc::ServerWriter<v1::Operation>* writer) {
   OperationStream stream;
   {
     absl::MutexLock lock(&mutex_);
@@ -208,8 +297,8 @@ grpc::Status FakeController::WatchOperation(Context* context,
   return stream.status;
 }
 
-grpc::Status FakeController::GetTenant(Context*, const v1::GetTenantRequest* request,
-                                       v1::Tenant* tenant) {
+grpc::Status Services::GetTenant(Context*, const v1::GetTenantRequest* request,
+                                 v1::Tenant* tenant) {
   absl::MutexLock lock(&mutex_);
   for (const v1::Tenant& one : fleet.tenants()) {
     if (one.name() != request->name()) continue;
@@ -219,15 +308,15 @@ grpc::Status FakeController::GetTenant(Context*, const v1::GetTenantRequest* req
   return {grpc::StatusCode::NOT_FOUND, "there is no such tenant"};
 }
 
-grpc::Status FakeController::ListTenants(Context*, const v1::ListTenantsRequest*,
-                                         v1::ListTenantsResponse* response) {
+grpc::Status Services::ListTenants(Context*, const v1::ListTenantsRequest*,
+                                   v1::ListTenantsResponse* response) {
   absl::MutexLock lock(&mutex_);
   *response->mutable_tenants() = fleet.tenants();
   return Answer();
 }
 
-grpc::Status FakeController::CreateBackup(Context*, const v1::CreateBackupRequest* request,
-                                          v1::Operation* operation) {
+grpc::Status Services::CreateBackup(Context*, const v1::CreateBackupRequest* request,
+                                    v1::Operation* operation) {
   absl::MutexLock lock(&mutex_);
   *operation = accepted;
   operation->set_name(absl::StrCat("operations/01ARZ3NDEKTSV4RRFFQ69G5FA", created_backups.size()));
@@ -236,8 +325,8 @@ grpc::Status FakeController::CreateBackup(Context*, const v1::CreateBackupReques
   return Answer();
 }
 
-grpc::Status FakeController::GetBackup(Context*, const v1::GetBackupRequest* request,
-                                       v1::Backup* backup) {
+grpc::Status Services::GetBackup(Context*, const v1::GetBackupRequest* request,
+                                 v1::Backup* backup) {
   absl::MutexLock lock(&mutex_);
   for (const v1::Backup& one : backups) {
     if (one.name() != request->name()) continue;
@@ -247,8 +336,8 @@ grpc::Status FakeController::GetBackup(Context*, const v1::GetBackupRequest* req
   return {grpc::StatusCode::NOT_FOUND, "there is no such backup"};
 }
 
-grpc::Status FakeController::ListBackups(Context*, const v1::ListBackupsRequest* request,
-                                         v1::ListBackupsResponse* response) {
+grpc::Status Services::ListBackups(Context*, const v1::ListBackupsRequest* request,
+                                   v1::ListBackupsResponse* response) {
   absl::MutexLock lock(&mutex_);
   ++listed_backups;
   const size_t most = std::min(backups_page, static_cast<size_t>(request->page_size()));
@@ -263,8 +352,8 @@ grpc::Status FakeController::ListBackups(Context*, const v1::ListBackupsRequest*
   return Answer();
 }
 
-grpc::Status FakeController::VerifyBackup(Context*, const v1::VerifyBackupRequest* request,
-                                          v1::Operation* operation) {
+grpc::Status Services::VerifyBackup(Context*, const v1::VerifyBackupRequest* request,
+                                    v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     verified_backups.push_back(*request);
@@ -272,8 +361,8 @@ grpc::Status FakeController::VerifyBackup(Context*, const v1::VerifyBackupReques
   return Accept(operation);
 }
 
-grpc::Status FakeController::ExportBackup(Context*, const v1::ExportBackupRequest* request,
-                                          grpc::ServerWriter<v1::ExportChunk>* writer) {
+grpc::Status Services::ExportBackup(Context*, const v1::ExportBackupRequest* request,
+                                    grpc::ServerWriter<v1::ExportChunk>* writer) {
   absl::MutexLock lock(&mutex_);
   exported_backups.push_back(*request);
   const grpc::Status answer = Answer();
@@ -283,8 +372,8 @@ grpc::Status FakeController::ExportBackup(Context*, const v1::ExportBackupReques
   return answer;
 }
 
-grpc::Status FakeController::CheckRepository(Context*, const v1::CheckRepositoryRequest* request,
-                                             v1::Operation* operation) {
+grpc::Status Services::CheckRepository(Context*, const v1::CheckRepositoryRequest* request,
+                                       v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     checked_repositories.push_back(*request);
@@ -292,8 +381,8 @@ grpc::Status FakeController::CheckRepository(Context*, const v1::CheckRepository
   return Accept(operation);
 }
 
-grpc::Status FakeController::DrillBackup(Context*, const v1::DrillBackupRequest* request,
-                                         v1::Operation* operation) {
+grpc::Status Services::DrillBackup(Context*, const v1::DrillBackupRequest* request,
+                                   v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     drilled_backups.push_back(*request);
@@ -301,8 +390,8 @@ grpc::Status FakeController::DrillBackup(Context*, const v1::DrillBackupRequest*
   return Accept(operation);
 }
 
-grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequest* request,
-                                           v1::Operation* operation) {
+grpc::Status Services::RestoreBackup(Context*, const v1::RestoreBackupRequest* request,
+                                     v1::Operation* operation) {
   {
     absl::MutexLock lock(&mutex_);
     restored_backups.push_back(*request);
@@ -311,8 +400,8 @@ grpc::Status FakeController::RestoreBackup(Context*, const v1::RestoreBackupRequ
 }
 
 // All but the newest of the tenant.
-grpc::Status FakeController::GetBackupPolicy(Context*, const v1::GetBackupPolicyRequest* request,
-                                             v1::BackupPolicy* response) {
+grpc::Status Services::GetBackupPolicy(Context*, const v1::GetBackupPolicyRequest* request,
+                                       v1::BackupPolicy* response) {
   absl::MutexLock lock(&mutex_);
   const auto own = policies.find(request->tenant());
   *response = own == policies.end() ? policies[""] : own->second;
@@ -320,9 +409,8 @@ grpc::Status FakeController::GetBackupPolicy(Context*, const v1::GetBackupPolicy
   return Answer();
 }
 
-grpc::Status FakeController::SetBackupPolicy(Context* context,
-                                             const v1::SetBackupPolicyRequest* request,
-                                             v1::BackupPolicy* response) {
+grpc::Status Services::SetBackupPolicy(Context* context, const v1::SetBackupPolicyRequest* request,
+                                       v1::BackupPolicy* response) {
   {
     absl::MutexLock lock(&mutex_);
     set_policies.push_back(*request);
@@ -337,8 +425,8 @@ grpc::Status FakeController::SetBackupPolicy(Context* context,
   return GetBackupPolicy(context, &get, response);
 }
 
-grpc::Status FakeController::PruneBackups(Context*, const v1::PruneBackupsRequest* request,
-                                          v1::PruneBackupsResponse* response) {
+grpc::Status Services::PruneBackups(Context*, const v1::PruneBackupsRequest* request,
+                                    v1::PruneBackupsResponse* response) {
   absl::MutexLock lock(&mutex_);
   const size_t begun = std::count_if(pruned_backups.begin(), pruned_backups.end(),
                                      [](const auto& one) { return !one.validate_only(); });
@@ -357,8 +445,8 @@ grpc::Status FakeController::PruneBackups(Context*, const v1::PruneBackupsReques
   return Answer();
 }
 
-grpc::Status FakeController::AddRepository(Context*, const v1::AddRepositoryRequest* request,
-                                           v1::Repository* repository) {
+grpc::Status Services::AddRepository(Context*, const v1::AddRepositoryRequest* request,
+                                     v1::Repository* repository) {
   absl::MutexLock lock(&mutex_);
   added_repositories.push_back(*request);
   repository->set_name("repositories/" + request->repository_id());
@@ -367,12 +455,26 @@ grpc::Status FakeController::AddRepository(Context*, const v1::AddRepositoryRequ
   return Answer();
 }
 
-grpc::Status FakeController::ListRepositories(Context*, const v1::ListRepositoriesRequest*,
-                                              v1::ListRepositoriesResponse* response) {
+grpc::Status Services::ListRepositories(Context*, const v1::ListRepositoriesRequest*,
+                                        v1::ListRepositoriesResponse* response) {
   absl::MutexLock lock(&mutex_);
   for (const v1::Repository& repository : repositories) *response->add_repositories() = repository;
   return Answer();
 }
+
+grpc::Status Services::GetRecoveryKit(Context*, const v1::GetRecoveryKitRequest*,
+                                      v1::RecoveryKit* response) {
+  *response = recovery_kit;
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+FakeController::FakeController() = default;
+
+FakeController::~FakeController() = default;
+
+std::unique_ptr<FakeController> FakeController::Start() { return std::make_unique<Services>(); }
 
 v1::Operation MakeOperation(const std::string& kind, const std::string& target,
                             v1::OperationState state) {

@@ -3,6 +3,8 @@
 #include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/text.h"
 #include "cli/output/yaml.h"
 #include "common/base/timestamps.h"

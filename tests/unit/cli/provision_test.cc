@@ -1,6 +1,8 @@
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/unit/cli/cli_fixture.h"
 
 namespace mtp::cli {

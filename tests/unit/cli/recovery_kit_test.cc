@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <nlohmann/json.hpp>
+
 #include "common/base/atomic_file.h"
 #include "tests/unit/cli/cli_fixture.h"
 

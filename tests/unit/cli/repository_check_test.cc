@@ -1,6 +1,8 @@
 // `repository check`, and what `remove` says of the final backup.
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/unit/cli/backup_fixture.h"
 
 namespace mtp::cli {

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/tenant_view.h"
 #include "common/base/timestamps.h"
 #include "tests/unit/cli/cli_fixture.h"

@@ -2,6 +2,8 @@
 #include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/rollout_view.h"
 #include "cli/output/text.h"
 #include "tests/unit/cli/cli_fixture.h"

@@ -1,4 +1,6 @@
 // Drills: what counts as proven, and the room that a sandbox takes meanwhile.
+#include <gmock/gmock.h>
+
 #include "common/base/timestamps.h"
 #include "controller/backups/drill_room.h"
 #include "controller/state/fleet.h"

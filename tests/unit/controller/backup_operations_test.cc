@@ -1,4 +1,6 @@
 // Backing up and verifying: what is asked of agents, and what is recorded.
+#include <gmock/gmock.h>
+
 #include "common/base/timestamps.h"
 #include "tests/unit/controller/backups_fixture.h"
 

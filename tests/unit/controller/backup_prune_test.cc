@@ -1,4 +1,6 @@
 // Pruning: what is asked of agents, and that the catalogue says what is in the repositories.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/backups_fixture.h"
 
 namespace mtp {

@@ -1,5 +1,7 @@
 // What a repository may be, and how its tenants' parts are opened.
 #include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <gmock/gmock.h>
 
 #include "common/restic/repository_place.h"
 #include "controller/backups/repositories.h"

@@ -1,4 +1,6 @@
 // Restoring as a tenant that is not there: removed before, or under another name.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/restore_fixture.h"
 
 namespace mtp {

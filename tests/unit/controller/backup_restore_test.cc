@@ -1,4 +1,6 @@
 // Restoring into a tenant that is placed.
+#include <gmock/gmock.h>
+
 #include "controller/state/fleet.h"
 #include "tests/unit/controller/restore_fixture.h"
 

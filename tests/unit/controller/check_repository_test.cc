@@ -1,6 +1,9 @@
 // Checks of repositories: every tenant's part, whatever becomes of the others; and what an export
 // asks of which host.
+#include <gmock/gmock.h>
+
 #include "common/base/ulid.h"
+#include "controller/backups/kinds.h"
 #include "tests/unit/controller/backups_fixture.h"
 
 namespace mtp {

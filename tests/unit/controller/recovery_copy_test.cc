@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/kv/sqlite_store.h"
 #include "controller/recovery/collect.h"
 #include "controller/recovery/copy_pack.h"
 #include "controller/recovery/copy_seal.h"

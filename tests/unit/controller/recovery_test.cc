@@ -7,7 +7,10 @@
 #include <filesystem>
 #include <map>
 
+#include "common/base/atomic_file.h"
+#include "common/kv/sqlite_store.h"
 #include "controller/backups/repositories.h"
+#include "controller/pki/authority.h"
 #include "controller/recovery/copy_pack.h"
 #include "controller/recovery/copy_seal.h"
 #include "controller/recovery/data_folder.h"

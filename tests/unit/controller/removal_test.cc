@@ -1,4 +1,6 @@
 // Removing: where the final backup goes, and that nothing is removed without it.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/backups_fixture.h"
 
 namespace mtp {

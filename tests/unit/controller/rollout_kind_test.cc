@@ -1,5 +1,9 @@
 // Rollouts as they are carried out: images, waves, failures, pauses, aborts, and deaths of the
 // controller.
+#include <absl/strings/strip.h>
+#include <gmock/gmock.h>
+
+#include "common/kv/sqlite_store.h"
 #include "tests/unit/controller/rollouts_fixture.h"
 
 namespace mtp {

@@ -1,6 +1,9 @@
 // What can be asked of rollouts, and what is refused.
+#include <gmock/gmock.h>
+
 #include <thread>
 
+#include "controller/rollouts/rollout_kind.h"
 #include "tests/unit/controller/rollouts_fixture.h"
 
 namespace mtp {

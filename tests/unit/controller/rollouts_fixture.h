@@ -2,27 +2,19 @@
 // die.
 #pragma once
 
-#include <absl/strings/str_cat.h>
-#include <absl/strings/strip.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "common/base/secret_box.h"
-#include "common/kv/sqlite_store.h"
-#include "controller/backups/kinds.h"
 #include "controller/backups/repositories.h"
-#include "controller/rollouts/rollout_kind.h"
 #include "controller/rollouts/rollouts.h"
-#include "controller/tenants/agent_steps.h"
+#include "controller/state/observations.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/sim_clock.h"
@@ -39,41 +31,13 @@ inline constexpr char kNewImage[] = "openclaw@sha256:new";
 
 class RolloutsFixture : public ::testing::Test {
  protected:
-  RolloutsFixture() {
-    agents_.outcomes[Act::kPull].result = {{"pinned", kNewImage}, {"image_id", "sha256:1"}};
-    Boot();
-    v1::AddRepositoryRequest request;
-    request.set_repository_id("main");
-    request.set_url("/srv/main");
-    EXPECT_TRUE(repositories_->Add(request).ok());
-  }
-  void TearDown() override { EXPECT_THAT(agents_.complaints(), ::testing::IsEmpty()); }
+  RolloutsFixture();
+  ~RolloutsFixture() override;
+  void TearDown() override;
 
-  void Halt() {
-    watch_.reset();
-    rollouts_.reset();
-    repositories_.reset();
-    engine_.reset();
-    executor_.DropAll();
-  }
+  void Halt();
   // A process over what the store holds.
-  void Boot() {
-    Halt();
-    store_ = std::make_unique<mtp::testing::FaultyStore>(disk_.get());
-    engine_ = std::make_unique<operations::Engine>(store_.get(), &clock_, &random_, &executor_,
-                                                   operations::Engine::Options());
-    engine_->Register(FakeUpdate());
-    engine_->Register(RolloutKind({store_.get(), &agents_, engine_.get(), &observations_,
-                                   [this](const auto&... arguments) { return Begin(arguments...); },
-                                   "openclaw:default"}));
-    auto watch = WakeRollouts(store_.get(), engine_.get());
-    EXPECT_TRUE(watch.ok()) << watch.status();
-    watch_ = *std::move(watch);
-    EXPECT_TRUE(engine_->Start().ok());
-    repositories_ = std::make_unique<Repositories>(store_.get(), &box_, &clock_, &random_);
-    rollouts_ = std::make_unique<Rollouts>(store_.get(), engine_.get(), repositories_.get(),
-                                           &clock_, &random_);
-  }
+  void Boot();
 
   // How a tenant's update goes.
   enum class Course {
@@ -84,69 +48,22 @@ class RolloutsFixture : public ::testing::Test {
   };
 
   void AddTenant(const std::string& name, const std::string& host = "h1",
-                 const std::string& image = "") {
-    state::v1::TenantRecord record;
-    record.set_name(name);
-    record.set_host(host);
-    record.set_epoch(1);
-    record.set_provisioned(true);
-    record.mutable_spec()->set_image(image);
-    record.mutable_resolved()->set_image(kOldImage);
-    PutTenant(record);
-    observations_.Update(host, [](HostObservation& seen) { seen.connected = true; });
-  }
-  void PutTenant(const state::v1::TenantRecord& record) {
-    kv::Txn txn;
-    tables_.tenants.Put(txn, record.name(), record);
-    ASSERT_TRUE(disk_->Commit(txn).ok());
-  }
-  state::v1::TenantRecord Tenant(const std::string& name) {
-    return tables_.tenants.Get(name)->value;
-  }
-  void StopTenant(const std::string& name) {
-    state::v1::TenantRecord record = Tenant(name);
-    record.mutable_spec()->set_run_policy(v1::RUN_POLICY_STOP);
-    PutTenant(record);
-  }
+                 const std::string& image = "");
+  void PutTenant(const state::v1::TenantRecord& record);
+  state::v1::TenantRecord Tenant(const std::string& name);
+  void StopTenant(const std::string& name);
 
   static v1::CreateRolloutRequest Request(const std::vector<std::string>& tenants = {},
                                           int max_unavailable = 1,
-                                          const std::string& image = "openclaw:new") {
-    v1::CreateRolloutRequest request;
-    for (const std::string& tenant : tenants) request.add_tenants("tenants/" + tenant);
-    request.mutable_settings()->set_max_unavailable(max_unavailable);
-    request.mutable_settings()->set_image(image);
-    return request;
-  }
+                                          const std::string& image = "openclaw:new");
   // Name of a new rollout.
-  std::string MustCreate(const v1::CreateRolloutRequest& request) {
-    const auto created = rollouts_->Create(kCaller, request);
-    EXPECT_TRUE(created.ok()) << created.status();
-    return created.ok() ? created->name() : "";
-  }
-  v1::Rollout Get(const std::string& name) {
-    auto rollout = rollouts_->Get(name);
-    EXPECT_TRUE(rollout.ok()) << rollout.status();
-    return rollout.value_or(v1::Rollout());
-  }
-  v1::RolloutTenant TenantIn(const std::string& rollout, const std::string& name) {
-    const v1::Rollout now = Get(rollout);
-    for (const v1::RolloutTenant& tenant : now.tenants()) {
-      if (tenant.tenant() == name) return tenant;
-    }
-    ADD_FAILURE() << "no tenant " << name;
-    return {};
-  }
-  v1::Operation OperationOf(const std::string& rollout) {
-    return engine_->Get(std::string(absl::StripPrefix(rollout, "rollouts/")))
-        .value_or(v1::Operation());
-  }
-  void Run(absl::Duration duration = absl::Minutes(10)) { executor_.RunFor(duration); }
+  std::string MustCreate(const v1::CreateRolloutRequest& request);
+  v1::Rollout Get(const std::string& name);
+  v1::RolloutTenant TenantIn(const std::string& rollout, const std::string& name);
+  v1::Operation OperationOf(const std::string& rollout);
+  void Run(absl::Duration duration = absl::Minutes(10));
   // The rollout after it has had its time.
-  v1::Rollout Ended(const std::string& name) {
-    Run();
-    return Get(name);
-  }
+  v1::Rollout Ended(const std::string& name);
 
   // What the fake updates have done, `begin a`, `end a`, `undo a`, in order.
   std::vector<std::string> log_;
@@ -159,7 +76,7 @@ class RolloutsFixture : public ::testing::Test {
   mtp::testing::SeededRandom random_{23};
   mtp::testing::SimExecutor executor_{&clock_, nullptr};
   mtp::testing::FakeAgents agents_;
-  std::unique_ptr<kv::Store> disk_ = kv::NewMemoryStore();
+  std::unique_ptr<kv::Store> disk_;
   Tables tables_{disk_.get()};
   const SecretBox box_ = SecretBox::ForTest();
   Observations observations_;
@@ -172,76 +89,12 @@ class RolloutsFixture : public ::testing::Test {
  private:
   absl::StatusOr<v1::Operation> Begin(const std::string& caller, const std::string& request_id,
                                       const std::string& tenant, const v1::RolloutSettings&,
-                                      const std::string& pinned_image) {
-    operations::NewOperation operation;
-    operation.kind = "update";
-    operation.target = "tenants/" + tenant;
-    operation.created_by = caller;
-    operation.request_id = request_id;
-    operation.request_hash = pinned_image;
-    operation.facts["image"] = pinned_image;
-    operation.locks.push_back(TenantLock(tenant));
-    return engine_->Create(operation, {});
-  }
+                                      const std::string& pinned_image);
 
-  void Note(const std::string& what, const std::string& tenant) {
-    if (store_->crashed()) return;  // a dead process reaches nobody
-    const std::string line = absl::StrCat(what, " ", tenant);
-    if (std::find(log_.begin(), log_.end(), line) != log_.end()) return;  // the step ran again
-    log_.push_back(line);
-    if (what == "begin") touched_.insert(tenant);
-    if (what == "end" || what == "undo") touched_.erase(tenant);
-    most_at_once_ = std::max(most_at_once_, static_cast<int>(touched_.size()));
-  }
+  void Note(const std::string& what, const std::string& tenant);
 
   // rehearse → stop → soak, as far as the names matter.
-  operations::Kind FakeUpdate() {
-    using operations::StepContext;
-    using operations::StepResult;
-    operations::Kind kind;
-    kind.name = "update";
-    kind.steps.push_back({"rehearse",
-                          [this](StepContext& context) {
-                            if (courses_[TenantOf(context)] == Course::kBadRehearsal) {
-                              return StepResult::Fail(absl::InternalError("the copy dies"));
-                            }
-                            return StepResult::Done();
-                          },
-                          nullptr, true});
-    kind.steps.push_back({"stop",
-                          [this](StepContext& context) {
-                            Note("begin", TenantOf(context));
-                            if (on_touch_) on_touch_(TenantOf(context));
-                            return StepResult::Done();
-                          },
-                          [this](StepContext& context) {
-                            Note("undo", TenantOf(context));
-                            StepResult done = StepResult::Done();
-                            done.note = absl::StrCat(kIsBack, " ", kOldImage);
-                            return done;
-                          },
-                          true});
-    kind.steps.push_back({"soak",
-                          [this](StepContext& context) {
-                            const std::string tenant = TenantOf(context);
-                            if (courses_[tenant] == Course::kBadStart) {
-                              return StepResult::Fail(absl::InternalError("never ready"));
-                            }
-                            const std::string since = context.Fact("since");
-                            if (since.empty()) context.SetFact("since", "now");
-                            if (since.empty() || courses_[tenant] == Course::kHangs) {
-                              return StepResult::Wait(absl::Seconds(60), "soaking");
-                            }
-                            Note("end", tenant);
-                            state::v1::TenantRecord record = Tenant(tenant);
-                            record.mutable_resolved()->set_image(context.Fact("image"));
-                            record.set_pinned(true);
-                            tables_.tenants.Put(context.txn(), tenant, record);
-                            return StepResult::Done();
-                          },
-                          nullptr, true});
-    return kind;
-  }
+  operations::Kind FakeUpdate();
 
   std::set<std::string> touched_;
 };

@@ -1,5 +1,7 @@
 // The schedule's process dies before and after every commit, and the disk fills up: nothing is
 // lost and nothing is done twice.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/schedule_fixture.h"
 
 namespace mtp {

@@ -1,4 +1,5 @@
 // Policies of backups: what may be set, whose is in force, and what is shown of it.
+#include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 
 #include "common/base/timestamps.h"

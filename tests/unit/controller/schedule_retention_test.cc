@@ -1,4 +1,6 @@
 // Retention by itself: what policies do not keep goes, and nothing else.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/schedule_fixture.h"
 
 namespace mtp {

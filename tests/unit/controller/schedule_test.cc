@@ -1,4 +1,6 @@
 // When scheduled backups are begun, and how many at once.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/schedule_fixture.h"
 
 namespace mtp {
