@@ -2,9 +2,6 @@
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <set>
@@ -15,18 +12,12 @@
 namespace mtp {
 namespace {
 
-constexpr absl::Duration kActionLifetime = absl::Hours(24 * 7);
-constexpr size_t kMaxActions = 10'000;
 // Beyond so many all are forgotten: each is then checked once more.
 constexpr size_t kMaxAcceptedConfigs = 100;
 constexpr char kAdminTokenKey[] = "/admin/gateway-token";
 constexpr char kAcceptedConfigPrefix[] = "/accepted-configs/";
 
 std::string SecretsKey(const TenantName& name) { return absl::StrCat("/secrets/", name.value()); }
-std::string ActionSecretsKey(const std::string& key) {
-  return absl::StrCat("/action-secrets/", key);
-}
-
 std::string CrashHistoryKey(const TenantName& name) {
   return absl::StrCat("/crash-histories/", name.value());
 }
@@ -35,21 +26,6 @@ std::string CrashHistoryKey(const TenantName& name) {
 void ClearParked(state::v1::AgentTenantRecord& record) {
   record.clear_parked_reason();
   record.clear_last_log_lines();
-}
-
-std::string ActionRepositoryKey(const std::string& key) {
-  return absl::StrCat("/action-repositories/", key);
-}
-
-// Null for actions that use none.
-const v1::RepositoryAccess* RepositoryOf(const v1::EnsureActionRequest& request) {
-  if (request.has_snapshot()) return &request.snapshot().repository();
-  if (request.has_verify()) return &request.verify().repository();
-  if (request.has_restore()) return &request.restore().repository();
-  if (request.has_forget()) return &request.forget().repository();
-  if (request.has_check()) return &request.check().repository();
-  if (request.has_drill()) return &request.drill().repository();
-  return nullptr;
 }
 
 absl::Status CheckConflicts(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows,
@@ -174,71 +150,69 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
   return record;
 }
 
-absl::Status Journal::SetRunPolicy(const TenantName& name, v1::RunPolicy policy) {
+absl::Status Journal::Change(const TenantName& name,
+                             const std::function<bool(state::v1::AgentTenantRecord&)>& change) {
   absl::MutexLock lock(&mutex_);
   MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  const bool probation = record.probation() && policy != v1::RUN_POLICY_RUN;
-  if (record.run_policy() == policy && record.probation() == probation &&
-      record.parked_reason().empty()) {
-    return absl::OkStatus();
-  }
-  record.set_run_policy(policy);
-  ClearParked(record);
-  record.set_probation(probation);
+  if (!change(record)) return absl::OkStatus();
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
   return Commit(txn);
+}
+
+absl::Status Journal::SetRunPolicy(const TenantName& name, v1::RunPolicy policy) {
+  return Change(name, [&](auto& record) {
+    const bool probation = record.probation() && policy != v1::RUN_POLICY_RUN;
+    if (record.run_policy() == policy && record.probation() == probation &&
+        record.parked_reason().empty()) {
+      return false;
+    }
+    record.set_run_policy(policy);
+    ClearParked(record);
+    record.set_probation(probation);
+    return true;
+  });
 }
 
 absl::Status Journal::EndProbation(const TenantName& name) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  if (!record.probation()) return absl::OkStatus();
-  record.set_probation(false);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [](auto& record) {
+    const bool changes = record.probation();
+    record.set_probation(false);
+    return changes;
+  });
 }
 
 absl::Status Journal::SetLastBackup(const TenantName& name, absl::Time time) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  *record.mutable_last_backup_time() = ToTimestamp(time);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [time](auto& record) {
+    *record.mutable_last_backup_time() = ToTimestamp(time);
+    return true;
+  });
 }
 
 absl::Status Journal::SetMemoryLimit(const TenantName& name, int64_t limit_mib) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  if (record.spec().memory_limit_mib() == limit_mib) return absl::OkStatus();
-  record.mutable_spec()->set_memory_limit_mib(limit_mib);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [limit_mib](auto& record) {
+    if (record.spec().memory_limit_mib() == limit_mib) return false;
+    record.mutable_spec()->set_memory_limit_mib(limit_mib);
+    return true;
+  });
 }
 
 absl::Status Journal::Park(const TenantName& name, const std::string& reason,
                            const std::vector<std::string>& last_lines) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  ClearParked(record);
-  record.set_parked_reason(reason);
-  for (const std::string& line : last_lines) record.add_last_log_lines(line);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [&](auto& record) {
+    ClearParked(record);
+    record.set_parked_reason(reason);
+    for (const std::string& line : last_lines) record.add_last_log_lines(line);
+    return true;
+  });
 }
 
 absl::Status Journal::Unpark(const TenantName& name) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  if (record.parked_reason().empty()) return absl::OkStatus();
-  ClearParked(record);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [](auto& record) {
+    if (record.parked_reason().empty()) return false;
+    ClearParked(record);
+    return true;
+  });
 }
 
 std::string Journal::CrashHistoryText(const TenantName& name) const {
@@ -269,103 +243,6 @@ int64_t Journal::HighestEpoch(const TenantName& name) const {
   return row.ok() ? row->value.epoch() : 0;
 }
 
-absl::StatusOr<state::v1::AgentActionRecord> Journal::Action(const std::string& key) const {
-  MTP_ASSIGN_OR_RETURN(auto row, actions_.Get(key));
-  return row.value;
-}
-
-absl::StatusOr<std::vector<state::v1::AgentActionRecord>> Journal::Actions() const {
-  MTP_ASSIGN_OR_RETURN(auto rows, actions_.List());
-  std::vector<state::v1::AgentActionRecord> records;
-  for (auto& row : rows) records.push_back(std::move(row.value));
-  return records;
-}
-
-absl::Status Journal::RaiseEpoch(const v1::EnsureActionRequest& request, kv::Txn& txn) {
-  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(request.tenant()));
-  const int64_t highest = HighestEpoch(name);
-  if (request.epoch() < highest) {
-    return absl::FailedPreconditionError(absl::StrCat("this command belongs to epoch ",
-                                                      request.epoch(), " of tenant ", name.value(),
-                                                      "; epoch ", highest, " was seen already"));
-  }
-  state::v1::EpochRecord epoch;
-  epoch.set_epoch(request.epoch());
-  epochs_.Put(txn, name.value(), epoch);
-  auto tenant = tenants_.Get(name.value());
-  if (tenant.ok() && tenant->value.epoch() < request.epoch()) {
-    tenant->value.set_epoch(request.epoch());
-    tenants_.Put(txn, name.value(), tenant->value);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
-                                  const v1::EnsureActionRequest& request) {
-  absl::MutexLock lock(&mutex_);
-  const std::string& key = record.action().key();
-  kv::Txn txn;
-  txn.RequireAbsent(actions_.Key(key));
-  actions_.Put(txn, key, record);
-  // An action about the host itself belongs to no placement.
-  if (!record.request().tenant().empty()) MTP_RETURN_IF_ERROR(RaiseEpoch(record.request(), txn));
-  if (request.has_apply()) {
-    txn.Put(ActionSecretsKey(key), Seal(ActionSecretsKey(key), request.apply().secrets()));
-  }
-  if (const v1::RepositoryAccess* access = RepositoryOf(request)) {
-    txn.Put(ActionRepositoryKey(key), Seal(ActionRepositoryKey(key), *access));
-  }
-  absl::Status status = Commit(txn);
-  if (absl::IsAborted(status)) {
-    return absl::AlreadyExistsError(absl::StrCat("action ", key, " exists already"));
-  }
-  return status;
-}
-
-absl::Status Journal::SaveAction(const state::v1::AgentActionRecord& record) {
-  absl::MutexLock lock(&mutex_);
-  kv::Txn txn;
-  actions_.Put(txn, record.action().key(), record);
-  return Commit(txn);
-}
-
-absl::Status Journal::EndAction(const state::v1::AgentActionRecord& record) {
-  absl::MutexLock lock(&mutex_);
-  kv::Txn txn;
-  actions_.Put(txn, record.action().key(), record);
-  txn.Delete(ActionSecretsKey(record.action().key()));
-  txn.Delete(ActionRepositoryKey(record.action().key()));
-  return Commit(txn);
-}
-
-absl::StatusOr<v1::TenantSecrets> Journal::ActionSecrets(const std::string& key) const {
-  return OpenSecrets(ActionSecretsKey(key));
-}
-
-absl::StatusOr<v1::RepositoryAccess> Journal::ActionRepository(const std::string& key) const {
-  v1::RepositoryAccess access;
-  MTP_RETURN_IF_ERROR(Open(ActionRepositoryKey(key), &access));
-  return access;
-}
-
-absl::Status Journal::TrimActions(absl::Time now) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto rows, actions_.List());
-  std::vector<std::pair<absl::Time, std::string>> ended;
-  for (const auto& row : rows) {
-    if (row.value.action().state() == v1::ACTION_STATE_RUNNING) continue;
-    ended.emplace_back(FromTimestamp(row.value.action().end_time()), row.id);
-  }
-  std::sort(ended.begin(), ended.end());
-  const size_t too_many = ended.size() > kMaxActions ? ended.size() - kMaxActions : 0;
-  kv::Txn txn;
-  for (size_t i = 0; i < ended.size() && txn.deletes.size() < kv::kMaxChanges; ++i) {
-    if (i >= too_many && ended[i].first + kActionLifetime > now) break;
-    txn.Delete(actions_.Key(ended[i].second));
-  }
-  return txn.deletes.empty() ? absl::OkStatus() : Commit(txn);
-}
-
 absl::StatusOr<SecretString> Journal::AdminGatewayToken(Random& random) {
   absl::MutexLock lock(&mutex_);
   auto secrets = OpenSecrets(kAdminTokenKey);
@@ -392,34 +269,6 @@ absl::Status Journal::SetConfigAccepted(const std::string& hash) {
   }
   txn.Put(kAcceptedConfigPrefix + hash, "1");
   return Commit(txn);
-}
-
-v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
-  v1::EnsureActionRequest bare = request;
-  if (bare.has_apply()) bare.mutable_apply()->clear_secrets();
-  if (bare.has_snapshot()) bare.mutable_snapshot()->clear_repository();
-  if (bare.has_verify()) bare.mutable_verify()->clear_repository();
-  if (bare.has_restore()) bare.mutable_restore()->clear_repository();
-  if (bare.has_forget()) bare.mutable_forget()->clear_repository();
-  if (bare.has_check()) bare.mutable_check()->clear_repository();
-  if (bare.has_drill()) bare.mutable_drill()->clear_repository();
-  return bare;
-}
-
-std::string RequestHash(const v1::EnsureActionRequest& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    // Maps have no order of their own.
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
-  std::string hash(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(hash.data()));
-  WipeString(&bytes);
-  return hash;
 }
 
 }  // namespace mtp

@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,10 @@ class Journal {
   absl::Status Open(const std::string& key, google::protobuf::MessageLite* message) const;
   absl::StatusOr<v1::TenantSecrets> OpenSecrets(const std::string& key) const;
   std::string Seal(const std::string& key, const google::protobuf::MessageLite& message) const;
+  // Journals the record when `change` says that it has changed it.
+  absl::Status Change(const TenantName& name,
+                      const std::function<bool(state::v1::AgentTenantRecord&)>& change)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RaiseEpoch(const v1::EnsureActionRequest& request, kv::Txn& txn)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Commit(const kv::Txn& txn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

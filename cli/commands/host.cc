@@ -46,12 +46,7 @@ absl::StatusOr<int> List(Invocation& invocation, const NoOptions&) {
 std::string HostDetails(const v1::Host& host, absl::Time now, bool colour) {
   const v1::HostStatus& status = host.status();
   std::string text;
-  const auto line = [&](absl::string_view title, const std::string& value,
-                        Tone tone = Tone::kPlain) {
-    if (value.empty()) return;
-    absl::StrAppend(&text, Paint(absl::StrFormat("%-13s", title), Tone::kDim, colour),
-                    Paint(Visible(value), tone, colour), "\n");
-  };
+  const DetailLines line{&text, 13, colour};
   const std::string state(StateName(status.state()));
   line("host", ShortName(host.name()), Tone::kStrong);
   line("state", host.cordoned() ? state + ", cordoned: no new tenants" : state, ToneOf(state));

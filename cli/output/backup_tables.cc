@@ -131,12 +131,7 @@ std::string BackupsTable(const std::vector<v1::Backup>& backups, absl::Time now,
 
 std::string BackupDetails(const v1::Backup& backup, absl::Time now, bool colour) {
   std::string text;
-  const auto line = [&](absl::string_view title, absl::string_view value,
-                        Tone tone = Tone::kPlain) {
-    if (value.empty()) return;
-    absl::StrAppend(&text, Paint(absl::StrFormat("%-11s", title), Tone::kDim, colour),
-                    Paint(Visible(value), tone, colour), "\n");
-  };
+  const DetailLines line{&text, 11, colour};
   const auto when = [&](bool set, const google::protobuf::Timestamp& time) {
     const std::string ago = Ago(set, time, now);
     return set ? absl::StrCat(Rfc3339(FromTimestamp(time)), ", ", ago) : ago;

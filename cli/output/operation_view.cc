@@ -42,9 +42,7 @@ std::string StepTime(const v1::OperationStep& step, absl::Time now) {
 }  // namespace
 
 absl::Duration Elapsed(const v1::Operation& operation, absl::Time now) {
-  if (!operation.has_create_time()) return absl::ZeroDuration();
-  return (operation.has_end_time() ? FromTimestamp(operation.end_time()) : now) -
-         FromTimestamp(operation.create_time());
+  return TimeTaken(operation, now);
 }
 
 absl::Duration Elapsed(const v1::OperationStep& step, absl::Time now) {
@@ -56,10 +54,6 @@ absl::Duration Elapsed(const v1::OperationStep& step, absl::Time now) {
 Json OperationJson(const v1::Operation& operation) {
   Json steps = Json::array();
   for (const v1::OperationStep& step : operation.steps()) steps.push_back(StepJson(step));
-  Json error = nullptr;
-  if (operation.has_error()) {
-    error = {{"code", operation.error().code()}, {"message", operation.error().message()}};
-  }
   return {
       {"name", operation.name()},
       {"kind", operation.kind()},
@@ -67,7 +61,7 @@ Json OperationJson(const v1::Operation& operation) {
       {"host", operation.host()},
       {"state", StateName(operation.state())},
       {"message", operation.message()},
-      {"error", std::move(error)},
+      {"error", ErrorJson(operation)},
       {"steps", std::move(steps)},
       {"result", LabelsJson(operation.result())},
       {"request_id", operation.request_id()},
@@ -122,12 +116,7 @@ std::string OperationDetails(const v1::Operation& operation, absl::Time now, int
                              bool colour) {
   const std::string state(StateName(operation.state()));
   std::string text;
-  const auto line = [&](absl::string_view title, absl::string_view value,
-                        Tone tone = Tone::kPlain) {
-    if (value.empty()) return;
-    absl::StrAppend(&text, Paint(absl::StrFormat("%-11s", title), Tone::kDim, colour),
-                    Paint(Visible(value), tone, colour), "\n");
-  };
+  const DetailLines line{&text, 11, colour};
   line("operation", operation.name(), Tone::kStrong);
   line("kind", operation.kind());
   line("target", operation.target());

@@ -112,18 +112,12 @@ std::string ShortImage(absl::string_view image) {
 }
 
 absl::Duration Elapsed(const v1::Rollout& rollout, absl::Time now) {
-  if (!rollout.has_create_time()) return absl::ZeroDuration();
-  return (rollout.has_end_time() ? FromTimestamp(rollout.end_time()) : now) -
-         FromTimestamp(rollout.create_time());
+  return TimeTaken(rollout, now);
 }
 
 Json RolloutJson(const v1::Rollout& rollout) {
   Json tenants = Json::array();
   for (const v1::RolloutTenant& tenant : rollout.tenants()) tenants.push_back(TenantJson(tenant));
-  Json error = nullptr;
-  if (rollout.has_error()) {
-    error = {{"code", rollout.error().code()}, {"message", rollout.error().message()}};
-  }
   return {
       {"id", ShortName(rollout.name())},
       {"state", StateName(rollout.state())},
@@ -132,7 +126,7 @@ Json RolloutJson(const v1::Rollout& rollout) {
       {"created_at", TimeJson(rollout.has_create_time(), rollout.create_time())},
       {"ended_at", TimeJson(rollout.has_end_time(), rollout.end_time())},
       {"message", rollout.message()},
-      {"error", std::move(error)},
+      {"error", ErrorJson(rollout)},
       {"created_by", rollout.created_by()},
       {"operation", rollout.operation()},
   };
@@ -170,12 +164,7 @@ std::string RolloutTenantsTable(const v1::Rollout& rollout, int width, bool colo
 std::string RolloutDetails(const v1::Rollout& rollout, absl::Time now, int width, bool colour) {
   const std::string state(StateName(rollout.state()));
   std::string text;
-  const auto line = [&](absl::string_view title, absl::string_view value,
-                        Tone tone = Tone::kPlain) {
-    if (value.empty()) return;
-    absl::StrAppend(&text, Paint(absl::StrFormat("%-11s", title), Tone::kDim, colour),
-                    Paint(Visible(value), tone, colour), "\n");
-  };
+  const DetailLines line{&text, 11, colour};
   line("rollout", rollout.name(), Tone::kStrong);
   line("state", state, ToneOf(state));
   line("image",

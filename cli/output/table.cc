@@ -1,6 +1,7 @@
 #include "cli/output/table.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 
 #include <algorithm>
 
@@ -104,6 +105,12 @@ std::string Paint(absl::string_view text, Tone tone, bool colour) {
       break;
   }
   return absl::StrCat("\x1b[", code, "m", text, "\x1b[0m");
+}
+
+void DetailLines::operator()(absl::string_view title, absl::string_view value, Tone tone) const {
+  if (value.empty()) return;
+  absl::StrAppend(text, Paint(absl::StrFormat("%-*s", title_width, title), Tone::kDim, colour),
+                  Paint(Visible(value), tone, colour), "\n");
 }
 
 void Table::Add(std::vector<Cell> row) {

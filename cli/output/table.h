@@ -15,6 +15,16 @@ enum class Tone { kPlain, kGood, kWarning, kBad, kDim, kStrong };
 // The text in the tone's colour, or as it is when `colour` is false.
 std::string Paint(absl::string_view text, Tone tone, bool colour);
 
+// Appends details of one thing to `text`, a line each: a dim title, padded, and its value.
+struct DetailLines {
+  std::string* text;
+  int title_width;
+  bool colour;
+
+  // Nothing for an empty value.
+  void operator()(absl::string_view title, absl::string_view value, Tone tone = Tone::kPlain) const;
+};
+
 struct Cell {
   Cell(std::string text, Tone tone = Tone::kPlain)  // NOLINT: a cell is mostly written as its text
       : text(std::move(text)), tone(tone) {}

@@ -74,12 +74,7 @@ std::string TenantDetails(const v1::Tenant& tenant, absl::Time now, bool colour)
   const v1::TenantStatus& status = tenant.status();
   const v1::TenantSpec& spec = tenant.spec();
   std::string text;
-  const auto line = [&](absl::string_view title, absl::string_view value,
-                        Tone tone = Tone::kPlain) {
-    if (value.empty()) return;
-    absl::StrAppend(&text, Paint(absl::StrFormat("%-14s", title), Tone::kDim, colour),
-                    Paint(Visible(value), tone, colour), "\n");
-  };
+  const DetailLines line{&text, 14, colour};
   const std::string health(HealthName(status.health()));
   line("tenant", ShortName(tenant.name()), Tone::kStrong);
   line("status", absl::StrCat(StateName(status.state()), ", ", health), ToneOf(health));

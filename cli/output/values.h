@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/base/timestamps.h"
 #include "mtp/v1/host.pb.h"
 
 namespace mtp::cli {
@@ -25,6 +26,21 @@ nlohmann::ordered_json LabelsJson(const google::protobuf::Map<std::string, std::
 
 // `a=1,b=2`, sorted.
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels);
+
+// `code` and `message` of a failure; null for what has none.
+template <typename Work>
+nlohmann::ordered_json ErrorJson(const Work& work) {
+  if (!work.has_error()) return nullptr;
+  return {{"code", work.error().code()}, {"message", work.error().message()}};
+}
+
+// From the creation of an operation or a rollout to its end, or to `now` while it goes on.
+template <typename Work>
+absl::Duration TimeTaken(const Work& work, absl::Time now) {
+  if (!work.has_create_time()) return absl::ZeroDuration();
+  return (work.has_end_time() ? FromTimestamp(work.end_time()) : now) -
+         FromTimestamp(work.create_time());
+}
 
 // Whole seconds from `start` to `now`; 0 when it is not set.
 int64_t UptimeSeconds(bool set, const google::protobuf::Timestamp& start, absl::Time now);

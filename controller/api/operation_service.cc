@@ -7,9 +7,9 @@
 
 #include "common/base/status.h"
 #include "common/base/ulid.h"
-#include "controller/api/latest_stream.h"
 #include "controller/api/pages.h"
 #include "controller/api/pass_through.h"
+#include "controller/api/stream_until_end.h"
 #include "controller/state/fleet.h"
 
 namespace mtp {
@@ -106,36 +106,19 @@ grpc::ServerWriteReactor<v1::Operation>* OperationServiceImpl::WatchOperation(
     grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) {
   auto caller = gate_->Admit(context, "mtp.v1.OperationService/WatchOperation");
   if (!caller.ok()) return new RefusedStream<v1::Operation>(caller.status());
-  const int64_t revision = store_->Revision();
-  auto now = Find(request->name());
-  if (!now.ok()) return new RefusedStream<v1::Operation>(now.status());
-  const auto stream = LatestStream<v1::Operation>::Create();
-  const auto show = [stream](v1::Operation operation) {
-    const bool ended = HasEnded(operation);
-    stream->Push(std::move(operation));
-    if (ended) stream->Close(absl::OkStatus());
-  };
-  auto watch = store_->WatchPrefix(tables_.operations.Key(*ParseId(request->name())), revision,
-                                   [show, stream](const std::vector<kv::Event>& events) {
-                                     for (const kv::Event& event : events) {
-                                       if (event.kind == kv::Event::Kind::kPut)
-                                         show(Shown(event.entry));
-                                     }
-                                   });
-  if (!watch.ok()) {
-    stream->Close(watch.status());
-    return stream.get();
-  }
-  // Released on the executor: a watch must not end inside its own callback.
-  std::shared_ptr<kv::Watch> held = *std::move(watch);
-  Executor* const executor = gate_->executor();
-  stream->OnEnd([held = std::move(held), executor]() mutable {
-    executor->Post([held = std::move(held)] {});
-  });
-  // What the watch has shown meanwhile is newer than `now`, and comes again with the next change or
-  // was the end, after which nothing more is shown: reading again here never goes back.
-  if (auto current = Find(request->name()); current.ok()) show(*std::move(current));
-  return stream.get();
+  return StreamUntilEnd<v1::Operation>(
+      *gate_, *store_,
+      {[&] { return Find(request->name()); },
+       [&](int64_t after, std::function<void(v1::Operation)> show) {
+         return store_->WatchPrefix(tables_.operations.Key(*ParseId(request->name())), after,
+                                    [show](const std::vector<kv::Event>& events) {
+                                      for (const kv::Event& event : events) {
+                                        if (event.kind == kv::Event::Kind::kPut)
+                                          show(Shown(event.entry));
+                                      }
+                                    });
+       },
+       HasEnded});
 }
 
 }  // namespace mtp

@@ -3,9 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include "common/base/status.h"
-#include "controller/api/latest_stream.h"
 #include "controller/api/pages.h"
 #include "controller/api/pass_through.h"
+#include "controller/api/stream_until_end.h"
 #include "controller/rollouts/waves.h"
 
 namespace mtp {
@@ -97,30 +97,13 @@ grpc::ServerWriteReactor<v1::Rollout>* RolloutServiceImpl::WatchRollout(
     grpc::CallbackServerContext* context, const v1::WatchRolloutRequest* request) {
   auto caller = gate_->Admit(context, "mtp.v1.RolloutService/WatchRollout");
   if (!caller.ok()) return new RefusedStream<v1::Rollout>(caller.status());
-  const int64_t revision = store_->Revision();
-  auto now = rollouts_->Get(request->name());
-  if (!now.ok()) return new RefusedStream<v1::Rollout>(now.status());
-  const auto stream = LatestStream<v1::Rollout>::Create();
-  const auto show = [stream](v1::Rollout rollout) {
-    const bool ended = HasEnded(rollout);
-    stream->Push(std::move(rollout));
-    if (ended) stream->Close(absl::OkStatus());
-  };
-  auto watch = rollouts_->Watch(request->name(), revision, show);
-  if (!watch.ok()) {
-    stream->Close(watch.status());
-    return stream.get();
-  }
-  // Released on the executor: a watch must not end inside its own callback.
-  std::shared_ptr<kv::Watch> held = *std::move(watch);
-  Executor* const executor = gate_->executor();
-  stream->OnEnd([held = std::move(held), executor]() mutable {
-    executor->Post([held = std::move(held)] {});
-  });
-  // As with operations: what the watch has shown meanwhile is newer than `now`, and comes again or
-  // was the end.
-  if (auto current = rollouts_->Get(request->name()); current.ok()) show(*std::move(current));
-  return stream.get();
+  return StreamUntilEnd<v1::Rollout>(*gate_, *store_,
+                                     {[&] { return rollouts_->Get(request->name()); },
+                                      [&](int64_t after, std::function<void(v1::Rollout)> show) {
+                                        return rollouts_->Watch(request->name(), after,
+                                                                std::move(show));
+                                      },
+                                      HasEnded});
 }
 
 }  // namespace mtp

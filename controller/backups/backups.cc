@@ -6,6 +6,7 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/kv/while_aborted.h"
 #include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
 #include "controller/tenants/request_hash.h"
@@ -13,8 +14,6 @@
 
 namespace mtp {
 namespace {
-
-constexpr int kMaxAttempts = 16;
 
 v1::Operation Preview(const operations::NewOperation& operation, const std::string& note) {
   v1::Operation preview;
@@ -34,22 +33,15 @@ absl::StatusOr<v1::Operation> Backups::Ask(const std::string& caller, const Requ
   const std::string hash = RequestHash(request);
   auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
-  absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    absl::StatusOr<Decision> decision = decide();
-    if (!decision.ok()) {
-      created = decision.status();
-    } else {
-      operations::NewOperation& operation = decision->operation;
-      if (request.validate_only()) return Preview(operation, decision->note);
-      operation.created_by = caller;
-      operation.request_id = request.request_id();
-      operation.request_hash = hash;
-      created = engine_->Create(operation, std::move(decision->txn));
-    }
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
+    MTP_ASSIGN_OR_RETURN(Decision decision, decide());
+    operations::NewOperation& operation = decision.operation;
+    if (request.validate_only()) return Preview(operation, decision.note);
+    operation.created_by = caller;
+    operation.request_id = request.request_id();
+    operation.request_hash = hash;
+    return engine_->Create(operation, std::move(decision.txn));
+  });
 }
 
 absl::StatusOr<v1::Operation> Backups::Create(const std::string& caller,

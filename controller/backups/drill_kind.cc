@@ -1,13 +1,10 @@
 // drill: drill → record. Where it takes place was decided when it was created; room for it is taken
 // from then on and given back when it ends, however it ends.
-#include <absl/strings/numbers.h>
-#include <absl/strings/strip.h>
-
 #include "common/base/timestamps.h"
 #include "controller/backups/catalogue.h"
+#include "controller/backups/decided_place.h"
 #include "controller/backups/drill_room.h"
 #include "controller/backups/kinds.h"
-#include "controller/backups/repositories.h"
 #include "controller/tenants/agent_steps.h"
 
 namespace mtp {
@@ -17,29 +14,18 @@ using operations::StepContext;
 using operations::StepResult;
 
 StepResult Drill(const BackupClients& clients, StepContext& context) {
-  const Tables tables(clients.tenants.store);
-  auto row = FindBackup(tables, context.Fact(kBackupFact));
-  if (!row.ok()) return StepResult::Fail(row.status());
-  const v1::Backup& backup = row->value.backup();
-  auto access = AccessFor(tables, *clients.tenants.box, backup.repository(), backup.tenant());
-  if (!access.ok()) return StepResult::Fail(access.status());
-  ActionPlace place{context.Fact(kHostFact)};
-  if (!absl::SimpleAtoi(context.Fact(kEpochFact), &place.epoch)) place.epoch = 0;
+  auto found = FindAtPlace(clients, context);
+  if (!found.ok()) return StepResult::Fail(found.status());
   v1::EnsureActionRequest request;
-  request.set_tenant(backup.tenant());
+  request.set_tenant(found->backup.tenant());
   v1::DrillBackupAction& drill = *request.mutable_drill();
-  *drill.mutable_backup() = ReferenceTo(backup, clients.fleet);
-  *drill.mutable_repository() = *std::move(access);
+  *drill.mutable_backup() = std::move(found->reference);
+  *drill.mutable_repository() = std::move(found->access);
   if (!drill.mutable_spec()->ParseFromString(context.record().input())) {
     return StepResult::Fail(absl::DataLossError("the operation's input cannot be read"));
   }
-  return RunThere(context, *clients.tenants.agents, place, std::move(request), OnFailure::kFail);
-}
-
-StepResult CancelDrill(const BackupClients& clients, StepContext& context) {
-  // What cannot be reached ends by itself and removes its sandbox.
-  (void)CancelThere(context, *clients.tenants.agents, context.Fact(kHostFact)).status();
-  return StepResult::Done();
+  return RunThere(context, *clients.tenants.agents, found->place, std::move(request),
+                  OnFailure::kFail);
 }
 
 // The drill has also compared all of it with its manifest.
@@ -81,7 +67,7 @@ operations::Kind DrillKind(const BackupClients& clients) {
   kind.name = "drill";
   kind.steps.push_back(
       {"drill", [clients](StepContext& context) { return Drill(clients, context); },
-       [clients](StepContext& context) { return CancelDrill(clients, context); }, true});
+       [clients](StepContext& context) { return CancelAtPlace(clients, context); }, true});
   kind.steps.push_back({"record",
                         [clients](StepContext& context) { return Record(clients, context); },
                         nullptr, false});

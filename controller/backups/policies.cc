@@ -7,11 +7,11 @@
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
+#include "common/kv/while_aborted.h"
 
 namespace mtp {
 namespace {
 
-constexpr int kMaxAttempts = 16;
 constexpr absl::Duration kDay = absl::Hours(24);
 constexpr int kMaxLast = 10'000;
 constexpr int kMaxDays = 36'500;
@@ -154,18 +154,15 @@ absl::StatusOr<v1::BackupPolicy> Policies::Set(const v1::SetBackupPolicyRequest&
         "the fleet's policy must be given; only a tenant can do without one of its own");
   }
   MTP_RETURN_IF_ERROR(Check(request.policy()));
-  absl::Status status;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  MTP_RETURN_IF_ERROR(kv::WhileAborted([&]() -> absl::Status {
     v1::BackupPolicy next = request.policy();
     if (!request.has_policy()) {
       MTP_ASSIGN_OR_RETURN(next, PolicyOf(tables_, kFleetPolicy));
     }
     // First the records: once the policy is there, the schedule may look at any moment.
-    status = Rebase(next, tenant);
-    if (status.ok()) status = PutPolicy(request, tenant);
-    if (!absl::IsAborted(status)) break;
-  }
-  MTP_RETURN_IF_ERROR(status);
+    MTP_RETURN_IF_ERROR(Rebase(next, tenant));
+    return PutPolicy(request, tenant);
+  }));
   return Show(tenant);
 }
 

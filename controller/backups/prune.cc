@@ -8,6 +8,7 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/kv/while_aborted.h"
 #include "controller/backups/backups.h"
 #include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
@@ -18,7 +19,6 @@
 namespace mtp {
 namespace {
 
-constexpr int kMaxAttempts = 16;
 // At once, the oldest: each is locked, and a transaction has 512 changes.
 constexpr size_t kMaxPruned = 400;
 constexpr int kDefaultLast = 7;
@@ -145,8 +145,7 @@ absl::StatusOr<v1::PruneBackupsResponse> Backups::Prune(const std::string& calle
   const auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
   if (earlier.ok()) return PrunedBy(*earlier);
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
-  absl::Status last_status;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::PruneBackupsResponse> {
     MTP_ASSIGN_OR_RETURN(const auto rows, tables_.backups.List());
     std::map<std::string, int64_t> revisions;
     std::vector<v1::Backup> backups;
@@ -173,15 +172,10 @@ absl::StatusOr<v1::PruneBackupsResponse> Backups::Prune(const std::string& calle
     decision.operation.created_by = caller;
     decision.operation.request_id = request.request_id();
     decision.operation.request_hash = hash;
-    const auto created = engine_->Create(decision.operation, std::move(decision.txn));
-    if (created.ok()) {
-      *response.mutable_operation() = *created;
-      return response;
-    }
-    last_status = created.status();
-    if (!absl::IsAborted(last_status)) break;
-  }
-  return last_status;
+    MTP_ASSIGN_OR_RETURN(*response.mutable_operation(),
+                         engine_->Create(decision.operation, std::move(decision.txn)));
+    return response;
+  });
 }
 
 }  // namespace mtp

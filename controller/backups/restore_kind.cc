@@ -22,20 +22,10 @@ namespace {
 using operations::StepContext;
 using operations::StepResult;
 
-// An action that is being cancelled is looked at again this soon.
-constexpr absl::Duration kCancelRecheck = absl::Seconds(2);
-
 bool IsFresh(const StepContext& context) { return context.Fact(kFreshFact) == "true"; }
 bool IsToRun(const StepContext& context) {
   return IsFresh(context) || context.Fact(kWasRunningFact) == "true";
 }
-bool HasBegun(const StepContext& context, absl::string_view step_name) {
-  for (const v1::OperationStep& step : context.record().operation().steps()) {
-    if (step.name() == step_name) return step.attempts() > 0;
-  }
-  return false;
-}
-
 std::string DataStays(const StepContext& context, const std::string& host) {
   const std::string previous = context.Fact("previous_data");
   return absl::StrCat("the data of backup ", context.Fact(kBackupFact),
@@ -96,15 +86,10 @@ StepResult UndoRestoreData(const BackupClients& clients, StepContext& context) {
   auto row = tables.tenants.Get(TenantOf(context));
   if (!row.ok()) return StepResult::Done("nothing left to do");
   const std::string& host = row->value.host();
-  const auto action = CancelThere(context, *clients.tenants.agents, host);
-  if (action.ok() && action->state() == v1::ACTION_STATE_RUNNING) {
-    return StepResult::Wait(kCancelRecheck, "waiting until the restore has ended");
-  }
-  if (!action.ok() && !absl::IsNotFound(action.status())) {
-    return StepResult::Wait(kCancelRecheck,
-                            absl::StrCat("waiting: ", std::string(action.status().message())));
-  }
-  const bool in_place = action.ok() && action->state() == v1::ACTION_STATE_DONE;
+  const ActionEnd end =
+      EndThere(context, *clients.tenants.agents, host, "waiting until the restore has ended");
+  if (end.wait) return *end.wait;
+  const bool in_place = end.begun && end.action.state() == v1::ACTION_STATE_DONE;
   // Then start-container's compensation has dealt with what is in place.
   if (in_place && HasBegun(context, "start-container")) return StepResult::Done();
   if (IsFresh(context)) {

@@ -9,11 +9,11 @@
 
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
+#include "common/kv/while_aborted.h"
 
 namespace mtp {
 namespace {
 
-constexpr int kMaxAttempts = 16;
 // A record that is from further in the future was written when the clock was wrong.
 constexpr absl::Duration kSlack = absl::Minutes(1);
 constexpr absl::Duration kConflictPause = absl::Seconds(1);
@@ -252,8 +252,7 @@ absl::Status Schedule::BeginDrill(const Due& due) {
 }
 
 absl::Status Schedule::Note(const Due& due, const std::string& operation) {
-  absl::Status status;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::Status {
     auto schedule = ReadSchedule(tables_, due.schedule->tenant.id);
     if (absl::IsNotFound(schedule.status())) return absl::OkStatus();
     if (!schedule.ok()) return schedule.status();
@@ -264,10 +263,8 @@ absl::Status Schedule::Note(const Due& due, const std::string& operation) {
     seen = ToTimestamp(std::max(FromTimestamp(seen), due.turn.due));
     (due.drill ? *record.mutable_drill_operation() : *record.mutable_backup_operation()) =
         operation;
-    status = WriteSchedules(store_, {*std::move(schedule)});
-    if (!absl::IsAborted(status)) break;
-  }
-  return status;
+    return WriteSchedules(store_, {*std::move(schedule)});
+  });
 }
 
 void Schedule::Tell(const std::string& what, const absl::Status& status) {

@@ -39,7 +39,6 @@ constexpr char kReason[] = "before-update";
 constexpr char kStateIsOldFact[] = "state_is_old";
 // Said by an agent whose stop has gone beyond waiting for an idle moment.
 constexpr char kStoppingResult[] = "stopping";
-constexpr absl::Duration kCancelRecheck = absl::Seconds(2);
 constexpr absl::Duration kRoomRecheck = absl::Seconds(20);
 // Starts of the old image that are tried before the operation ends and says so. Its agent goes on
 // with it by itself.
@@ -199,42 +198,16 @@ StepResult Record(const BackupClients& clients, StepContext& context) {
   return StepResult::Done();
 }
 
-bool HasBegun(const StepContext& context, absl::string_view name) {
-  const auto& steps = context.record().operation().steps();
-  return std::any_of(steps.begin(), steps.end(),
-                     [&](const auto& step) { return step.name() == name && step.attempts() > 0; });
-}
-
-// How the step's own action ended, once it has; it is cancelled when it runs. What nobody can tell
-// is waited for.
-struct ActionEnd {
-  bool known = false;
-  bool begun = false;
-  v1::Action action;
-};
-
-ActionEnd EndOf(const BackupClients& clients, const StepContext& context, StepResult* wait) {
-  const auto action =
-      CancelThere(context, *clients.tenants.agents, context.record().operation().host());
-  if (absl::IsNotFound(action.status())) return {true, false, {}};
-  if (!action.ok()) {
-    *wait = StepResult::Wait(kCancelRecheck,
-                             absl::StrCat("waiting: ", std::string(action.status().message())));
-    return {};
-  }
-  if (action->state() == v1::ACTION_STATE_RUNNING) {
-    *wait = StepResult::Wait(kCancelRecheck, "waiting until what goes on has ended");
-    return {};
-  }
-  return {true, true, *action};
+ActionEnd EndOf(const BackupClients& clients, const StepContext& context) {
+  return EndThere(context, *clients.tenants.agents, context.record().operation().host(),
+                  "waiting until what goes on has ended");
 }
 
 // The state as it was when the tenant was stopped. Tried until it is done: the old image cannot
 // live with what a new one may have made of the state.
 StepResult BringStateBack(const BackupClients& clients, StepContext& context) {
-  StepResult wait;
-  const ActionEnd end = EndOf(clients, context, &wait);
-  if (!end.known) return wait;
+  const ActionEnd end = EndOf(clients, context);
+  if (end.wait) return *end.wait;
   if (!end.begun) {
     context.SetFact(kStateIsOldFact, "true");
     return StepResult::Done("the new image was never started");
@@ -266,9 +239,8 @@ StepResult BringStateBack(const BackupClients& clients, StepContext& context) {
 
 // The old image again, and the record says which it is.
 StepResult BringImageBack(const BackupClients& clients, StepContext& context) {
-  StepResult wait;
-  const ActionEnd end = EndOf(clients, context, &wait);
-  if (!end.known) return wait;
+  const ActionEnd end = EndOf(clients, context);
+  if (end.wait) return *end.wait;
   const bool stopped =
       end.action.state() == v1::ACTION_STATE_DONE || end.action.result().count(kStoppingResult) > 0;
   if (!end.begun || !stopped) return StepResult::Done("it was not stopped");

@@ -7,13 +7,13 @@
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/ulid.h"
+#include "common/kv/while_aborted.h"
 #include "controller/backups/kinds.h"
 #include "controller/tenants/request_hash.h"
 
 namespace mtp {
 namespace {
 
-constexpr int kMaxAttempts = 16;
 constexpr absl::Duration kDefaultSoak = absl::Seconds(60);
 constexpr absl::Duration kMaxSoak = absl::Hours(24);
 constexpr absl::Duration kDefaultIdleWait = absl::Minutes(5);
@@ -59,16 +59,13 @@ absl::StatusOr<v1::Operation> Updates::Begin(const std::string& caller,
   const std::string hash = RequestHash(request);
   auto earlier = engine_->FindRequest(caller, request_id, hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
-  absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
     MTP_ASSIGN_OR_RETURN(Decision decision, Decide(tenant, settings, pinned_image));
     decision.operation.created_by = caller;
     decision.operation.request_id = request_id;
     decision.operation.request_hash = hash;
-    created = engine_->Create(decision.operation, std::move(decision.txn));
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+    return engine_->Create(decision.operation, std::move(decision.txn));
+  });
 }
 
 absl::StatusOr<Updates::Decision> Updates::Decide(const std::string& tenant,

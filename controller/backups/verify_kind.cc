@@ -1,11 +1,8 @@
-// verify-backup: verify → record. Where it takes place was decided when it was created, since the
-// tenant is not locked for it.
-#include <absl/strings/numbers.h>
-
+// verify-backup: verify → record.
 #include "common/base/timestamps.h"
 #include "controller/backups/catalogue.h"
+#include "controller/backups/decided_place.h"
 #include "controller/backups/kinds.h"
-#include "controller/backups/repositories.h"
 #include "controller/tenants/agent_steps.h"
 
 namespace mtp {
@@ -15,25 +12,14 @@ using operations::StepContext;
 using operations::StepResult;
 
 StepResult Verify(const BackupClients& clients, StepContext& context) {
-  const Tables tables(clients.tenants.store);
-  auto row = FindBackup(tables, context.Fact(kBackupFact));
-  if (!row.ok()) return StepResult::Fail(row.status());
-  const v1::Backup& backup = row->value.backup();
-  auto access = AccessFor(tables, *clients.tenants.box, backup.repository(), backup.tenant());
-  if (!access.ok()) return StepResult::Fail(access.status());
-  ActionPlace place{context.Fact(kHostFact)};
-  if (!absl::SimpleAtoi(context.Fact(kEpochFact), &place.epoch)) place.epoch = 0;
+  auto found = FindAtPlace(clients, context);
+  if (!found.ok()) return StepResult::Fail(found.status());
   v1::EnsureActionRequest request;
-  request.set_tenant(backup.tenant());
-  *request.mutable_verify()->mutable_backup() = ReferenceTo(backup, clients.fleet);
-  *request.mutable_verify()->mutable_repository() = *std::move(access);
-  return RunThere(context, *clients.tenants.agents, place, std::move(request), OnFailure::kFail);
-}
-
-StepResult CancelVerify(const BackupClients& clients, StepContext& context) {
-  // What cannot be reached ends by itself and changes nothing.
-  (void)CancelThere(context, *clients.tenants.agents, context.Fact(kHostFact)).status();
-  return StepResult::Done();
+  request.set_tenant(found->backup.tenant());
+  *request.mutable_verify()->mutable_backup() = std::move(found->reference);
+  *request.mutable_verify()->mutable_repository() = std::move(found->access);
+  return RunThere(context, *clients.tenants.agents, found->place, std::move(request),
+                  OnFailure::kFail);
 }
 
 StepResult Record(const BackupClients& clients, StepContext& context) {
@@ -54,7 +40,7 @@ operations::Kind VerifyBackupKind(const BackupClients& clients) {
   kind.name = "verify-backup";
   kind.steps.push_back(
       {"verify", [clients](StepContext& context) { return Verify(clients, context); },
-       [clients](StepContext& context) { return CancelVerify(clients, context); }, true});
+       [clients](StepContext& context) { return CancelAtPlace(clients, context); }, true});
   kind.steps.push_back({"record",
                         [clients](StepContext& context) { return Record(clients, context); },
                         nullptr, false});

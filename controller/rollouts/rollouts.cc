@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/base/ulid.h"
+#include "common/kv/while_aborted.h"
 #include "controller/operations/keys.h"
 #include "controller/rollouts/request.h"
 #include "controller/rollouts/resolve.h"
@@ -25,7 +26,6 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-constexpr int kMaxAttempts = 16;
 constexpr size_t kMaxEnded = 1000;
 constexpr size_t kMaxDropped = 100;  // in one transaction
 constexpr absl::string_view kPrefix = "rollouts/";
@@ -198,17 +198,14 @@ absl::StatusOr<v1::Rollout> Rollouts::Create(const std::string& caller,
                                              const v1::CreateRolloutRequest& request) {
   MTP_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   const std::string hash = RequestHash(request);
-  absl::StatusOr<v1::Rollout> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Rollout> {
     const auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
     if (earlier.ok()) {
       return Get(absl::StrCat(kPrefix, absl::StripPrefix(earlier->name(), "operations/")));
     }
     if (!absl::IsNotFound(earlier.status())) return earlier.status();
-    created = TryCreate(caller, request, hash);
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+    return TryCreate(caller, request, hash);
+  });
 }
 
 absl::StatusOr<Rollouts::Row> Rollouts::Find(const std::string& name) const {
@@ -238,8 +235,7 @@ absl::StatusOr<std::vector<v1::Rollout>> Rollouts::List() const {
 absl::StatusOr<v1::Rollout> Rollouts::SetState(
     const std::string& name,
     const std::function<absl::StatusOr<v1::RolloutState>(const v1::Rollout&)>& next) {
-  absl::Status committed;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Rollout> {
     MTP_ASSIGN_OR_RETURN(const Row row, Find(name));
     MTP_ASSIGN_OR_RETURN(const v1::RolloutState state, next(row.value.rollout()));
     if (state == row.value.rollout().state()) return Shown(row);
@@ -251,13 +247,10 @@ absl::StatusOr<v1::Rollout> Rollouts::SetState(
     kv::Txn txn;
     txn.RequireRevision(tables_.rollouts.Key(row.id), row.revision);
     tables_.rollouts.Put(txn, row.id, record);
-    committed = store_->Commit(txn).status();
-    if (absl::IsAborted(committed)) continue;
-    MTP_RETURN_IF_ERROR(committed);
+    MTP_RETURN_IF_ERROR(store_->Commit(txn).status());
     engine_->Wake(row.id);
     return Get(name);
-  }
-  return committed;
+  });
 }
 
 absl::StatusOr<v1::Rollout> Rollouts::Pause(const std::string& name) {

@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
+#include <algorithm>
+
 #include "common/base/status.h"
 
 namespace mtp {
@@ -17,6 +19,8 @@ using operations::StepResult;
 constexpr absl::Duration kRecheck = absl::Seconds(20);
 constexpr absl::Duration kBusyRecheck = absl::Seconds(2);
 constexpr absl::Duration kNextRound = absl::Seconds(10);
+// An action that is being cancelled is looked at again this soon.
+constexpr absl::Duration kCancelRecheck = absl::Seconds(2);
 
 StepResult FromCallError(const absl::Status& status) {
   switch (status.code()) {
@@ -102,6 +106,27 @@ StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory&
 absl::StatusOr<v1::Action> CancelThere(const StepContext& context, AgentDirectory& agents,
                                        const std::string& host) {
   return agents.CancelAction(host, std::string(absl::StripSuffix(context.key(), "/undo")));
+}
+
+bool HasBegun(const StepContext& context, absl::string_view step) {
+  const auto& steps = context.record().operation().steps();
+  return std::any_of(steps.begin(), steps.end(), [&](const v1::OperationStep& one) {
+    return one.name() == step && one.attempts() > 0;
+  });
+}
+
+ActionEnd EndThere(const StepContext& context, AgentDirectory& agents, const std::string& host,
+                   const std::string& waiting) {
+  auto action = CancelThere(context, agents, host);
+  if (absl::IsNotFound(action.status())) return {};
+  if (!action.ok()) {
+    return {StepResult::Wait(kCancelRecheck,
+                             absl::StrCat("waiting: ", std::string(action.status().message())))};
+  }
+  if (action->state() == v1::ACTION_STATE_RUNNING) {
+    return {StepResult::Wait(kCancelRecheck, waiting)};
+  }
+  return {std::nullopt, true, *std::move(action)};
 }
 
 void CancelRun(const StepContext& context, const Tables& tables, AgentDirectory& agents) {

@@ -1,6 +1,9 @@
 // Steps that carry an action out on a tenant's host. Shared by all operation kinds of tenants.
 #pragma once
 
+#include <absl/strings/string_view.h>
+
+#include <optional>
 #include <string>
 
 #include "controller/hosts/agent_client.h"
@@ -49,5 +52,20 @@ void CancelRun(const operations::StepContext& context, const Tables& tables,
 // was never begun, UNAVAILABLE while the host is away.
 absl::StatusOr<v1::Action> CancelThere(const operations::StepContext& context,
                                        AgentDirectory& agents, const std::string& host);
+
+// Whether that step of the operation was ever begun.
+bool HasBegun(const operations::StepContext& context, absl::string_view step);
+
+// How the step's own action ended, for a compensation whose work depends on it.
+struct ActionEnd {
+  // Set while nobody can tell: what the compensation answers meanwhile. The rest is unset then.
+  std::optional<operations::StepResult> wait;
+  // False when the host was never asked.
+  bool begun = false;
+  v1::Action action;
+};
+// Cancels the action on that host when it runs. `waiting` is shown until it has ended.
+ActionEnd EndThere(const operations::StepContext& context, AgentDirectory& agents,
+                   const std::string& host, const std::string& waiting);
 
 }  // namespace mtp

@@ -8,6 +8,7 @@
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
+#include "common/kv/while_aborted.h"
 #include "controller/scheduler/filters.h"
 #include "controller/state/fleet.h"
 #include "controller/tenants/claims.h"
@@ -19,7 +20,6 @@
 namespace mtp {
 namespace {
 
-constexpr int kMaxAttempts = 16;
 constexpr char kFleetKeyKey[] = "/meta/fleet-key";
 
 v1::PlacementDecision ToProto(const scheduler::Decision& decision) {
@@ -80,12 +80,7 @@ absl::StatusOr<v1::ProvisionTenantResponse> Tenants::Provision(
   MTP_RETURN_IF_ERROR(CheckLimit(Resolved(request.spec()), options_.min_memory_limit_mib));
   MTP_RETURN_IF_ERROR(CheckSecrets(request.secrets(), /*required=*/!request.validate_only()));
   absl::MutexLock lock(&placing_);
-  absl::StatusOr<v1::ProvisionTenantResponse> response;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    response = TryProvision(caller, name, request, hash);
-    if (!absl::IsAborted(response.status())) break;
-  }
-  return response;
+  return kv::WhileAborted([&] { return TryProvision(caller, name, request, hash); });
 }
 
 absl::StatusOr<v1::ProvisionTenantResponse> Tenants::TryProvision(

@@ -4,6 +4,7 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/kv/while_aborted.h"
 #include "controller/state/fleet.h"
 #include "controller/tenants/claims.h"
 #include "controller/tenants/kinds.h"
@@ -11,11 +12,7 @@
 #include "controller/tenants/validation.h"
 
 namespace mtp {
-namespace {
-
-constexpr int kMaxAttempts = 16;
-
-}  // namespace
+namespace {}  // namespace
 
 Tenants::Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,
                  const SecretBox* box, const Clock* clock, Random* random, Options options)
@@ -38,6 +35,16 @@ absl::StatusOr<kv::Row<state::v1::TenantRecord>> Tenants::Find(const std::string
   return row;
 }
 
+absl::StatusOr<kv::Row<state::v1::TenantRecord>> Tenants::FindUnchanged(
+    const std::string& resource, const std::string& etag) const {
+  auto row = Find(resource);
+  if (row.ok() && !etag.empty() && etag != Etag(row->revision)) {
+    return absl::AbortedError(
+        absl::StrCat("tenant ", row->id, " was changed meanwhile; look again"));
+  }
+  return row;
+}
+
 absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
                                               const v1::RemoveTenantRequest& request) {
   MTP_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
@@ -45,12 +52,8 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
   auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
   absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    MTP_ASSIGN_OR_RETURN(const auto row, Find(request.name()));
-    if (!request.etag().empty() && request.etag() != Etag(row.revision)) {
-      return absl::AbortedError(
-          absl::StrCat("tenant ", row.id, " was changed meanwhile; look again"));
-    }
+  for (int attempt = 0; attempt < kv::kMaxAttempts; ++attempt) {
+    MTP_ASSIGN_OR_RETURN(const auto row, FindUnchanged(request.name(), request.etag()));
     operations::NewOperation operation;
     operation.kind = "remove";
     operation.target = request.name();
@@ -92,8 +95,7 @@ absl::StatusOr<v1::Operation> Tenants::CreateRunOperation(
   MTP_RETURN_IF_ERROR(CheckRequestId(request_id));
   auto earlier = engine_->FindRequest(caller, request_id, request_hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
-  absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
     MTP_ASSIGN_OR_RETURN(auto row, Find(resource));
     if (validate_only) {
       v1::Operation preview;
@@ -115,10 +117,8 @@ absl::StatusOr<v1::Operation> Tenants::CreateRunOperation(
     kv::Txn txn;
     txn.RequireRevision(tables_.tenants.Key(row.id), row.revision);
     tables_.tenants.Put(txn, row.id, row.value);
-    created = engine_->Create(operation, txn);
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+    return engine_->Create(operation, txn);
+  });
 }
 
 absl::StatusOr<v1::Operation> Tenants::Start(const std::string& caller,

@@ -84,6 +84,9 @@ class Tenants {
  private:
   // NOT_FOUND with where to look.
   absl::StatusOr<kv::Row<state::v1::TenantRecord>> Find(const std::string& resource) const;
+  // ABORTED when `etag` is given and another one now.
+  absl::StatusOr<kv::Row<state::v1::TenantRecord>> FindUnchanged(const std::string& resource,
+                                                                 const std::string& etag) const;
   // One try of Update on the tenant as it was read; ABORTED when the world changed meanwhile.
   absl::StatusOr<v1::Operation> TryUpdate(const std::string& caller,
                                           const kv::Row<state::v1::TenantRecord>& row,

@@ -5,6 +5,7 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/kv/while_aborted.h"
 #include "controller/scheduler/filters.h"
 #include "controller/state/fleet.h"
 #include "controller/tenants/claims.h"
@@ -15,8 +16,6 @@
 
 namespace mtp {
 namespace {
-
-constexpr int kMaxAttempts = 16;
 
 // Which settings are asked for.
 struct Wanted {
@@ -114,12 +113,8 @@ absl::StatusOr<v1::Operation> Tenants::Update(const std::string& caller,
   MTP_RETURN_IF_ERROR(ReadMask(request.update_mask()).status());
   absl::MutexLock lock(&placing_);
   absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    MTP_ASSIGN_OR_RETURN(const auto row, Find(request.name()));
-    if (!request.etag().empty() && request.etag() != Etag(row.revision)) {
-      return absl::AbortedError(
-          absl::StrCat("tenant ", row.id, " was changed meanwhile; look again"));
-    }
+  for (int attempt = 0; attempt < kv::kMaxAttempts; ++attempt) {
+    MTP_ASSIGN_OR_RETURN(const auto row, FindUnchanged(request.name(), request.etag()));
     created = TryUpdate(caller, row, request, hash);
     if (!absl::IsAborted(created.status())) break;
   }
