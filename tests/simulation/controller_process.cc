@@ -9,7 +9,7 @@ ControllerProcess::ControllerProcess(const ProcessWorld& world, const MakeKinds&
     : world_(world),
       store_(world.disk),
       executor_(world.executor, alive_),
-      agents_(world.agents, alive_) {
+      agents_(world.agents, alive_, world.plant) {
   store_.choose_fault = [this](const kv::Txn&) { return ChooseFault(); };
   store_.tamper = [this](kv::Txn& txn) { TamperWith(world_.plant, txn); };
   store_.on_crash = [this, on_death = std::move(on_death)] {
@@ -29,6 +29,9 @@ ControllerProcess::ControllerProcess(const ProcessWorld& world, const MakeKinds&
                                                  std::move(options));
   StepWorld steps;
   steps.store = &store_;
+  steps.state = &store_;
+  steps.engine = engine_.get();
+  steps.executor = &executor_;
   steps.agents = &agents_;
   steps.alive = [alive = alive_] { return *alive; };
   steps.random = world_.random;

@@ -65,12 +65,15 @@ class ControllerProcess {
   // Reaches no agent from a process that is dead.
   class LivingAgents final : public AgentDirectory {
    public:
-    LivingAgents(AgentDirectory* agents, std::shared_ptr<bool> alive)
-        : agents_(agents), alive_(std::move(alive)) {}
+    LivingAgents(AgentDirectory* agents, std::shared_ptr<bool> alive, Plant plant)
+        : agents_(agents), alive_(std::move(alive)), plant_(plant) {}
     absl::StatusOr<v1::Action> EnsureAction(const std::string& host,
                                             const v1::EnsureActionRequest& request) override {
       if (!*alive_) return absl::UnavailableError("the process is dead");
-      return agents_->EnsureAction(host, request);
+      if (plant_ == Plant::kNone) return agents_->EnsureAction(host, request);
+      v1::EnsureActionRequest tampered = request;
+      TamperWithRequest(plant_, tampered);
+      return agents_->EnsureAction(host, tampered);
     }
     absl::StatusOr<v1::Action> CancelAction(const std::string& host,
                                             const std::string& key) override {
@@ -81,6 +84,7 @@ class ControllerProcess {
    private:
     AgentDirectory* const agents_;
     const std::shared_ptr<bool> alive_;
+    const Plant plant_;
   };
 
   testing::CommitFault ChooseFault();

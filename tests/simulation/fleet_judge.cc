@@ -20,78 +20,55 @@ std::vector<kv::Row<Message>> Rows(const kv::Table<Message>& table) {
 
 }  // namespace
 
-FleetJudge::FleetJudge(kv::Store* disk, Judge* judge, const SimAgents* agents, Plant plant)
-    : tables_(disk), judge_(judge), agents_(agents), plant_(plant) {
+FleetJudge::FleetJudge(kv::Store* disk, Judge* judge, const SimAgents* agents,
+                       const SimEngines* engines)
+    : tables_(disk), judge_(judge), agents_(agents), engines_(engines) {
   watch_ = *disk->WatchPrefix("/", disk->Revision(),
                               [this](const std::vector<kv::Event>& events) { OnEvents(events); });
 }
 
-void FleetJudge::OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
-                          v1::ActionState state) {
-  if (state == v1::ACTION_STATE_FAILED || state == v1::ACTION_STATE_CANCELLED) return;
-  const bool done = state == v1::ACTION_STATE_DONE;
-  std::map<std::string, Container>& engine = engines_[host];
-  const std::string& tenant = request.tenant();
-  const auto found = engine.find(tenant);
-  const bool present = found != engine.end();
-  switch (request.action_case()) {
-    case v1::EnsureActionRequest::kApply:
-      engine[tenant] = {true, request.apply().secrets().telegram_token()};
-      break;
-    case v1::EnsureActionRequest::kStart:
-    case v1::EnsureActionRequest::kRestart:
-      if (!present) judge_->Violation(absl::StrCat(request.key(), " starts what is not there"));
-      if (present) found->second.running = done || request.has_start();
-      break;
-    case v1::EnsureActionRequest::kStop:
-      if (present) found->second.running = false;
-      break;
-    case v1::EnsureActionRequest::kBackup:
-    // The only ones here are those of removals.
-    case v1::EnsureActionRequest::kSnapshot:
-      if (!present || found->second.running) {
-        judge_->Violation(absl::StrCat(request.key(), " backs up a tenant that is not stopped"));
-      }
-      break;
-    case v1::EnsureActionRequest::kVerify:
-    case v1::EnsureActionRequest::kForget:
-    case v1::EnsureActionRequest::kPull:
-    case v1::EnsureActionRequest::kDrill:
-    case v1::EnsureActionRequest::kSoak:
-    case v1::EnsureActionRequest::kLimit:
-    case v1::EnsureActionRequest::kCheck:
-      break;
-    case v1::EnsureActionRequest::kRestore:
-      if (present) found->second.running = false;
-      break;
-    case v1::EnsureActionRequest::kRemove: {
-      const size_t at = request.key().find("/remove-from-host");
-      if (at != std::string::npos &&
-          agents_->effects().count(request.key().substr(0, at) + "/backup") == 0) {
-        judge_->Violation(absl::StrCat(request.key(), " removes without a backup"));
-      }
-      if (at != std::string::npos && has_repository_ &&
-          !tables_.backups.Get(request.key().substr(0, at)).ok()) {
-        judge_->Violation(absl::StrCat(request.key(), " removes before its backup is recorded"));
-      }
-      if (done && plant_ != Plant::kRemoveIgnored) {
-        engine.erase(tenant);
-      } else if (present) {
-        found->second.running = false;
-      }
-      break;
-    }
-    case v1::EnsureActionRequest::ACTION_NOT_SET:
-      judge_->Violation(absl::StrCat(request.key(), " asks for nothing"));
-      break;
+void FleetJudge::BeforeEffect(const std::string& host, const v1::EnsureActionRequest& request,
+                              const std::string& kind) {
+  const TenantView view = engines_->View(host, request.tenant());
+  const bool starts = request.has_start() || request.has_restart();
+  if (starts && !view.container) {
+    judge_->Violation(absl::StrCat(request.key(), " starts what is not there"));
   }
-  CheckRunning(tenant);
+  // Archives are of removals only.
+  const bool still = request.has_backup() || (request.has_snapshot() && kind == "remove") ||
+                     (request.has_snapshot() && absl::EndsWith(request.key(), "/final-backup"));
+  if (still && (!view.container || view.Runs())) {
+    judge_->Violation(absl::StrCat(request.key(), " backs up a tenant that is not stopped"));
+  }
+  if (request.has_snapshot() && !view.data) {
+    judge_->Violation(absl::StrCat(request.key(), " backs up a tenant that is not there"));
+  }
+  if (request.has_remove()) CheckRemoval(request);
+  if (request.action_case() == v1::EnsureActionRequest::ACTION_NOT_SET) {
+    judge_->Violation(absl::StrCat(request.key(), " asks for nothing"));
+  }
+}
+
+void FleetJudge::CheckRemoval(const v1::EnsureActionRequest& request) {
+  const size_t at = request.key().find("/remove-from-host");
+  if (at == std::string::npos) return;
+  const std::string id = request.key().substr(0, at);
+  if (agents_->effects().count(id + "/backup") == 0) {
+    judge_->Violation(absl::StrCat(request.key(), " removes without a backup"));
+  }
+  if (has_repository_ && !tables_.backups.Get(id).ok()) {
+    judge_->Violation(absl::StrCat(request.key(), " removes before its backup is recorded"));
+  }
+}
+
+void FleetJudge::AfterEffect(const std::string&, const v1::EnsureActionRequest& request) {
+  if (!request.tenant().empty()) CheckRunning(request.tenant());
 }
 
 void FleetJudge::CheckRunning(const std::string& tenant) {
   int copies = 0;
   std::map<std::string, int> pollers;
-  for (const auto& [host, engine] : engines_) {
+  for (const auto& [host, engine] : engines_->containers()) {
     for (const auto& [name, container] : engine) {
       if (!container.running) continue;
       if (name == tenant) ++copies;
@@ -127,6 +104,8 @@ void FleetJudge::CheckAllocations(const std::string& host) {
   std::set<int32_t> ports;
   for (const auto& allocation : row->value.allocations()) {
     sum += allocation.memory_mib();
+    // A sandbox publishes none.
+    if (allocation.port() == 0) continue;
     if (!ports.insert(allocation.port()).second) {
       judge_->Violation(absl::StrCat("port ", allocation.port(), " of ", host, " is given twice"));
     }
@@ -147,9 +126,14 @@ void FleetJudge::CheckTenant(const std::string& name, const std::string& value) 
     }
     epochs_[name] = record.epoch();
   } else {
-    // Only whether it is meant to run may change, and that on an operator's word.
+    // Only on an operator's word: whether it is meant to run, its memory, its image.
     v1::TenantSpec was = before->second.spec();
     was.set_run_policy(record.spec().run_policy());
+    if (IsHeldBy(name, "set")) {
+      was.set_memory_reservation_mib(record.spec().memory_reservation_mib());
+      was.set_memory_limit_mib(record.spec().memory_limit_mib());
+    }
+    if (IsHeldBy(name, "update")) was.set_image(record.spec().image());
     if (!google::protobuf::util::MessageDifferencer::Equals(was, record.spec())) {
       judge_->Violation(absl::StrCat("the spec of ", name, " was rewritten"));
     }
@@ -157,7 +141,26 @@ void FleetJudge::CheckTenant(const std::string& name, const std::string& value) 
       judge_->Violation(absl::StrCat("the epoch of ", name, " went back"));
     }
   }
+  const auto allocations = tables_.allocations.Get(record.host());
+  int64_t reserved_mib = -1;
+  if (allocations.ok()) {
+    for (const auto& allocation : allocations->value.allocations()) {
+      if (allocation.tenant() == name) reserved_mib = allocation.memory_mib();
+    }
+  }
+  if (reserved_mib < record.resolved().memory_reservation_mib()) {
+    judge_->Violation(absl::StrCat(name, " is promised ",
+                                   record.resolved().memory_reservation_mib(), " MiB and has ",
+                                   reserved_mib, " reserved"));
+  }
   tenants_[name] = record;
+}
+
+bool FleetJudge::IsHeldBy(const std::string& tenant, const std::string& kind) const {
+  const auto lock = tables_.locks.Get(absl::StrCat("tenants/", tenant));
+  if (!lock.ok()) return false;
+  const auto holder = tables_.operations.Get(lock->value.operation());
+  return holder.ok() && holder->value.operation().kind() == kind;
 }
 
 void FleetJudge::Conclude() {
@@ -171,17 +174,40 @@ void FleetJudge::ConcludeTenants() {
     if (!row.value.provisioned()) {
       judge_->Violation(absl::StrCat(row.id, " is in the store and was never provisioned"));
     }
-    if (engines_[row.value.host()].count(row.id) == 0) {
-      judge_->Violation(absl::StrCat(row.id, " has no container on ", row.value.host()));
-    }
+    ConcludeContainer(row.id, row.value);
   }
-  for (const auto& [host, engine] : engines_) {
+  for (const auto& [host, engine] : engines_->containers()) {
     for (const auto& [tenant, container] : engine) {
       const auto row = tables_.tenants.Get(tenant);
       if (!row.ok() || row->value.host() != host) {
         judge_->Violation(absl::StrCat("the container of ", tenant, " on ", host, " is an orphan"));
       }
     }
+  }
+}
+
+void FleetJudge::ConcludeContainer(const std::string& tenant,
+                                   const state::v1::TenantRecord& record) {
+  const TenantView view = engines_->View(record.host(), tenant);
+  if (!view.container || !view.data) {
+    judge_->Violation(absl::StrCat(tenant, " has no container on ", record.host()));
+    return;
+  }
+  const int image = engines_->Meaning(record.host(), record.resolved().image());
+  if (image != view.container->image) {
+    judge_->Violation(
+        absl::StrCat(tenant, " has image ", view.container->image, " and its record says ", image));
+  }
+  if (view.container->limit_mib != record.resolved().memory_limit_mib()) {
+    judge_->Violation(absl::StrCat(tenant, " is limited to ", view.container->limit_mib,
+                                   " MiB and its record says ",
+                                   record.resolved().memory_limit_mib()));
+  }
+  if (view.container->image < view.data->format) {
+    judge_->Violation(absl::StrCat(tenant, " has an image that is older than its state"));
+  }
+  if (engines_->FlawOf(view.container->image) != Flaw::kNone) {
+    judge_->Violation(absl::StrCat(tenant, " has a bad image"));
   }
 }
 
@@ -192,7 +218,8 @@ void FleetJudge::ConcludeClaims() {
     expected.insert(
         {absl::StrCat("bot ", row.value.bot_fingerprint(), " ", row.id),
          absl::StrCat("prefix ", prefix, " ", row.id), absl::StrCat("secrets ", row.id),
-         absl::StrCat("allocation ", row.value.host(), " ", row.id, " ", row.value.port())});
+         absl::StrCat("allocation ", row.value.host(), " ", row.id, " ", row.value.port(), " ",
+                      row.value.resolved().memory_reservation_mib())});
   }
   std::set<std::string> actual;
   for (const auto& row : Rows(tables_.bots)) {
@@ -204,8 +231,8 @@ void FleetJudge::ConcludeClaims() {
   for (const auto& row : Rows(tables_.secrets)) actual.insert(absl::StrCat("secrets ", row.id));
   for (const auto& row : Rows(tables_.allocations)) {
     for (const auto& allocation : row.value.allocations()) {
-      actual.insert(
-          absl::StrCat("allocation ", row.id, " ", allocation.tenant(), " ", allocation.port()));
+      actual.insert(absl::StrCat("allocation ", row.id, " ", allocation.tenant(), " ",
+                                 allocation.port(), " ", allocation.memory_mib()));
     }
   }
   for (const std::string& claim : expected) {
@@ -217,9 +244,12 @@ void FleetJudge::ConcludeClaims() {
 }
 
 void FleetJudge::ConcludeRunning() {
+  static const auto* const kinds =
+      new std::set<std::string>{"provision", "remove", "start", "stop", "restart", "update"};
   // By tenant, the operation that ended last in the store's order of revisions.
   std::map<std::string, kv::Row<state::v1::OperationRecord>> last;
   for (auto& row : Rows(tables_.operations)) {
+    if (kinds->count(row.value.operation().kind()) == 0) continue;
     const std::string& target = row.value.operation().target();
     const auto found = last.find(target);
     if (found == last.end() || found->second.revision < row.revision)
@@ -232,7 +262,7 @@ void FleetJudge::ConcludeRunning() {
     const std::string tenant = target.substr(sizeof("tenants/") - 1);
     const auto record = tables_.tenants.Get(tenant);
     if (!record.ok()) continue;
-    const bool runs = engines_[record->value.host()][tenant].running;
+    const bool runs = engines_->View(record->value.host(), tenant).Runs();
     if (runs != (operation.kind() != "stop")) {
       judge_->Violation(absl::StrCat(tenant, runs ? " runs" : " does not run", " after a ",
                                      operation.kind(), " that succeeded"));

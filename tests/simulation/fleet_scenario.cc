@@ -1,23 +1,28 @@
 #include "tests/simulation/fleet_scenario.h"
 
-#include "controller/backups/kinds.h"
+#include "common/base/status.h"
+#include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
 
 namespace mtp::simulation {
-namespace {
-
-// Two of them share an env prefix.
-constexpr const char* kNames[] = {"acme", "beta", "client-a", "client--a", "delta", "7up"};
-constexpr uint64_t kBots = 5;
-constexpr char kCaller[] = "operator/alice";
-
-}  // namespace
 
 FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
-    : Scenario(seed, plant, keep_trace), fleet_judge_(disk_.get(), &judge_, &agents_, plant) {
+    : Scenario(seed, plant, keep_trace),
+      engines_(&clock_, &random_, plant),
+      fleet_judge_(disk_.get(), &judge_, &agents_, &engines_),
+      update_judge_(&judge_, &engines_),
+      schedule_judge_(disk_.get(), &clock_, &judge_, &agents_, &engines_) {
+  AddHosts();
+  if (random_.Chance(750)) AddRepository();
+  DrawWeights();
+  Listen();
+}
+
+void FleetScenario::AddHosts() {
+  const uint64_t most = random_.Chance(500) ? 8 : 24;
   kv::Txn txn;
   for (const std::string& host : agents_.Hosts()) {
-    const int64_t mib = 512 * static_cast<int64_t>(1 + random_.Below(8));
+    const int64_t mib = 512 * static_cast<int64_t>(1 + random_.Below(most));
     allocatable_mib_[host] = mib;
     state::v1::HostRecord record;
     record.set_name(host);
@@ -27,11 +32,60 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
   }
   fleet_judge_.SetRoom(allocatable_mib_);
   if (!disk_->Commit(txn).ok()) judge_.Violation("the hosts could not be written");
-  if (random_.Chance(500)) AddRepository();
-  agents_.on_effect = [this](const std::string& host, const v1::EnsureActionRequest& request,
-                             v1::ActionState state) {
-    fleet_judge_.OnEffect(host, request, state);
+}
+
+void FleetScenario::AddRepository() {
+  v1::AddRepositoryRequest request;
+  request.set_repository_id("main");
+  request.set_url("/srv/main");
+  if (!Repositories(disk_.get(), &box_, &clock_, &random_).Add(request).ok()) {
+    judge_.Violation("the repository could not be added");
+  }
+  fleet_judge_.SetHasRepository();
+  if (random_.Chance(300)) SetPolicy();
+}
+
+void FleetScenario::SetPolicy() {
+  scheduled_ = true;
+  v1::SetBackupPolicyRequest request;
+  v1::BackupPolicy& policy = *request.mutable_policy();
+  const int64_t hours = random_.Chance(500) ? 24 : 6;
+  policy.mutable_interval()->set_seconds(hours * 3600);
+  policy.mutable_drill_interval()->set_seconds(random_.Chance(500) ? 24 * 3600 : 0);
+  if (random_.Chance(500)) {
+    policy.set_keep_last(1 + static_cast<int32_t>(random_.Below(2)));
+    policy.set_keep_days(1);
+  }
+  const Repositories repositories(disk_.get(), &box_, &clock_, &random_);
+  if (!Policies(disk_.get(), &repositories, &clock_).Set(request).ok()) {
+    judge_.Violation("the policy could not be set");
+  }
+  schedule_judge_.SetPolicy(policy);
+  downtime_ = absl::Hours(6) + Within(absl::Hours(100));
+  calm_ = absl::Minutes(45);
+}
+
+void FleetScenario::DrawWeights() {
+  for (uint64_t& weight : weights_) {
+    weight = random_.Chance(500) ? 0 : uint64_t{1} << random_.Below(3);
+  }
+  weights_[static_cast<size_t>(Ask::kProvision)] = 2 + random_.Below(8);
+  // A rollout takes its tenants one after another.
+  if (weights_[static_cast<size_t>(Ask::kRollout)] > 0) calm_ = absl::Minutes(90);
+}
+
+void FleetScenario::Listen() {
+  judge_.on_operation = [this](const std::string& id, const state::v1::OperationRecord* before,
+                               const state::v1::OperationRecord& after) {
+    update_judge_.OnOperation(id, before, after);
+    schedule_judge_.OnOperation(id, before, after);
   };
+  agents_.refusal = [this](const std::string& host, const v1::EnsureActionRequest& request) {
+    return engines_.Refusal(host, request);
+  };
+  agents_.on_effect = [this](const std::string& host, const v1::EnsureActionRequest& request,
+                             v1::ActionState state,
+                             v1::Action& action) { OnEffect(host, request, state, action); };
   agents_.on_reachable = [this](const std::string& host, bool reachable) {
     if (!ControllerLives()) return;
     Observe(host, reachable);
@@ -43,97 +97,100 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
   };
 }
 
-void FleetScenario::AddRepository() {
-  v1::AddRepositoryRequest request;
-  request.set_repository_id("main");
-  request.set_url("/srv/main");
-  if (!Repositories(disk_.get(), &box_, &clock_, &random_).Add(request).ok()) {
-    judge_.Violation("the repository could not be added");
+void FleetScenario::OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
+                             v1::ActionState state, v1::Action& action) {
+  if (state == v1::ACTION_STATE_FAILED || state == v1::ACTION_STATE_CANCELLED) return;
+  const std::string id = request.key().substr(0, request.key().find('/'));
+  const state::v1::OperationRecord* const record = judge_.Find(id);
+  if (record == nullptr) {
+    judge_.Violation(absl::StrCat(request.key(), " belongs to no operation"));
+    return;
   }
-  fleet_judge_.SetHasRepository();
+  const std::string& tenant = request.tenant();
+  fleet_judge_.BeforeEffect(host, request, record->operation().kind());
+  const TenantView before = engines_.View(host, tenant);
+  engines_.Affect(host, request, state, action);
+  const TenantView after = engines_.View(host, tenant);
+  update_judge_.OnAction(id, *record, request, before, after);
+  fleet_judge_.AfterEffect(host, request);
+  if (ControllerLives() && !SameButWords(before, after)) {
+    Observe(host, agents_.IsReachable(host));
+  }
 }
 
 std::vector<operations::Kind> FleetScenario::MakeKinds(const StepWorld& steps) {
-  const TenantClients clients{steps.store, steps.agents, &box_};
-  return {ProvisionKind(clients), RemoveKind({clients, &clock_, "f"}), StartKind(clients),
-          StopKind(clients), RestartKind(clients)};
+  FleetLife::Options options;
+  options.clock = &clock_;
+  options.random = &random_;
+  options.box = &box_;
+  if (random_.Chance(500)) options.policy = scheduler::Policy::kSpread;
+  life_ = std::make_unique<FleetLife>(steps, options);
+  for (const std::string& host : agents_.Hosts()) Observe(host, agents_.IsReachable(host));
+  return life_->Kinds();
 }
 
 void FleetScenario::OnBoot() {
-  tenants_.reset();
-  observations_ = std::make_unique<Observations>();
-  Tenants::Options options;
-  options.default_reservation_mib = 512;
-  if (random_.Chance(500)) options.policy = scheduler::Policy::kSpread;
-  options.removal_repository = [store = controller_->store(), this] {
-    return Repositories(store, &box_, &clock_, &random_).Default();
+  if (!ControllerLives() || !scheduled_ || calm_ended_) return;
+  if (!life_->StartSchedule()) judge_.Violation("the schedule could not be started");
+}
+
+void FleetScenario::OnDowntimeEnds() {
+  schedule_judge_.OnDowntimeEnds();
+  for (const auto& [tenant, missed] : schedule_judge_.missed()) {
+    if (plant_ == Plant::kMissedRunEach) RunEachMissed(tenant, missed.times);
+    if (plant_ == Plant::kMissedNotRun) {
+      (void)disk_->Commit(kv::Txn().Delete(absl::StrCat("/schedules/", tenant)));
+    }
+  }
+}
+
+void FleetScenario::RunEachMissed(const std::string& tenant, int times) {
+  const auto again = [this, tenant](int left) {
+    executor_.PostAfter(absl::Seconds(5), [this, tenant, left] { RunEachMissed(tenant, left); });
   };
-  tenants_ = std::make_unique<Tenants>(controller_->store(), &controller_->engine(),
-                                       observations_.get(), &box_, &clock_, &random_, options);
-  for (const std::string& host : agents_.Hosts()) Observe(host, agents_.IsReachable(host));
+  if (times == 0 || quiet_) return;
+  if (!ControllerLives()) return again(times);
+  v1::CreateBackupRequest request;
+  request.set_tenant(absl::StrCat("tenants/", tenant));
+  request.set_request_id(absl::StrCat("missed-", tenant, "-", times));
+  const auto begun = life_->backups().CreateFor("scheduled", kScheduleCaller, request);
+  again(begun.ok() ? times - 1 : times);
+}
+
+void FleetScenario::OnCalmEnds() {
+  calm_ended_ = true;
+  if (life_ != nullptr) life_->StopSchedule();
 }
 
 void FleetScenario::Observe(const std::string& host, bool reachable) {
-  observations_->Update(host, [&](HostObservation& seen) {
+  life_->observations().Update(host, [&](HostObservation& seen) {
     seen.connected = reachable;
     seen.status.set_state(v1::HOST_STATE_READY);
     seen.status.set_allocatable_mib(allocatable_mib_[host]);
     seen.status.set_memory_total_mib(allocatable_mib_[host] + 1024);
     seen.status.set_disk_free_mib(100'000);
+    if (!reachable) return;
+    seen.tenants.clear();
+    const auto engine = engines_.containers().find(host);
+    if (engine == engines_.containers().end()) return;
+    for (const auto& [tenant, container] : engine->second) {
+      v1::TenantStatus& status = seen.tenants[tenant];
+      status.set_state(container.running ? v1::TENANT_STATE_RUNNING : v1::TENANT_STATE_STOPPED);
+      status.set_image_id(ImageId(container.image));
+    }
   });
-}
-
-bool FleetScenario::IsRefusal(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) || absl::IsAlreadyExists(status) ||
-         absl::IsNotFound(status) || absl::IsResourceExhausted(status);
-}
-
-Scenario::Wish FleetScenario::ProvisionWish(const std::string& tenant) {
-  v1::ProvisionTenantRequest request;
-  request.set_tenant_id(tenant);
-  request.set_request_id(NextRequestId());
-  request.mutable_secrets()->set_telegram_token(
-      absl::StrCat(1000 + random_.Below(kBots), ":secret"));
-  request.mutable_spec()->set_memory_reservation_mib(static_cast<int64_t>(256 * random_.Below(6)));
-  return {request.request_id(),
-          [this, request]() -> absl::StatusOr<v1::Operation> {
-            auto response = tenants_->Provision(kCaller, request);
-            if (!response.ok()) return response.status();
-            return response->operation();
-          },
-          IsRefusal};
-}
-
-Scenario::Wish FleetScenario::NewWish() {
-  const std::string tenant = kNames[random_.Below(std::size(kNames))];
-  const uint64_t choice = random_.Below(10);
-  if (choice < 5) return ProvisionWish(tenant);
-  const std::string id = NextRequestId();
-  const std::string resource = "tenants/" + tenant;
-  const auto fill = [&](auto request) {
-    request.set_name(resource);
-    request.set_request_id(id);
-    return request;
-  };
-  if (choice < 7) {
-    v1::RemoveTenantRequest request = fill(v1::RemoveTenantRequest());
-    return {id, [this, request] { return tenants_->Remove(kCaller, request); }, IsRefusal};
-  }
-  if (choice < 8) {
-    v1::StartTenantRequest request = fill(v1::StartTenantRequest());
-    return {id, [this, request] { return tenants_->Start(kCaller, request); }, IsRefusal};
-  }
-  if (choice < 9) {
-    v1::StopTenantRequest request = fill(v1::StopTenantRequest());
-    return {id, [this, request] { return tenants_->Stop(kCaller, request); }, IsRefusal};
-  }
-  v1::RestartTenantRequest request = fill(v1::RestartTenantRequest());
-  return {id, [this, request] { return tenants_->Restart(kCaller, request); }, IsRefusal};
 }
 
 void FleetScenario::Conclude() {
   judge_.Conclude({}, agents_);
   fleet_judge_.Conclude();
+  schedule_judge_.Conclude();
+}
+
+void FleetScenario::CountSeen(std::map<std::string, int64_t>& seen) const {
+  judge_.CountSucceeded(seen);
+  seen["update brought back"] += update_judge_.brought_back();
+  seen["missed backups caught up"] += schedule_judge_.caught_up();
 }
 
 }  // namespace mtp::simulation

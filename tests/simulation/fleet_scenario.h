@@ -1,14 +1,16 @@
-// The real operation kinds of tenants, the real placement and the real claims, over several hosts
-// whose agents and engines are simulated.
+// The real operation kinds, the real placement, the real claims, rollouts and schedules, over
+// several hosts whose agents and engines are simulated. A seed takes some kinds of wishes more
+// often than others, and some not at all.
 #pragma once
 
-#include <set>
+#include <array>
 
 #include "common/base/secret_box.h"
-#include "controller/state/observations.h"
-#include "controller/tenants/tenants.h"
 #include "tests/simulation/fleet_judge.h"
+#include "tests/simulation/fleet_life.h"
 #include "tests/simulation/scenario.h"
+#include "tests/simulation/schedule_judge.h"
+#include "tests/simulation/update_judge.h"
 
 namespace mtp::simulation {
 
@@ -17,22 +19,78 @@ class FleetScenario final : public Scenario {
   FleetScenario(uint64_t seed, Plant plant, bool keep_trace);
 
  private:
+  // What callers ask for.
+  enum class Ask {
+    kProvision,
+    kRemove,
+    kStart,
+    kStop,
+    kRestart,
+    kSet,
+    kBackup,
+    kDrill,
+    kPrune,
+    kCheck,
+    kUpdate,
+    kRollout,
+  };
+  static constexpr size_t kAsks = static_cast<size_t>(Ask::kRollout) + 1;
+
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
-  void AddRepository();
   Wish NewWish() override;
   void OnBoot() override;
+  void OnBurial() override { life_.reset(); }
+  absl::Duration Downtime() override { return downtime_; }
+  void OnDowntimeBegins() override { schedule_judge_.OnDowntimeBegins(); }
+  void OnDowntimeEnds() override;
+  absl::Duration Calm() const override { return calm_; }
+  void OnCalmEnds() override;
   void Conclude() override;
+  void CountSeen(std::map<std::string, int64_t>& seen) const override;
 
-  Wish ProvisionWish(const std::string& tenant);
+  void AddHosts();
+  void AddRepository();
+  void SetPolicy();
+  void DrawWeights();
+  void Listen();
+  void OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
+                v1::ActionState state, v1::Action& action);
+  void OnOperation(const std::string& id, const state::v1::OperationRecord* before,
+                   const state::v1::OperationRecord& after);
   void Observe(const std::string& host, bool reachable);
+  // A planted defect: one backup for each time that was missed.
+  void RunEachMissed(const std::string& tenant, int times);
+
+  // fleet_wishes.cc
+  Wish WishFor(Ask ask);
+  Wish RunWish(Ask ask);
+  Wish ProvisionWish(const std::string& tenant);
+  Wish SetWish(const std::string& tenant);
+  Wish BackupWish(const std::string& tenant);
+  Wish DrillWish();
+  Wish PruneWish(const std::string& tenant);
+  Wish CheckWish();
+  Wish UpdateWish(const std::string& tenant);
+  Wish RolloutWish();
+  v1::RolloutSettings DrawSettings();
+  std::string DrawTenant();
+  void Pause(const std::string& rollout);
+  void Resume(const std::string& rollout);
   static bool IsRefusal(const absl::Status& status);
 
   const SecretBox box_ = SecretBox::ForTest();
   std::map<std::string, int64_t> allocatable_mib_;
+  std::array<uint64_t, kAsks> weights_{};
+  absl::Duration downtime_;
+  absl::Duration calm_;
+  bool scheduled_ = false;
+  bool calm_ended_ = false;
+  SimEngines engines_;
   FleetJudge fleet_judge_;
+  UpdateJudge update_judge_;
+  ScheduleJudge schedule_judge_;
   // Of one life of the controller.
-  std::unique_ptr<Observations> observations_;
-  std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<FleetLife> life_;
 };
 
 }  // namespace mtp::simulation

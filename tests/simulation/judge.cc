@@ -62,7 +62,7 @@ void Judge::OnEvents(const std::vector<kv::Event>& events) {
     } else if (absl::StartsWith(key, "/requests/") && put) {
       state::v1::RequestRecord record;
       record.ParseFromString(event.entry.value);
-      by_request_[key.substr(key.rfind('/') + 1)].insert(record.operation());
+      by_request_[After(key, "/requests/")].insert(record.operation());
     }
   }
   // As of the whole transaction, not of half of it.
@@ -76,7 +76,10 @@ void Judge::OnOperation(const std::string& id, const state::v1::OperationRecord&
   const auto known = operations_.find(id);
   if (known != operations_.end()) CheckTransition(id, known->second.operation(), after);
   if (operations::HasEnded(after)) ++ended_;
-  if (!after.request_id().empty()) by_request_[after.request_id()].insert(id);
+  if (!after.request_id().empty()) {
+    by_request_[absl::StrCat(after.created_by(), "/", after.request_id())].insert(id);
+  }
+  if (on_operation) on_operation(id, known == operations_.end() ? nullptr : &known->second, record);
   operations_[id] = record;
 }
 
@@ -164,12 +167,24 @@ std::function<void()> Judge::OnWake(const std::string& id) {
   };
 }
 
+const state::v1::OperationRecord* Judge::Find(const std::string& id) const {
+  const auto found = operations_.find(id);
+  return found == operations_.end() ? nullptr : &found->second;
+}
+
 bool Judge::IsActive(const std::string& id) const {
   const auto found = operations_.find(id);
   return found != operations_.end() && !operations::HasEnded(found->second.operation());
 }
 
 int Judge::Active() const { return static_cast<int>(operations_.size()) - ended_; }
+
+void Judge::CountSucceeded(std::map<std::string, int64_t>& seen) const {
+  for (const auto& [id, record] : operations_) {
+    const v1::Operation& operation = record.operation();
+    if (operation.state() == v1::OPERATION_STATE_SUCCEEDED) ++seen[operation.kind()];
+  }
+}
 
 void Judge::Conclude(const std::vector<KindPlan>& kinds, const SimAgents& agents) {
   for (const auto& [request_id, name] : accepted_) {

@@ -2,6 +2,7 @@
 // its records alone: what counts is what the agents did and in which order it became true.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -25,6 +26,13 @@ class Judge {
   void Violation(std::string what);
   const std::vector<std::string>& violations() const { return violations_; }
 
+  // Called with each revision of an operation; `before` is null for a new one. Null for none.
+  std::function<void(const std::string& id, const state::v1::OperationRecord* before,
+                     const state::v1::OperationRecord& after)>
+      on_operation;
+  // Null for one that never was.
+  const state::v1::OperationRecord* Find(const std::string& id) const;
+
   // A step or compensation of a living process is about to act.
   void OnStepRun(const operations::StepContext& context, const std::string& step, bool undo);
   // A caller was told that its request was accepted.
@@ -39,6 +47,8 @@ class Judge {
   // Operations in the store that have not ended.
   int Active() const;
   int Ended() const { return ended_; }
+  // Adds, by kind, how many operations succeeded.
+  void CountSucceeded(std::map<std::string, int64_t>& seen) const;
 
   // Once everything has settled.
   void Conclude(const std::vector<KindPlan>& kinds, const SimAgents& agents);
@@ -61,7 +71,7 @@ class Judge {
   std::map<std::string, state::v1::OperationRecord> operations_;
   std::map<std::string, std::string> locks_;  // key to the operation that holds it
   std::map<std::string, std::string> counters_;
-  std::map<std::string, std::set<std::string>> by_request_;  // request id to operations
+  std::map<std::string, std::set<std::string>> by_request_;  // caller and id to operations
   std::map<std::string, std::string> accepted_;     // request id to what its caller was told
   std::map<std::string, absl::Duration> last_run_;  // operation to when a step last ran
   std::map<std::string, std::string> acting_;       // target to the operation that acted last

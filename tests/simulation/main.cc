@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ int RunSeeds(uint64_t from, uint64_t seeds, Plant plant) {
   int64_t events = 0;
   int64_t operations = 0;
   int64_t deaths = 0;
+  std::map<std::string, int64_t> seen;
   for (uint64_t seed = from; seed < from + seeds; ++seed) {
     const SeedResult result = RunSeed(seed, plant, /*keep_trace=*/false);
     if (!result.violations.empty()) {
@@ -41,12 +43,16 @@ int RunSeeds(uint64_t from, uint64_t seeds, Plant plant) {
     events += result.events;
     operations += result.operations;
     deaths += result.deaths;
+    for (const auto& [what, times] : result.seen) seen[what] += times;
     // One in twenty runs twice: a seed that cannot be replayed is worth nothing.
     if (seed % 20 == 0 && RunSeed(seed, plant, false).trace_hash != result.trace_hash) {
       ++violations;
       std::printf("seed %llu: its second run took another course\n",
                   static_cast<unsigned long long>(seed));
     }
+  }
+  for (const auto& [what, times] : seen) {
+    std::printf("%-26s %lld\n", what.c_str(), static_cast<long long>(times));
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "mtp/state/v1/state.pb.h"
+#include "tests/simulation/sim_engines.h"
 
 namespace mtp::simulation {
 namespace {
@@ -27,6 +28,40 @@ bool EndsOperation(kv::Txn& txn) {
     ends = record.operation().has_end_time();
   });
   return ends;
+}
+
+// Whether it creates, or ends, an operation of that kind.
+bool CreatesOrEnds(kv::Txn& txn, const std::string& kind, bool ends) {
+  bool found = false;
+  ChangeOperation(txn, [&](state::v1::OperationRecord& record) {
+    const v1::Operation& operation = record.operation();
+    found = operation.kind() == kind &&
+            (ends ? operation.has_end_time() : operation.state() == v1::OPERATION_STATE_PENDING);
+  });
+  return found;
+}
+
+// Whether it says that the step, the last one of its kind, is done.
+bool EndsStep(kv::Txn& txn, const std::string& kind, const std::string& step) {
+  bool found = false;
+  ChangeOperation(txn, [&](state::v1::OperationRecord& record) {
+    const auto& steps = record.operation().steps();
+    found = record.operation().kind() == kind && !steps.empty() && steps.rbegin()->name() == step &&
+            steps.rbegin()->state() == v1::STEP_STATE_DONE;
+  });
+  return found;
+}
+
+// Calls `change` with each rollout that the transaction writes, and puts it back.
+template <typename Change>
+void ChangeRollout(kv::Txn& txn, Change change) {
+  for (auto& [key, value] : txn.puts) {
+    if (!absl::StartsWith(key, "/rollouts/")) continue;
+    state::v1::RolloutRecord record;
+    record.ParseFromString(value);
+    change(*record.mutable_rollout());
+    value = record.SerializeAsString();
+  }
 }
 
 void DropDeletes(kv::Txn& txn, absl::string_view prefix) {
@@ -65,6 +100,21 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants() {
       {"epoch-reused", Plant::kEpochReused},
       {"remove-ignored", Plant::kRemoveIgnored},
       {"spec-rewritten", Plant::kSpecRewritten},
+      {"set-reserves-nothing", Plant::kSetReservesNothing},
+      {"limit-dropped", Plant::kLimitDropped},
+      {"room-kept", Plant::kRoomKept},
+      {"drill-in-place", Plant::kDrillInPlace},
+      {"state-not-back", Plant::kStateNotBack},
+      {"image-not-back", Plant::kImageNotBack},
+      {"soak-cut-short", Plant::kSoakCutShort},
+      {"record-not-updated", Plant::kRecordNotUpdated},
+      {"rollout-goes-on", Plant::kRolloutGoesOn},
+      {"rollout-at-once", Plant::kRolloutAtOnce},
+      {"pause-forgotten", Plant::kPauseForgotten},
+      {"stops-unreached", Plant::kStopsUnreached},
+      {"backup-not-recorded", Plant::kBackupNotRecorded},
+      {"missed-not-run", Plant::kMissedNotRun},
+      {"missed-run-each", Plant::kMissedRunEach},
   };
   return *plants;
 }
@@ -120,6 +170,51 @@ void TamperWith(Plant plant, kv::Txn& txn) {
         value = record.SerializeAsString();
       }
       return;
+    case Plant::kSetReservesNothing:
+      if (!CreatesOrEnds(txn, "set", /*ends=*/false)) return;
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/allocations/"); });
+      return;
+    case Plant::kRoomKept:
+      if (!CreatesOrEnds(txn, "drill", /*ends=*/true)) return;
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/allocations/"); });
+      return;
+    case Plant::kRecordNotUpdated:
+      if (!EndsStep(txn, "update", "record")) return;
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/tenants/"); });
+      return;
+    case Plant::kBackupNotRecorded:
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/backups/"); });
+      return;
+    case Plant::kRolloutGoesOn:
+      ChangeRollout(txn, [](v1::Rollout& rollout) {
+        for (v1::RolloutTenant& tenant : *rollout.mutable_tenants()) {
+          if (tenant.state() == v1::ROLLOUT_TENANT_STATE_FAILED) {
+            tenant.set_state(v1::ROLLOUT_TENANT_STATE_UPDATED);
+          }
+        }
+      });
+      return;
+    case Plant::kRolloutAtOnce:
+      ChangeRollout(txn, [](v1::Rollout& rollout) {
+        rollout.mutable_settings()->set_max_unavailable(100);
+        for (v1::RolloutTenant& tenant : *rollout.mutable_tenants()) tenant.set_wave(0);
+      });
+      return;
+    case Plant::kPauseForgotten:
+      ChangeRollout(txn, [](v1::Rollout& rollout) {
+        if (rollout.state() == v1::ROLLOUT_STATE_PAUSED) {
+          rollout.set_state(v1::ROLLOUT_STATE_RUNNING);
+        }
+      });
+      return;
+    case Plant::kLimitDropped:
+    case Plant::kDrillInPlace:
+    case Plant::kStateNotBack:
+    case Plant::kImageNotBack:
+    case Plant::kSoakCutShort:
+    case Plant::kStopsUnreached:
+    case Plant::kMissedNotRun:
+    case Plant::kMissedRunEach:
     case Plant::kEndRewritten:
     case Plant::kRemoveIgnored:
     case Plant::kNone:
@@ -128,6 +223,23 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kUndoSkipped:
     case Plant::kKeyShared:
       return;  // not of the store
+  }
+}
+
+void TamperWithRequest(Plant plant, v1::EnsureActionRequest& request) {
+  const bool undo = absl::StrContains(request.key(), "/undo");
+  if (plant == Plant::kLimitDropped && request.has_limit()) {
+    request.mutable_check();
+  } else if (plant == Plant::kDrillInPlace && request.has_drill()) {
+    v1::DrillBackupAction drill = request.drill();
+    *request.mutable_restore()->mutable_backup() = drill.backup();
+    *request.mutable_restore()->mutable_repository() = drill.repository();
+  } else if (plant == Plant::kStateNotBack && undo && request.has_restore()) {
+    request.mutable_check();
+  } else if (plant == Plant::kImageNotBack && undo && request.has_apply()) {
+    request.mutable_apply()->mutable_spec()->set_image(PinnedImage(kImages));
+  } else if (plant == Plant::kSoakCutShort && request.has_soak()) {
+    request.mutable_soak()->clear_duration();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/kv/store.h"
+#include "mtp/v1/agent.pb.h"
 
 namespace mtp::simulation {
 
@@ -28,6 +29,21 @@ enum class Plant {
   kEpochReused,         // epochs do not survive the tenant
   kRemoveIgnored,       // an agent says that it removed the container and did not
   kSpecRewritten,       // the system changes what the operator asked for
+  kSetReservesNothing,  // another reservation is promised and not taken
+  kLimitDropped,        // another limit never reaches the container
+  kRoomKept,            // room of a sandbox is not given back
+  kDrillInPlace,        // a drill puts the backup into the tenant's own folder
+  kStateNotBack,        // the way back of an update leaves the newer state
+  kImageNotBack,        // the way back of an update starts another image
+  kSoakCutShort,        // nobody looks whether the new image stays ready
+  kRecordNotUpdated,    // an update does not note which image runs now
+  kRolloutGoesOn,       // a rollout does not stop at a failure
+  kRolloutAtOnce,       // a rollout updates everybody at once
+  kPauseForgotten,      // a rollout that was paused goes on
+  kStopsUnreached,      // a rollout stops others while it updates one
+  kBackupNotRecorded,   // a backup is written and not in the catalogue
+  kMissedNotRun,        // after a downtime, missed backups are not caught up
+  kMissedRunEach,       // after a downtime, one backup for each missed time
 };
 
 // Name on the command line; `none` first.
@@ -35,5 +51,7 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants();
 
 // What the defect does to a transaction of the controller.
 void TamperWith(Plant plant, kv::Txn& txn);
+// What the defect does to what the controller asks of an agent.
+void TamperWithRequest(Plant plant, v1::EnsureActionRequest& request);
 
 }  // namespace mtp::simulation

@@ -1,5 +1,7 @@
 #include "tests/simulation/scenario.h"
 
+#include <algorithm>
+
 namespace mtp::simulation {
 namespace {
 
@@ -27,14 +29,19 @@ Scenario::Scenario(uint64_t seed, Plant plant, bool keep_trace)
 SeedResult Scenario::Run() {
   Boot();
   const uint64_t wishes = 1 + random_.Below(kMaxWishes);
-  for (uint64_t i = 0; i < wishes; ++i) {
-    executor_.PostAfter(Within(kFaultPhase), [this] { Send(NewWish()); });
-  }
+  MakeWishes(wishes);
   EveryMinute();
   RunFor(kFaultPhase);
+  if (const absl::Duration downtime = Downtime(); downtime > absl::ZeroDuration()) {
+    StayAway(downtime);
+    MakeWishes(wishes / 4);
+    RunFor(kFaultPhase);
+  }
   trace_.Add("quiet");
   faults_.StopFaults();
   quiet_ = true;
+  RunFor(Calm());
+  OnCalmEnds();
   RunFor(kQuietPhase);
   Conclude();
   if (ControllerLives() && controller_->engine().Active() != judge_.Active()) {
@@ -47,7 +54,14 @@ SeedResult Scenario::Run() {
   result.operations = judge_.Ended();
   result.deaths = deaths_;
   result.trace = trace_.lines();
+  CountSeen(result.seen);
   return result;
+}
+
+void Scenario::MakeWishes(uint64_t wishes) {
+  for (uint64_t i = 0; i < wishes; ++i) {
+    executor_.PostAfter(Within(kFaultPhase), [this] { Send(NewWish()); });
+  }
 }
 
 absl::Duration Scenario::Within(absl::Duration most) {
@@ -61,7 +75,22 @@ void Scenario::RunFor(absl::Duration duration) {
   if (tasks_ == kMaxTasks) judge_.Violation("it spins: far more tasks than there is work");
 }
 
+void Scenario::StayAway(absl::Duration duration) {
+  trace_.Add("downtime");
+  away_ = true;
+  away_until_ = clock_.Monotonic() + duration;
+  if (ControllerLives()) controller_->Kill();
+  OnDowntimeBegins();
+  RunFor(duration);
+  away_ = false;
+  faults_.wall_jump = 0;
+  OnDowntimeEnds();
+  Boot();
+  EveryMinute();
+}
+
 void Scenario::Boot() {
+  if (away_) return;
   ProcessWorld world{&clock_,     &executor_, &random_, &faults_, plant_,
                      disk_.get(), &agents_,   &judge_,  &trace_};
   controller_ = std::make_unique<ControllerProcess>(
@@ -71,7 +100,9 @@ void Scenario::Boot() {
         // The process is in the middle of something on this very stack: it is buried a moment
         // later.
         executor_.Post([this] {
+          OnBurial();
           controller_.reset();
+          if (away_) return;
           executor_.PostAfter(Within(absl::Minutes(quiet_ ? 1 : 3)), [this] { Boot(); });
         });
       });
@@ -80,7 +111,8 @@ void Scenario::Boot() {
 
 void Scenario::Send(const Wish& wish) {
   const auto again = [this, wish] {
-    executor_.PostAfter(absl::Seconds(1) + Within(absl::Seconds(20)), [this, wish] { Send(wish); });
+    const absl::Duration until_back = std::max(away_until_ - clock_.Monotonic(), absl::Seconds(1));
+    executor_.PostAfter(until_back + Within(absl::Seconds(20)), [this, wish] { Send(wish); });
   };
   if (!ControllerLives()) return again();
   const absl::StatusOr<v1::Operation> answer = wish.ask();
@@ -125,7 +157,7 @@ void Scenario::EveryMinute() {
     clock_.JumpWall(Within(absl::Hours(2)) - absl::Hours(1));
     trace_.Add("wall clock jumps");
   }
-  if (!quiet_) executor_.PostAfter(absl::Minutes(1), [this] { EveryMinute(); });
+  if (!quiet_ && !away_) executor_.PostAfter(absl::Minutes(1), [this] { EveryMinute(); });
 }
 
 }  // namespace mtp::simulation

@@ -3,6 +3,7 @@
 // which everything has to settle.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,11 +35,24 @@ class Scenario {
   virtual Wish NewWish() = 0;
   // A new controller process has begun.
   virtual void OnBoot() {}
+  // The dead one is about to be buried.
+  virtual void OnBurial() {}
+  // After a while of faults: how long the controller stays away then, before it is back for a while
+  // with faults again. Zero for not at all.
+  virtual absl::Duration Downtime() { return absl::ZeroDuration(); }
+  virtual void OnDowntimeBegins() {}
+  virtual void OnDowntimeEnds() {}
+  // In the quiet, nobody but the operations that go on begins anything after this long.
+  virtual absl::Duration Calm() const { return absl::ZeroDuration(); }
+  virtual void OnCalmEnds() {}
   virtual void OnWishAnswered() {}
   virtual void Conclude() = 0;
+  // Adds how often what happened.
+  virtual void CountSeen(std::map<std::string, int64_t>&) const {}
 
   bool ControllerLives() const { return controller_ != nullptr && controller_->alive(); }
   std::string NextRequestId() { return absl::StrCat("request-", next_request_++); }
+  void Send(const Wish& wish);
   void Wake(const std::string& operation_id);
   absl::Duration Within(absl::Duration most);
 
@@ -58,12 +72,15 @@ class Scenario {
  private:
   void Boot();
   void RunFor(absl::Duration duration);
-  void Send(const Wish& wish);
+  void MakeWishes(uint64_t wishes);
+  void StayAway(absl::Duration duration);
   void OnAction(const v1::Action& action);
   void EveryMinute();
 
   int next_request_ = 0;
   int deaths_ = 0;
+  bool away_ = false;  // for a long time: nobody starts it
+  absl::Duration away_until_;
   int tasks_ = 0;
 };
 

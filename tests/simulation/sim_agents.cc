@@ -1,5 +1,7 @@
 #include "tests/simulation/sim_agents.h"
 
+#include <absl/strings/match.h>
+
 #include <algorithm>
 
 #include "common/base/status.h"
@@ -13,14 +15,12 @@ absl::Status Unreachable(const std::string& host) {
 
 }  // namespace
 
-// What the controller has to know of a backup to record it.
-void SimAgents::TellOfSnapshot(const std::string& bytes, v1::Action& action) {
-  v1::EnsureActionRequest request;
-  if (!request.ParseFromString(bytes) || !request.has_snapshot()) return;
-  auto& result = *action.mutable_result();
-  result["snapshot"] = request.snapshot().backup_id();
-  result["manifest_sha256"] = "00";
-  result["start_time"] = "2026-01-01T00:00:00Z";
+// Undoing ends well at last: a plain one at once, the way back of an update within three tries.
+bool SimAgents::MayFail(const v1::EnsureActionRequest& request) {
+  const std::string& key = request.key();
+  if (!absl::StrContains(key, "/undo")) return true;
+  if (request.has_restore()) return true;
+  return request.has_apply() && !absl::EndsWith(key, "/undo/3");
 }
 
 bool SimAgents::Reachable(const Host& host) const {
@@ -63,10 +63,9 @@ absl::StatusOr<v1::Action> SimAgents::Begin(const std::string& name, Host& host,
   action.action.set_key(key);
   action.action.set_tenant(request.tenant());
   action.action.set_state(v1::ACTION_STATE_RUNNING);
-  // Undoing never fails for good, as the agent's contract says.
-  const bool undo = key.size() > 5 && key.compare(key.size() - 5, 5, "/undo") == 0;
-  action.fails = !undo && random_->Chance(faults_->failing_action);
-  host.busy[request.tenant()] = key;
+  action.fails = MayFail(request) && random_->Chance(faults_->failing_action);
+  // Any number of actions about the host itself run at the same time.
+  if (!request.tenant().empty()) host.busy[request.tenant()] = key;
   trace_->Add("agent ", name, " begins ", key);
   const v1::Action as_begun = action.action;
   if (random_->Chance(250)) {
@@ -100,12 +99,11 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
   if (action.cancel && random_->Chance(800)) {
     action.action.set_state(v1::ACTION_STATE_CANCELLED);
     *action.action.mutable_error() = ToError(absl::CancelledError("cancelled"));
-  } else if (action.fails) {
+  } else if (const absl::Status outcome = Outcome(name, action); !outcome.ok()) {
     action.action.set_state(v1::ACTION_STATE_FAILED);
-    *action.action.mutable_error() = ToError(absl::InternalError("the engine refused"));
+    *action.action.mutable_error() = ToError(outcome);
   } else {
     action.action.set_state(v1::ACTION_STATE_DONE);
-    TellOfSnapshot(action.request, action.action);
     ++effects_[key];
     order_.push_back(key);
   }
@@ -114,11 +112,19 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
   Tell(host, action.action);
 }
 
-void SimAgents::Affect(const std::string& name, const SimAction& action, v1::ActionState state) {
+absl::Status SimAgents::Outcome(const std::string& name, const SimAction& action) const {
+  if (action.fails) return absl::InternalError("the engine refused");
+  if (!refusal) return absl::OkStatus();
+  v1::EnsureActionRequest request;
+  request.ParseFromString(action.request);
+  return refusal(name, request);
+}
+
+void SimAgents::Affect(const std::string& name, SimAction& action, v1::ActionState state) {
   if (!on_effect) return;
   v1::EnsureActionRequest request;
   request.ParseFromString(action.request);
-  on_effect(name, request, state);
+  on_effect(name, request, state, action.action);
 }
 
 void SimAgents::TellReachable(const std::string& name, absl::Duration away) {

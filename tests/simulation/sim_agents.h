@@ -40,9 +40,12 @@ class SimAgents final : public AgentDirectory {
   std::function<void(const v1::Action&)> on_action;
 
   // What an action does to its host's engine: called when it ends, with its end, or half-way,
-  // RUNNING. Null for none.
-  std::function<void(const std::string& host, const v1::EnsureActionRequest&, v1::ActionState)>
+  // RUNNING; may add to the action's results. Null for none.
+  std::function<void(const std::string& host, const v1::EnsureActionRequest&, v1::ActionState,
+                     v1::Action&)>
       on_effect;
+  // Why an action cannot end well, whatever else happens. Null for none.
+  std::function<absl::Status(const std::string& host, const v1::EnsureActionRequest&)> refusal;
   // A host was cut off, or can be reached again. Null for none.
   std::function<void(const std::string& host, bool reachable)> on_reachable;
   bool IsReachable(const std::string& host) const { return Reachable(hosts_.at(host)); }
@@ -79,9 +82,11 @@ class SimAgents final : public AgentDirectory {
   bool Reachable(const Host& host) const;
   absl::StatusOr<v1::Action> Begin(const std::string& name, Host& host,
                                    const v1::EnsureActionRequest& request);
-  void Affect(const std::string& name, const SimAction& action, v1::ActionState state);
+  // Decided by its key alone.
+  static bool MayFail(const v1::EnsureActionRequest& request);
+  void Affect(const std::string& name, SimAction& action, v1::ActionState state);
+  absl::Status Outcome(const std::string& name, const SimAction& action) const;
   void TellReachable(const std::string& name, absl::Duration away);
-  static void TellOfSnapshot(const std::string& bytes, v1::Action& action);
   void StartTimer(const std::string& name, Host& host, SimAction& action);
   void Finish(const std::string& name, const std::string& key, uint64_t life);
   void Tell(const Host& host, const v1::Action& action);

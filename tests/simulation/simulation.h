@@ -1,8 +1,9 @@
 // One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread. Odd seeds put
-// made-up operation kinds under the engine, even ones the real kinds of tenants.
+// made-up operation kinds under the engine, even ones the real kinds of the fleet.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct SeedResult {
   int64_t events = 0;
   int operations = 0;
   int deaths = 0;
+  // How often what happened: operations that succeeded, by kind, and what is rare.
+  std::map<std::string, int64_t> seen;
   std::vector<std::string> trace;  // when asked for
 };
 

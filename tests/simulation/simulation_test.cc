@@ -14,15 +14,22 @@ constexpr uint64_t kSeedsToFindAPlant = 200;
 TEST(Simulation, NoSeedViolatesAnInvariant) {
   int operations = 0;
   int deaths = 0;
+  std::map<std::string, int64_t> seen;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const SeedResult result = RunSeed(seed, Plant::kNone, /*keep_trace=*/false);
     EXPECT_THAT(result.violations, ::testing::IsEmpty()) << "seed " << seed;
     operations += result.operations;
     deaths += result.deaths;
+    for (const auto& [what, times] : result.seen) seen[what] += times;
   }
   // A simulation in which nothing happens would pass as well.
   EXPECT_GT(operations, static_cast<int>(kSeeds));
   EXPECT_GT(deaths, static_cast<int>(kSeeds) / 2);
+  for (const char* what :
+       {"provision", "remove", "set", "backup", "drill", "prune", "update", "rollout",
+        "check-repository", "update brought back", "missed backups caught up"}) {
+    EXPECT_GT(seen[what], 10) << what;
+  }
 }
 
 TEST(Simulation, ASeedThatRunsTwiceLeavesTheSameTrace) {

@@ -36,6 +36,9 @@ std::vector<KindPlan> DrawKinds(testing::SeededRandom& random);
 // What the steps of one controller process reach.
 struct StepWorld {
   const kv::Store* store = nullptr;  // for reading
+  kv::Store* state = nullptr;        // the same, for what a kind changes by itself
+  operations::Engine* engine = nullptr;
+  Executor* executor = nullptr;      // runs nothing of a dead process
   AgentDirectory* agents = nullptr;  // refuses a dead process
   std::function<bool()> alive;
   testing::SeededRandom* random = nullptr;

@@ -1,0 +1,243 @@
+// What callers of the fleet ask for.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "common/base/status.h"
+#include "tests/simulation/fleet_scenario.h"
+
+namespace mtp::simulation {
+namespace {
+
+// Two of them share an env prefix.
+constexpr const char* kNames[] = {"acme", "beta", "client-a", "client--a", "delta", "7up"};
+constexpr uint64_t kBots = 5;
+constexpr char kCaller[] = "operator/alice";
+
+}  // namespace
+
+bool FleetScenario::IsRefusal(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsAlreadyExists(status) ||
+         absl::IsNotFound(status) || absl::IsResourceExhausted(status) ||
+         absl::IsInvalidArgument(status);
+}
+
+std::string FleetScenario::DrawTenant() { return kNames[random_.Below(std::size(kNames))]; }
+
+Scenario::Wish FleetScenario::NewWish() {
+  uint64_t choice = random_.Below(std::accumulate(weights_.begin(), weights_.end(), uint64_t{0}));
+  size_t ask = 0;
+  while (choice >= weights_[ask]) choice -= weights_[ask++];
+  return WishFor(static_cast<Ask>(ask));
+}
+
+Scenario::Wish FleetScenario::WishFor(Ask ask) {
+  switch (ask) {
+    case Ask::kProvision:
+      return ProvisionWish(DrawTenant());
+    case Ask::kRemove:
+    case Ask::kStart:
+    case Ask::kStop:
+    case Ask::kRestart:
+      return RunWish(ask);
+    case Ask::kSet:
+      return SetWish(DrawTenant());
+    case Ask::kBackup:
+      return BackupWish(DrawTenant());
+    case Ask::kDrill:
+      return DrillWish();
+    case Ask::kPrune:
+      return PruneWish(DrawTenant());
+    case Ask::kCheck:
+      return CheckWish();
+    case Ask::kUpdate:
+      return UpdateWish(DrawTenant());
+    case Ask::kRollout:
+      return RolloutWish();
+  }
+  return {};
+}
+
+Scenario::Wish FleetScenario::RunWish(Ask ask) {
+  const std::string id = NextRequestId();
+  const std::string resource = "tenants/" + DrawTenant();
+  const auto fill = [&](auto request) {
+    request.set_name(resource);
+    request.set_request_id(id);
+    return request;
+  };
+  if (ask == Ask::kRemove) {
+    const auto request = fill(v1::RemoveTenantRequest());
+    return {id, [this, request] { return life_->tenants().Remove(kCaller, request); }, IsRefusal};
+  }
+  if (ask == Ask::kStart) {
+    const auto request = fill(v1::StartTenantRequest());
+    return {id, [this, request] { return life_->tenants().Start(kCaller, request); }, IsRefusal};
+  }
+  if (ask == Ask::kStop) {
+    const auto request = fill(v1::StopTenantRequest());
+    return {id, [this, request] { return life_->tenants().Stop(kCaller, request); }, IsRefusal};
+  }
+  const auto request = fill(v1::RestartTenantRequest());
+  return {id, [this, request] { return life_->tenants().Restart(kCaller, request); }, IsRefusal};
+}
+
+Scenario::Wish FleetScenario::ProvisionWish(const std::string& tenant) {
+  v1::ProvisionTenantRequest request;
+  request.set_tenant_id(tenant);
+  request.set_request_id(NextRequestId());
+  request.mutable_secrets()->set_telegram_token(
+      absl::StrCat(1000 + random_.Below(kBots), ":secret"));
+  request.mutable_spec()->set_memory_reservation_mib(static_cast<int64_t>(256 * random_.Below(6)));
+  return {request.request_id(),
+          [this, request]() -> absl::StatusOr<v1::Operation> {
+            MTP_ASSIGN_OR_RETURN(const auto response, life_->tenants().Provision(kCaller, request));
+            return response.operation();
+          },
+          IsRefusal};
+}
+
+Scenario::Wish FleetScenario::SetWish(const std::string& tenant) {
+  v1::UpdateTenantRequest request;
+  request.set_name("tenants/" + tenant);
+  request.set_request_id(NextRequestId());
+  const uint64_t what = 1 + random_.Below(3);
+  if ((what & 1) != 0) {
+    request.mutable_update_mask()->add_paths("memory_reservation_mib");
+    request.mutable_spec()->set_memory_reservation_mib(
+        static_cast<int64_t>(256 * random_.Below(10)));
+  }
+  if ((what & 2) != 0) {
+    request.mutable_update_mask()->add_paths("memory_limit_mib");
+    request.mutable_spec()->set_memory_limit_mib(static_cast<int64_t>(512 * random_.Below(8)));
+  }
+  return {request.request_id(),
+          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
+}
+
+Scenario::Wish FleetScenario::BackupWish(const std::string& tenant) {
+  v1::CreateBackupRequest request;
+  request.set_tenant("tenants/" + tenant);
+  request.set_request_id(NextRequestId());
+  return {request.request_id(),
+          [this, request] { return life_->backups().Create(kCaller, request); }, IsRefusal};
+}
+
+Scenario::Wish FleetScenario::DrillWish() {
+  const auto request = std::make_shared<v1::DrillBackupRequest>();
+  request->set_request_id(NextRequestId());
+  return {request->request_id(),
+          [this, request]() -> absl::StatusOr<v1::Operation> {
+            if (request->name().empty()) {
+              MTP_ASSIGN_OR_RETURN(const auto backups, life_->backups().List(""));
+              if (backups.empty()) return absl::NotFoundError("there is no backup yet");
+              request->set_name(backups[random_.Below(backups.size())].name());
+            }
+            return life_->backups().Drill(kCaller, *request);
+          },
+          IsRefusal};
+}
+
+Scenario::Wish FleetScenario::PruneWish(const std::string& tenant) {
+  v1::PruneBackupsRequest request;
+  request.set_tenant("tenants/" + tenant);
+  request.set_request_id(NextRequestId());
+  request.set_keep_last(1 + static_cast<int32_t>(random_.Below(2)));
+  request.set_keep_days(1);
+  return {request.request_id(),
+          [this, request]() -> absl::StatusOr<v1::Operation> {
+            MTP_ASSIGN_OR_RETURN(const auto response, life_->backups().Prune(kCaller, request));
+            if (!response.has_operation()) return absl::NotFoundError("there is none to remove");
+            return response.operation();
+          },
+          IsRefusal};
+}
+
+Scenario::Wish FleetScenario::CheckWish() {
+  v1::CheckRepositoryRequest request;
+  request.set_name("repositories/main");
+  request.set_request_id(NextRequestId());
+  return {request.request_id(),
+          [this, request] { return life_->backups().Check(kCaller, request); }, IsRefusal};
+}
+
+v1::RolloutSettings FleetScenario::DrawSettings() {
+  v1::RolloutSettings settings;
+  const int number = 1 + static_cast<int>(random_.Below(kImages));
+  const uint64_t name = random_.Below(10);
+  if (name < 6) settings.set_image(TaggedImage(number));
+  if (name >= 8) settings.set_image(PinnedImage(number));
+  settings.set_no_pull(random_.Chance(200));
+  settings.set_no_rehearsal(random_.Chance(400));
+  settings.set_canary(static_cast<int32_t>(random_.Below(3)));
+  settings.set_max_unavailable(static_cast<int32_t>(random_.Below(4)));
+  settings.mutable_soak()->set_seconds(1 + static_cast<int64_t>(random_.Below(120)));
+  settings.mutable_idle_wait()->set_seconds(static_cast<int64_t>(random_.Below(60)));
+  return settings;
+}
+
+Scenario::Wish FleetScenario::UpdateWish(const std::string& tenant) {
+  const std::string id = NextRequestId();
+  const v1::RolloutSettings settings = DrawSettings();
+  const std::string image = PinnedImage(1 + static_cast<int>(random_.Below(kImages)));
+  return {id,
+          [this, id, tenant, settings, image] {
+            return life_->updates().Begin(kCaller, id, tenant, settings, image);
+          },
+          IsRefusal};
+}
+
+Scenario::Wish FleetScenario::RolloutWish() {
+  v1::CreateRolloutRequest request;
+  request.set_request_id(NextRequestId());
+  *request.mutable_settings() = DrawSettings();
+  for (uint64_t left = random_.Chance(600) ? 0 : 1 + random_.Below(3); left > 0; --left) {
+    request.add_tenants("tenants/" + DrawTenant());
+  }
+  update_judge_.OnAsking(request);
+  const auto seen = std::make_shared<bool>(false);
+  return {request.request_id(),
+          [this, request, seen]() -> absl::StatusOr<v1::Operation> {
+            MTP_ASSIGN_OR_RETURN(const v1::Rollout rollout,
+                                 life_->rollouts().Create(kCaller, request));
+            const std::string name = rollout.name();
+            if (!std::exchange(*seen, true) && random_.Chance(300)) {
+              executor_.PostAfter(Within(absl::Minutes(3)), [this, name] { Pause(name); });
+            }
+            return life_->engine().Get(
+                std::string(absl::StripPrefix(rollout.operation(), "operations/")));
+          },
+          IsRefusal};
+}
+
+void FleetScenario::Pause(const std::string& rollout) {
+  const auto answer = ControllerLives() ? life_->rollouts().Pause(rollout)
+                                        : absl::UnavailableError("the controller is away");
+  if (!ControllerLives() || (!answer.ok() && !IsRefusal(answer.status()))) {
+    if (!quiet_) executor_.PostAfter(absl::Seconds(7), [this, rollout] { Pause(rollout); });
+    // Nobody was told, and it may be paused all the same.
+    if (quiet_) Resume(rollout);
+    return;
+  }
+  if (answer.ok() && answer->state() != v1::ROLLOUT_STATE_ABORTING) {
+    update_judge_.OnPaused(std::string(absl::StripPrefix(rollout, "rollouts/")));
+  }
+  executor_.PostAfter(Within(absl::Minutes(5)), [this, rollout] { Resume(rollout); });
+}
+
+// Or gives it up.
+void FleetScenario::Resume(const std::string& rollout) {
+  update_judge_.OnResuming(std::string(absl::StripPrefix(rollout, "rollouts/")));
+  const bool abort = random_.Chance(300);
+  auto answer = absl::StatusOr<v1::Rollout>(absl::UnavailableError("the controller is away"));
+  if (ControllerLives()) {
+    answer = abort ? life_->rollouts().Abort(rollout) : life_->rollouts().Resume(rollout);
+  }
+  if (!ControllerLives() || (!answer.ok() && !IsRefusal(answer.status()))) {
+    executor_.PostAfter(absl::Seconds(7), [this, rollout] { Resume(rollout); });
+  }
+}
+
+}  // namespace mtp::simulation
