@@ -98,12 +98,15 @@ case ${1:-all} in
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
     tests/lint.sh --quick
     run_unit
-    run_simulation --seeds 500
+    run_simulation --seeds 2000
     run_standins
     tests/deploy_test.sh
     run_contract --only double
-    # These have not been seen to pass from end to end within a whole fleet yet; `tests/run.sh fleet` has all of it.
-    run_fleet --without recovery --without updates --without limits --without faults --without flips --without hostile
+    # Recovery, faults, flips and hostile have not been seen to pass from end to end within a whole fleet yet;
+    # `tests/run.sh fleet` has all of it. Updates and limits have a fleet of their own.
+    run_fleet --without recovery --without faults --without flips --without hostile \
+      --without updates --without limits --without crash_loops
+    run_fleet --only updates --only limits --only crash_loops
     # Servers for backups were tried with the double.
     run_fleet --real --no-servers --without updates --without limits
     ;;
