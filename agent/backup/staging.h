@@ -16,9 +16,10 @@
 // is followed and no other file system entered. Kept are content, holes, symbolic links, hard links
 // within the folder, owner, mode, modification time to the nanosecond. Left out by name, each with
 // its reason in `skipped()`: sockets, fifos, devices, excluded paths, SQLite's `-shm` files
-// (rebuilt on opening), files that claim enormous holes, paths that are too long or too deep. Not
-// kept: extended attributes and ACLs, file capabilities, and the set-user-ID and set-group-ID bits
-// of files, because no backup may bring a privilege back.
+// (rebuilt on opening), files that claim enormous holes, paths that are too long or too deep,
+// symbolic links whose targets are not UTF-8 (restic 0.14 gives them back as others). Not kept:
+// extended attributes and ACLs, file capabilities, and the set-user-ID and set-group-ID bits of
+// files, because no backup may bring a privilege back.
 #pragma once
 
 #include <absl/status/statusor.h>
