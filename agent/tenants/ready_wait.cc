@@ -23,11 +23,10 @@ constexpr size_t kMaxLines = 1000;
 // Bytes read of the log in one look.
 constexpr size_t kMaxSaid = 16 * 1024;
 
-// A line without what changes each time it is said: times, counts, attempts.
-std::string ShapeOf(std::string_view line) {
-  std::string shape(line);
-  std::erase_if(shape, [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); });
-  return shape;
+// Tells lines apart, but not by what changes each time they are said: times, counts, attempts.
+size_t ShapeOf(std::string line) {
+  std::erase_if(line, [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); });
+  return std::hash<std::string>()(line);
 }
 
 // A light container is ready at once, a real one after 20 s: ask often first, then less so.
@@ -113,10 +112,10 @@ bool ReadyWait::SaysSomethingNew() {
   bool news = false;
   const std::vector<std::string> said_lines = absl::StrSplit(said, '\n', absl::SkipWhitespace());
   for (const std::string& line : said_lines) {
-    std::string shape = ShapeOf(line);
-    if (lines_.contains(shape)) continue;
+    const size_t shape = ShapeOf(line);
+    if (shapes_.contains(shape)) continue;
     news = true;
-    if (lines_.size() < kMaxLines) lines_.insert(std::move(shape));
+    if (shapes_.size() < kMaxLines) shapes_.insert(shape);
   }
   return news;
 }

@@ -69,7 +69,8 @@ class ReadyWait {
   std::optional<absl::Duration> ended_since_;
   int64_t cpu_ns_ = 0;
   absl::Time logs_seen_;
-  absl::flat_hash_set<std::string> lines_;
+  // Of what it has said.
+  absl::flat_hash_set<size_t> shapes_;
   std::string last_words_;
   int looks_ = 0;
 };

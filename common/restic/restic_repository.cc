@@ -125,7 +125,8 @@ class ResticRepository final : public Repository {
           absl::StrCat("a backup is restored into an empty folder; ", folder, " is not"));
     absl::Status restored = Unpack({}, snapshot, folder, cancel);
     // A repository without any room cannot take the lock; what is in it can be read all the same.
-    if (absl::IsResourceExhausted(restored))
+    // Where it has begun to unpack it is the host that has none.
+    if (absl::IsResourceExhausted(restored) && fs::is_empty(folder, error) && !error)
       restored = Unpack({"--no-lock"}, snapshot, folder, cancel);
     return restored;
   }

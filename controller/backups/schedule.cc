@@ -225,6 +225,15 @@ bool Schedule::BeginDue(const std::vector<Due>& due, ScheduledWork& work) {
   return waits;
 }
 
+decltype(Schedule::Options::start_drill) Schedule::DrillThrough(Backups* backups) {
+  return [backups](const std::string&, const std::string& backup, const std::string& request_id) {
+    v1::DrillBackupRequest request;
+    request.set_name(backup);
+    request.set_request_id(request_id);
+    return backups->Drill(kScheduleCaller, request);
+  };
+}
+
 absl::Status Schedule::BeginBackup(const Due& due) {
   const std::string& tenant = due.schedule->tenant.id;
   const std::string& repository = due.schedule->policy.repository();

@@ -48,6 +48,9 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
     std::function<void(const std::string& what, const absl::Status& status)> on_failure;
   };
 
+  // Drills through `backups`, for Options::start_drill; on behalf of the schedule.
+  static decltype(Options::start_drill) DrillThrough(Backups* backups);
+
   Schedule(kv::Store* store, Backups* backups, const Observations* observations, const Clock* clock,
            Executor* executor, Options options);
   ~Schedule();

@@ -256,13 +256,7 @@ class RunningDaemon final : public Daemon {
 
   absl::Status StartSchedule() {
     Schedule::Options options;
-    options.start_drill = [this](const std::string&, const std::string& backup,
-                                 const std::string& request_id) {
-      v1::DrillBackupRequest request;
-      request.set_name(backup);
-      request.set_request_id(request_id);
-      return backups_->Drill(kScheduleCaller, request);
-    };
+    options.start_drill = Schedule::DrillThrough(backups_.get());
     options.on_failure = [this](const std::string& what, const absl::Status& status) {
       log_.Error(absl::StrCat("schedule: ", what,
                               " cannot be begun, will try again: ", std::string(status.message())));

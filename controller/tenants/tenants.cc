@@ -12,8 +12,6 @@
 #include "controller/tenants/validation.h"
 
 namespace mtp {
-namespace {}  // namespace
-
 Tenants::Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,
                  const SecretBox* box, const Clock* clock, Random* random, Options options)
     : store_(store),
@@ -51,8 +49,7 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
   const std::string hash = RequestHash(request);
   auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
-  absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kv::kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
     MTP_ASSIGN_OR_RETURN(const auto row, FindUnchanged(request.name(), request.etag()));
     operations::NewOperation operation;
     operation.kind = "remove";
@@ -82,10 +79,8 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
     }
     kv::Txn txn;
     txn.RequireRevision(tables_.tenants.Key(row.id), row.revision);
-    created = engine_->Create(operation, txn);
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+    return engine_->Create(operation, txn);
+  });
 }
 
 absl::StatusOr<v1::Operation> Tenants::CreateRunOperation(

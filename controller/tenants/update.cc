@@ -112,13 +112,10 @@ absl::StatusOr<v1::Operation> Tenants::Update(const std::string& caller,
   if (!absl::IsNotFound(earlier.status())) return earlier;
   MTP_RETURN_IF_ERROR(ReadMask(request.update_mask()).status());
   absl::MutexLock lock(&placing_);
-  absl::StatusOr<v1::Operation> created;
-  for (int attempt = 0; attempt < kv::kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
     MTP_ASSIGN_OR_RETURN(const auto row, FindUnchanged(request.name(), request.etag()));
-    created = TryUpdate(caller, row, request, hash);
-    if (!absl::IsAborted(created.status())) break;
-  }
-  return created;
+    return TryUpdate(caller, row, request, hash);
+  });
 }
 
 absl::StatusOr<v1::Operation> Tenants::TryUpdate(const std::string& caller,

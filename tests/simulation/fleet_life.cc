@@ -66,13 +66,7 @@ absl::StatusOr<v1::Operation> FleetLife::BeginUpdate(const std::string& caller,
 
 bool FleetLife::StartSchedule() {
   Schedule::Options options;
-  options.start_drill = [this](const std::string&, const std::string& backup,
-                               const std::string& request_id) {
-    v1::DrillBackupRequest request;
-    request.set_name(backup);
-    request.set_request_id(request_id);
-    return backups_->Drill(kScheduleCaller, request);
-  };
+  options.start_drill = Schedule::DrillThrough(backups_.get());
   schedule_ = std::make_shared<Schedule>(steps_.state, backups_.get(), &observations_,
                                          options_.clock, steps_.executor, std::move(options));
   return schedule_->Start().ok();
