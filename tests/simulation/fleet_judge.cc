@@ -244,8 +244,8 @@ void FleetJudge::ConcludeClaims() {
 }
 
 void FleetJudge::ConcludeRunning() {
-  static const auto* const kinds =
-      new std::set<std::string>{"provision", "remove", "start", "stop", "restart", "update"};
+  static const auto* const kinds = new std::set<std::string>{
+      "provision", "remove", "start", "stop", "restart", "restore", "update"};
   // By tenant, the operation that ended last in the store's order of revisions.
   std::map<std::string, kv::Row<state::v1::OperationRecord>> last;
   for (auto& row : Rows(tables_.operations)) {
@@ -257,7 +257,9 @@ void FleetJudge::ConcludeRunning() {
   }
   for (const auto& [target, row] : last) {
     const v1::Operation& operation = row.value.operation();
-    if (operation.state() != v1::OPERATION_STATE_SUCCEEDED || operation.kind() == "remove")
+    // A restore leaves a stopped tenant stopped; its own judge looks at that.
+    if (operation.state() != v1::OPERATION_STATE_SUCCEEDED || operation.kind() == "remove" ||
+        operation.kind() == "restore")
       continue;
     const std::string tenant = target.substr(sizeof("tenants/") - 1);
     const auto record = tables_.tenants.Get(tenant);

@@ -39,6 +39,8 @@ std::vector<operations::Kind> FleetLife::Kinds() const {
           SetKind(tenants),
           RemoveKind(backups),
           BackupKind(backups),
+          VerifyBackupKind(backups),
+          RestoreKind(backups),
           DrillKind(backups),
           PruneKind(backups),
           CheckRepositoryKind(backups),

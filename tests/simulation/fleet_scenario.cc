@@ -1,5 +1,7 @@
 #include "tests/simulation/fleet_scenario.h"
 
+#include <algorithm>
+
 #include "common/base/status.h"
 #include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
@@ -11,6 +13,7 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
       engines_(&clock_, &random_, plant),
       fleet_judge_(disk_.get(), &judge_, &agents_, &engines_),
       update_judge_(&judge_, &engines_),
+      restore_judge_(&judge_, &engines_),
       schedule_judge_(disk_.get(), &clock_, &judge_, &agents_, &engines_) {
   AddHosts();
   if (random_.Chance(750)) AddRepository();
@@ -70,6 +73,10 @@ void FleetScenario::DrawWeights() {
     weight = random_.Chance(500) ? 0 : uint64_t{1} << random_.Below(3);
   }
   weights_[static_cast<size_t>(Ask::kProvision)] = 2 + random_.Below(8);
+  // A restore needs a backup, and few end otherwise than well.
+  uint64_t& restores = weights_[static_cast<size_t>(Ask::kRestore)];
+  uint64_t& backups = weights_[static_cast<size_t>(Ask::kBackup)];
+  if (restores > 0) backups = std::max(backups, restores *= 4);
   // A rollout takes its tenants one after another.
   if (weights_[static_cast<size_t>(Ask::kRollout)] > 0) calm_ = absl::Minutes(90);
 }
@@ -78,6 +85,7 @@ void FleetScenario::Listen() {
   judge_.on_operation = [this](const std::string& id, const state::v1::OperationRecord* before,
                                const state::v1::OperationRecord& after) {
     update_judge_.OnOperation(id, before, after);
+    restore_judge_.OnOperation(id, before, after);
     schedule_judge_.OnOperation(id, before, after);
   };
   agents_.refusal = [this](const std::string& host, const v1::EnsureActionRequest& request) {
@@ -99,7 +107,10 @@ void FleetScenario::Listen() {
 
 void FleetScenario::OnEffect(const std::string& host, const v1::EnsureActionRequest& request,
                              v1::ActionState state, v1::Action& action) {
-  if (state == v1::ACTION_STATE_FAILED || state == v1::ACTION_STATE_CANCELLED) return;
+  if (state == v1::ACTION_STATE_FAILED || state == v1::ACTION_STATE_CANCELLED) {
+    engines_.Affect(host, request, state, action);
+    return;
+  }
   const std::string id = request.key().substr(0, request.key().find('/'));
   const state::v1::OperationRecord* const record = judge_.Find(id);
   if (record == nullptr) {
@@ -112,6 +123,7 @@ void FleetScenario::OnEffect(const std::string& host, const v1::EnsureActionRequ
   engines_.Affect(host, request, state, action);
   const TenantView after = engines_.View(host, tenant);
   update_judge_.OnAction(id, *record, request, before, after);
+  restore_judge_.OnAction(id, *record, request, state == v1::ACTION_STATE_DONE, before, after);
   fleet_judge_.AfterEffect(host, request);
   if (ControllerLives() && !SameButWords(before, after)) {
     Observe(host, agents_.IsReachable(host));
@@ -190,6 +202,8 @@ void FleetScenario::Conclude() {
 void FleetScenario::CountSeen(std::map<std::string, int64_t>& seen) const {
   judge_.CountSucceeded(seen);
   seen["update brought back"] += update_judge_.brought_back();
+  seen["restore taken back"] += restore_judge_.taken_back();
+  seen["restored data stayed after a failure"] += restore_judge_.kept_in_place();
   seen["missed backups caught up"] += schedule_judge_.caught_up();
 }
 

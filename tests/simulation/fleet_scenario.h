@@ -8,6 +8,7 @@
 #include "common/base/secret_box.h"
 #include "tests/simulation/fleet_judge.h"
 #include "tests/simulation/fleet_life.h"
+#include "tests/simulation/restore_judge.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/schedule_judge.h"
 #include "tests/simulation/update_judge.h"
@@ -28,6 +29,8 @@ class FleetScenario final : public Scenario {
     kRestart,
     kSet,
     kBackup,
+    kVerify,
+    kRestore,
     kDrill,
     kPrune,
     kCheck,
@@ -67,6 +70,8 @@ class FleetScenario final : public Scenario {
   Wish ProvisionWish(const std::string& tenant);
   Wish SetWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
+  Wish VerifyWish();
+  Wish RestoreWish();
   Wish DrillWish();
   Wish PruneWish(const std::string& tenant);
   Wish CheckWish();
@@ -74,6 +79,10 @@ class FleetScenario final : public Scenario {
   Wish RolloutWish();
   v1::RolloutSettings DrawSettings();
   std::string DrawTenant();
+  // One that is in the catalogue. NOT_FOUND when there is none yet.
+  absl::StatusOr<v1::Backup> DrawBackup();
+  // Whether the image that the tenant has, if it is placed, can go on with the data of the backup.
+  bool CanGoOnWith(const std::string& tenant, const v1::Backup& backup) const;
   void Pause(const std::string& rollout);
   void Resume(const std::string& rollout);
   static bool IsRefusal(const absl::Status& status);
@@ -88,6 +97,7 @@ class FleetScenario final : public Scenario {
   SimEngines engines_;
   FleetJudge fleet_judge_;
   UpdateJudge update_judge_;
+  RestoreJudge restore_judge_;
   ScheduleJudge schedule_judge_;
   // Of one life of the controller.
   std::unique_ptr<FleetLife> life_;

@@ -46,6 +46,10 @@ Scenario::Wish FleetScenario::WishFor(Ask ask) {
       return SetWish(DrawTenant());
     case Ask::kBackup:
       return BackupWish(DrawTenant());
+    case Ask::kVerify:
+      return VerifyWish();
+    case Ask::kRestore:
+      return RestoreWish();
     case Ask::kDrill:
       return DrillWish();
     case Ask::kPrune:
@@ -125,15 +129,68 @@ Scenario::Wish FleetScenario::BackupWish(const std::string& tenant) {
           [this, request] { return life_->backups().Create(kCaller, request); }, IsRefusal};
 }
 
+absl::StatusOr<v1::Backup> FleetScenario::DrawBackup() {
+  MTP_ASSIGN_OR_RETURN(const auto backups, life_->backups().List(""));
+  if (backups.empty()) return absl::NotFoundError("there is no backup yet");
+  return backups[random_.Below(backups.size())];
+}
+
+Scenario::Wish FleetScenario::VerifyWish() {
+  const auto request = std::make_shared<v1::VerifyBackupRequest>();
+  request->set_request_id(NextRequestId());
+  return {request->request_id(),
+          [this, request]() -> absl::StatusOr<v1::Operation> {
+            if (request->name().empty()) {
+              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
+              request->set_name(backup.name());
+            }
+            return life_->backups().Verify(kCaller, *request);
+          },
+          IsRefusal};
+}
+
+bool FleetScenario::CanGoOnWith(const std::string& tenant, const v1::Backup& backup) const {
+  const auto placed = Tables(disk_.get()).tenants.Get(tenant);
+  if (!placed.ok()) return true;
+  const auto held =
+      engines_.repository().find(std::string(absl::StripPrefix(backup.name(), "backups/")));
+  if (held == engines_.repository().end()) return true;
+  const int image = engines_.Meaning(placed->value.host(), placed->value.resolved().image());
+  return held->second.data.format <= image;
+}
+
+// An operator who puts data back that is newer than the tenant's program gets a tenant that does
+// not start, and is told so; that is no state in which the other kinds can be judged.
+Scenario::Wish FleetScenario::RestoreWish() {
+  const auto request = std::make_shared<v1::RestoreBackupRequest>();
+  request->set_request_id(NextRequestId());
+  const std::string other = random_.Chance(300) ? DrawTenant() : "";
+  const std::string bot = absl::StrCat(1000 + random_.Below(kBots), ":secret");
+  return {request->request_id(),
+          [this, request, other, bot]() -> absl::StatusOr<v1::Operation> {
+            if (request->name().empty()) {
+              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
+              const std::string& tenant = other.empty() ? backup.tenant() : other;
+              if (!CanGoOnWith(tenant, backup)) return absl::NotFoundError("none that fits");
+              request->set_name(backup.name());
+              if (!other.empty()) {
+                request->set_tenant_id(other);
+                request->mutable_secrets()->set_telegram_token(bot);
+              }
+            }
+            return life_->backups().Restore(kCaller, *request);
+          },
+          IsRefusal};
+}
+
 Scenario::Wish FleetScenario::DrillWish() {
   const auto request = std::make_shared<v1::DrillBackupRequest>();
   request->set_request_id(NextRequestId());
   return {request->request_id(),
           [this, request]() -> absl::StatusOr<v1::Operation> {
             if (request->name().empty()) {
-              MTP_ASSIGN_OR_RETURN(const auto backups, life_->backups().List(""));
-              if (backups.empty()) return absl::NotFoundError("there is no backup yet");
-              request->set_name(backups[random_.Below(backups.size())].name());
+              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
+              request->set_name(backup.name());
             }
             return life_->backups().Drill(kCaller, *request);
           },

@@ -113,6 +113,9 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants() {
       {"pause-forgotten", Plant::kPauseForgotten},
       {"stops-unreached", Plant::kStopsUnreached},
       {"backup-not-recorded", Plant::kBackupNotRecorded},
+      {"restore-ignored", Plant::kRestoreIgnored},
+      {"restore-of-another", Plant::kRestoreOfAnother},
+      {"verify-faked", Plant::kVerifyFaked},
       {"missed-not-run", Plant::kMissedNotRun},
       {"missed-run-each", Plant::kMissedRunEach},
   };
@@ -213,6 +216,9 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kImageNotBack:
     case Plant::kSoakCutShort:
     case Plant::kStopsUnreached:
+    case Plant::kRestoreIgnored:
+    case Plant::kRestoreOfAnother:
+    case Plant::kVerifyFaked:
     case Plant::kMissedNotRun:
     case Plant::kMissedRunEach:
     case Plant::kEndRewritten:
@@ -235,6 +241,10 @@ void TamperWithRequest(Plant plant, v1::EnsureActionRequest& request) {
     *request.mutable_restore()->mutable_backup() = drill.backup();
     *request.mutable_restore()->mutable_repository() = drill.repository();
   } else if (plant == Plant::kStateNotBack && undo && request.has_restore()) {
+    request.mutable_check();
+  } else if (plant == Plant::kRestoreIgnored && !undo && request.has_restore()) {
+    request.mutable_check();
+  } else if (plant == Plant::kVerifyFaked && request.has_verify()) {
     request.mutable_check();
   } else if (plant == Plant::kImageNotBack && undo && request.has_apply()) {
     request.mutable_apply()->mutable_spec()->set_image(PinnedImage(kImages));

@@ -42,6 +42,9 @@ enum class Plant {
   kPauseForgotten,      // a rollout that was paused goes on
   kStopsUnreached,      // a rollout stops others while it updates one
   kBackupNotRecorded,   // a backup is written and not in the catalogue
+  kRestoreIgnored,      // a restore says that it is done and has put nothing in place
+  kRestoreOfAnother,    // a restore takes the newest backup instead of the one that it is told
+  kVerifyFaked,         // a backup counts as verified that nobody has read
   kMissedNotRun,        // after a downtime, missed backups are not caught up
   kMissedRunEach,       // after a downtime, one backup for each missed time
 };

@@ -6,6 +6,7 @@
 #include <absl/time/time.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <tuple>
 
@@ -134,6 +135,8 @@ void SimEngines::Speak() {
 
 void SimEngines::Affect(const std::string& host, const v1::EnsureActionRequest& request,
                         v1::ActionState state, v1::Action& action) {
+  // Its first act, whatever comes of it.
+  if (request.has_apply()) known_[host].insert(request.tenant());
   if (state == v1::ACTION_STATE_FAILED || state == v1::ACTION_STATE_CANCELLED) return;
   Speak();
   const bool done = state == v1::ACTION_STATE_DONE;
@@ -210,19 +213,25 @@ void SimEngines::Restore(const std::string& host, const v1::EnsureActionRequest&
   if (const auto found = engine.find(request.tenant()); found != engine.end()) {
     found->second.running = false;
   }
-  const auto backup = repository_.find(request.restore().backup().backup_id());
+  auto backup = repository_.find(request.restore().backup().backup_id());
+  if (plant_ == Plant::kRestoreOfAnother && !repository_.empty()) {
+    backup = std::prev(repository_.end());
+  }
   if (done && backup != repository_.end()) data_[host][request.tenant()] = backup->second.data;
 }
 
 void SimEngines::Remove(const std::string& host, const v1::EnsureActionRequest& request,
                         bool done) {
   std::map<std::string, Container>& engine = containers_[host];
-  const auto found = engine.find(request.tenant());
-  if (found == engine.end()) return;
-  found->second.running = false;
+  if (const auto found = engine.find(request.tenant()); found != engine.end()) {
+    found->second.running = false;
+  }
   if (!done || plant_ == Plant::kRemoveIgnored) return;
-  engine.erase(found);
-  if (!request.remove().keep_data()) data_[host].erase(request.tenant());
+  engine.erase(request.tenant());
+  // Data of a tenant that it was never told of is none of its business.
+  if (known_[host].erase(request.tenant()) > 0 && !request.remove().keep_data()) {
+    data_[host].erase(request.tenant());
+  }
 }
 
 void SimEngines::Pull(const v1::PullImageAction& pull, v1::Action& action) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "mtp/v1/agent.pb.h"
@@ -102,6 +103,7 @@ class SimEngines {
   std::map<std::string, int> tags_;  // host to what that name means there
   std::map<std::string, std::map<std::string, Container>> containers_;  // host, tenant
   std::map<std::string, std::map<std::string, TenantData>> data_;       // host, tenant
+  std::map<std::string, std::set<std::string>> known_;  // host to tenants in its agent's journal
   std::map<std::string, Backup> repository_;
 };
 

@@ -29,8 +29,8 @@ std::string FactOf(const state::v1::OperationRecord& record, const char* name) {
 
 // Operations that may change a tenant where it is.
 bool MayTouch(const std::string& kind) {
-  static const auto* const kinds =
-      new std::set<std::string>{"provision", "remove", "start", "stop", "restart", "update", "set"};
+  static const auto* const kinds = new std::set<std::string>{
+      "provision", "remove", "start", "stop", "restart", "restore", "update", "set"};
   return kinds->count(kind) > 0;
 }
 
