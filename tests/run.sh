@@ -9,6 +9,8 @@
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
+#   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
+#   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour)
 #   tests/run.sh bench [--only fleet|backup|rollout|placement]…   every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
@@ -17,7 +19,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 called="tests/run.sh${1:+ $1}"
 
-usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
 
 build() {
   [ -e build/build.ninja ] || cmake --preset debug >/dev/null
@@ -45,6 +47,19 @@ run_unit() {
 run_simulation() {
   build simulation
   build/bin/simulation "$@"
+}
+
+run_sanitized() { # run_sanitized asan|tsan
+  local folder=build-$1 log
+  cmake --preset "$1" >/dev/null
+  log=$(mktemp)
+  ninja -C "$folder" >"$log" 2>&1 || { grep -E 'error|FAILED' "$log" | head -n 40; rm -f "$log"; return 1; }
+  rm -f "$log"
+  # Whatever they find ends the program, so that no test can pass over it.
+  export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$repository/tests/tsan.supp
+  ctest --test-dir "$folder" --output-on-failure -L unit
+  "$folder/bin/simulation" --seeds 300
 }
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
@@ -94,6 +109,7 @@ case ${1:-all} in
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
+  asan | tsan) run_sanitized "$1" ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
     tests/lint.sh --quick

@@ -85,8 +85,9 @@ struct RepositoryStats {
   int64_t snapshots = 0;
 };
 
-// Each call opens the repository anew, which costs about half a second of one core: scrypt over the
-// password, calibrated by restic when the repository was made.
+// Each call opens the repository anew. That costs about half a second of one core, scrypt over the
+// password, calibrated by restic when the repository was made; but next to nothing in a folder
+// whose repository `Init` has made, see key_file.h.
 //
 // Thread-safe. Every call blocks, is bounded in time and output, and ends with CANCELLED soon after
 // `cancel` (may be null; must outlive the call). Errors are one sentence each:

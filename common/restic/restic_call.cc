@@ -16,6 +16,7 @@
 #include "common/base/atomic_file.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/restic/key_file.h"
 #include "common/restic/reachable.h"
 #include "common/restic/restic_output.h"
 
@@ -115,6 +116,11 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
         "restic said more than can be held; the repository has too "
         "many snapshots, remove old ones");
   return std::move(result->stdout_text);
+}
+
+void ResticRunner::MakeCheapToOpen() const {
+  if (address_.kind != RepositoryKind::kFolder) return;
+  MakeOpeningCheap(address_.restic_url, access_.password).IgnoreError();
 }
 
 absl::StatusOr<std::string> ResticRunner::Run(const ResticCall& call, const CancelToken* cancel) {

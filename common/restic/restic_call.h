@@ -35,6 +35,10 @@ class ResticRunner {
   // is locked: removes stale locks and tries again until `lock_wait` is over.
   absl::StatusOr<std::string> Run(const ResticCall& call, const CancelToken* cancel);
 
+  // For a repository that was just made and is empty: a lost key would lose all that is in it. Only
+  // a folder can be; best effort, since restic's own key file opens as well. See key_file.h.
+  void MakeCheapToOpen() const;
+
  private:
   absl::StatusOr<std::string> RunOnce(const ResticCall& call, const CancelToken* cancel);
   absl::Status WriteFiles(const CallFiles& files) const;

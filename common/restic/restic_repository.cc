@@ -62,6 +62,7 @@ class ResticRepository final : public Repository {
     if (!absl::IsNotFound(opened)) return opened;
     const absl::Status made =
         Call({"init", "--repository-version", "2"}, /*moves_data=*/false, cancel);
+    if (made.ok()) runner_.MakeCheapToOpen();
     // Another may have made it meanwhile; whoever did, it must open with this password.
     const absl::Status now = Open(cancel);
     return now.ok() || made.ok() ? now : made;

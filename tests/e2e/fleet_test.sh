@@ -38,11 +38,12 @@ least=768
 quickstart() { "$repository/deploy/quickstart.sh" --fleet-dir "$fleet" --min-memory-limit "$least" "$@"; }
 passed=0 failed=0
 
-check() { # check SENTENCE COMMAND…
-  local sentence=$1
+check() { # check SENTENCE COMMAND…; says how many seconds it took when many
+  local sentence=$1 begun=$SECONDS took
   shift
   if "$@" >"$work/seen" 2>&1; then
-    passed=$((passed + 1))
+    passed=$((passed + 1)) took=$((SECONDS - begun))
+    [ "$took" -lt 5 ] || sentence+=" ($took s)"
     echo "ok      $sentence"
   else
     failed=$((failed + 1))

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "common/restic/repository.h"
-#include "tests/e2e/cheap_key.h"
 #include "tests/e2e/own_engine.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/temp_folder.h"
@@ -27,7 +26,6 @@ namespace mtp {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::MakeKeyCheap;
 using testing::SeededRandom;
 using testing::Shell;
 using testing::TempFolder;
@@ -60,7 +58,6 @@ class Flips : public ::testing::Test {
     fs::create_symlink("/etc/passwd", folder_ / "source/link");
     repository_ = Open();
     ASSERT_TRUE(repository_->Init(nullptr).ok());
-    ASSERT_EQ(MakeKeyCheap(folder_ / "repository", "secret"), "");
     snapshot_ = Backup("b1");
     Write(folder_ / "source/more", random.Bytes(50'000));
     snapshot_ = Backup("b2");

@@ -71,6 +71,13 @@ class LocalRepository : public ::testing::Test {
   std::unique_ptr<Repository> repository_;
 };
 
+TEST_F(LocalRepository, OpensWithoutWorkAlsoByHand) {
+  const std::string keys = folder_ / "repository/keys";
+  EXPECT_EQ(Shell("cd " + keys + R"( && [ "$(ls | wc -l)" = 1 ] && grep -q '"N":2,' *)"), 0);
+  WriteFile(folder_ / "password", "secret");
+  EXPECT_EQ(Shell("cd " + folder_.path() + " && restic -r repository --password-file password --no-cache check"), 0);
+}
+
 // As the death of an agent leaves it: a shared lock, and an exclusive one.
 TEST_F(LocalRepository, TheLockOfAKilledOneBlocksNobody) {
   const auto first = Backup("b1");
