@@ -58,16 +58,20 @@ Bio ReadOnly(absl::string_view text) {
   return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+// Nobody is asked for a pass phrase at the program's terminal, as OpenSSL would by itself: that a
+// PEM text needs one may be said by a stranger.
+int NoPassphrase(char*, int, int, void*) { return -1; }
+
 absl::StatusOr<Key> ParseKey(const SecretString& pem) {
   Bio bio = ReadOnly(pem.Reveal());
-  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassphrase, nullptr));
   if (key == nullptr) return LibraryError("the private key cannot be read");
   return key;
 }
 
 absl::StatusOr<Certificate> ParseCertificate(absl::string_view pem) {
   Bio bio = ReadOnly(pem);
-  Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, NoPassphrase, nullptr));
   if (certificate == nullptr) {
     ERR_clear_error();
     return absl::InvalidArgumentError("this is not a certificate in PEM form");
@@ -87,7 +91,7 @@ absl::StatusOr<Request> ParseRequest(absl::string_view pem) {
   if (pem.size() > kMaxRequestBytes)
     return absl::InvalidArgumentError("the certificate request is too large");
   Bio bio = ReadOnly(pem);
-  Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, NoPassphrase, nullptr));
   EVP_PKEY* key = request == nullptr ? nullptr : X509_REQ_get0_pubkey(request.get());
   const bool valid = key != nullptr && IsP256(key) && X509_REQ_verify(request.get(), key) == 1;
   ERR_clear_error();

@@ -1,5 +1,6 @@
 #include "common/tls/keys.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -7,6 +8,13 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "tests/unit/tls/fleet_keys.h"
 
@@ -106,6 +114,43 @@ TEST(Certificates, OfAnAuthorityCarryNoIdentity) {
 TEST(Certificates, AreNotReadFromOtherText) {
   EXPECT_EQ(ReadCertificate("nonsense").status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ReadCertificate("").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// The text under another head: OpenSSL asks at the terminal for a pass phrase to open it.
+std::string SaidToBeEncrypted(std::string pem) {
+  pem.insert(pem.find('\n') + 1,
+             "Proc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,0123456789ABCDEF\n\n");
+  return pem;
+}
+
+// What a process prints at its terminal while it reads the certificate, or the request.
+std::string SaidAtTheTerminal(const std::string& pem) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  EXPECT_TRUE(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+  const int end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(terminal);
+    if (setsid() < 0 || ioctl(end, TIOCSCTTY, 0) != 0) _exit(2);
+    _exit(ReadCertificate(pem).ok() || RequestKeyFingerprint(pem).ok() ? 1 : 0);
+  }
+  close(end);
+  // Until the child's end, or its first word: it would wait for an answer then.
+  std::string said(64, '\0');
+  const ssize_t size = read(terminal, said.data(), said.size());
+  said.resize(static_cast<size_t>(std::max<ssize_t>(0, size)));
+  if (size > 0) kill(child, SIGKILL);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  close(terminal);
+  return said;
+}
+
+TEST(Certificates, OfAStrangerAskNobodyForAPassPhrase) {
+  EXPECT_EQ(SaidAtTheTerminal(SaidToBeEncrypted(TestAuthority().pem())), "");
+  const std::string request = NewRequest(NewPrivateKey().value(), "h1").value();
+  EXPECT_EQ(SaidAtTheTerminal(SaidToBeEncrypted(request)), "");
 }
 
 TEST(Sha256, IsTheKnownValue) {
