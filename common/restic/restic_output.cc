@@ -7,6 +7,8 @@
 #include <absl/strings/strip.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/base/log.h"
@@ -25,9 +27,17 @@ json Parse(absl::string_view text) {
   return json::parse(text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false);
 }
 
+// What an int64_t holds of it: 0 for what is no number.
+int64_t Whole(double number) {
+  constexpr double kEnd = 9223372036854775808.0;  // 2^63
+  if (!(number > -kEnd)) return std::isnan(number) ? 0 : std::numeric_limits<int64_t>::min();
+  return number < kEnd ? static_cast<int64_t>(number) : std::numeric_limits<int64_t>::max();
+}
+
 int64_t Int(const json& object, const char* name) {
   const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<int64_t>() : 0;
+  if (found == object.end() || !found->is_number()) return 0;
+  return found->is_number_float() ? Whole(found->get<double>()) : found->get<int64_t>();
 }
 
 std::string Text(const json& object, const char* name) {
@@ -214,7 +224,7 @@ absl::StatusOr<int64_t> ParsePrunedBytes(absl::string_view text) {
     if (amount.size() != 2 || !absl::SimpleAtod(amount[0], &number)) break;
     constexpr absl::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     for (absl::string_view unit : kUnits) {
-      if (amount[1] == unit) return static_cast<int64_t>(number);
+      if (amount[1] == unit) return Whole(number);
       number *= 1024;
     }
     break;

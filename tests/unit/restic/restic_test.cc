@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "common/restic/restic_command.h"
 #include "common/restic/restic_output.h"
 
@@ -141,6 +143,16 @@ TEST(ResticSnapshots, CarryTheirIdentity) {
 TEST(ResticPrune, SaysHowManyBytes) {
   EXPECT_EQ(ParsePrunedBytes("total prune:  3 blobs / 1.5 KiB\n").value(), 1536);
   EXPECT_FALSE(ParsePrunedBytes("").ok());
+}
+
+TEST(ResticFigures, AreCutToWhatFits) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(ParsePrunedBytes("total prune: 3 blobs / 1e300 TiB\n").value(), kMost);
+  EXPECT_EQ(ParsePrunedBytes("total prune: 3 blobs / nan B\n").value(), 0);
+  EXPECT_EQ(ParseStats(R"({"total_size":1e19})")->stored_bytes, kMost);
+  EXPECT_EQ(ParseStats(R"({"total_size":-1e19})")->stored_bytes,
+            std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(ParseStats(R"({"total_size":1.5e3})")->stored_bytes, 1500);
 }
 
 }  // namespace
