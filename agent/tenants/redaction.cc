@@ -5,6 +5,7 @@
 #include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "common/base/utf8.h"
@@ -29,6 +30,9 @@ std::string Plain(absl::string_view line) {
   return plain;
 }
 
+// Of a character that began before.
+bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+
 }  // namespace
 
 std::string RedactSecrets(absl::string_view text, const v1::TenantSecrets& secrets) {
@@ -37,6 +41,9 @@ std::string RedactSecrets(absl::string_view text, const v1::TenantSecrets& secre
                                      secrets.gateway_token()};
   const size_t colon = secrets.telegram_token().find(':');
   if (colon != std::string::npos) values.push_back(secrets.telegram_token().substr(colon + 1));
+  // The longest first: one that stands within another would leave the rest of that.
+  std::sort(values.begin(), values.end(),
+            [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
   std::string redacted(text);
   for (const std::string& value : values) {
     if (value.size() < kShortestSecret) continue;
@@ -48,10 +55,11 @@ std::string RedactSecrets(absl::string_view text, const v1::TenantSecrets& secre
 std::vector<std::string> LastLineList(absl::string_view output, const v1::TenantSecrets& secrets,
                                       int max_lines, size_t max_bytes) {
   std::vector<std::string> lines;
-  // Redacted before it is cut, so that no half of a secret remains; before and after control
-  // characters go, which could stand inside one.
+  // Redacted before it is cut, so that no half of a secret remains; before and after the bytes go
+  // that are no text, which could stand inside one.
   for (absl::string_view line : absl::StrSplit(RedactSecrets(output, secrets), '\n')) {
-    std::string plain = RedactSecrets(Plain(line), secrets);
+    const std::string text = Plain(line);
+    std::string plain = RedactSecrets(ValidUtf8(text, text.size()), secrets);
     absl::StripAsciiWhitespace(&plain);
     if (!plain.empty()) lines.push_back(ValidUtf8(plain, max_bytes));
   }
@@ -62,10 +70,12 @@ std::vector<std::string> LastLineList(absl::string_view output, const v1::Tenant
 
 std::string LastLines(absl::string_view output, const v1::TenantSecrets& secrets, int max_lines,
                       size_t max_bytes) {
-  std::string joined =
-      absl::StrJoin(LastLineList(output, secrets, max_lines, 2 * output.size()), " | ");
-  if (joined.size() > max_bytes) joined = "…" + joined.substr(joined.size() - max_bytes);
-  return joined;
+  const std::string joined = RedactSecrets(
+      absl::StrJoin(LastLineList(output, secrets, max_lines, 2 * output.size()), " | "), secrets);
+  if (joined.size() <= max_bytes) return joined;
+  size_t begin = joined.size() - max_bytes;
+  while (begin < joined.size() && IsContinuation(joined[begin])) ++begin;
+  return "…" + joined.substr(begin);
 }
 
 }  // namespace mtp

@@ -25,5 +25,32 @@ TEST(LastLineList, IsBoundedAndValidText) {
   EXPECT_THAT(LastLineList("\xc3\xa4\xff", v1::TenantSecrets(), 20, 500), ElementsAre("\xc3\xa4?"));
 }
 
+TEST(LastLineList, HidesASecretThatOnlyCleaningMakes) {
+  v1::TenantSecrets secrets;
+  secrets.set_openai_key("what?ever");
+  EXPECT_THAT(LastLineList("what\xff"
+                           "ever\nwha\x1b[0mt?ever",
+                           secrets, 2, 100),
+              ElementsAre("[redacted]", "[redacted]"));
+}
+
+TEST(RedactSecrets, LeavesNothingOfASecretThatHoldsAnother) {
+  v1::TenantSecrets secrets;
+  secrets.set_anthropic_key("sk-test");
+  secrets.set_openai_key("sk-test-the-rest");
+  EXPECT_EQ(RedactSecrets("a sk-test-the-rest b sk-test c", secrets),
+            "a [redacted] b [redacted] c");
+}
+
+TEST(LastLines, HidesASecretThatOnlyTheLinesTogetherMake) {
+  v1::TenantSecrets secrets;
+  secrets.set_openai_key("one | two");
+  EXPECT_EQ(LastLines("one\ntwo\n", secrets, 2, 100), "[redacted]");
+}
+
+TEST(LastLines, IsCutBetweenCharacters) {
+  EXPECT_EQ(LastLines("\xe2\x82\xac\xe2\x82\xac", v1::TenantSecrets(), 1, 5), "…\xe2\x82\xac");
+}
+
 }  // namespace
 }  // namespace mtp
