@@ -263,12 +263,12 @@ absl::StatusOr<ExecState> ParseExecState(std::string_view text) {
 
 std::string ParseErrorMessage(std::string_view text) {
   std::string message = String(json_fields::Parse(text), "message");
-  if (message.empty()) return "no reason given";
   if (message.size() > kMaxErrorMessage) message.resize(kMaxErrorMessage);
   for (char& c : message) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
   }
-  return std::string(absl::StripAsciiWhitespace(message));
+  absl::StripAsciiWhitespace(&message);
+  return message.empty() ? "no reason given" : message;
 }
 
 bool IsContainerReference(std::string_view text) {

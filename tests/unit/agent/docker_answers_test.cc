@@ -120,6 +120,7 @@ TEST(EngineAnswers, DeepNestingIsRefused) {
 TEST(EngineAnswers, ErrorsAreOneLineOfBoundedLength) {
   EXPECT_EQ(ParseErrorMessage(R"({"message":"No such\ncontainer"})"), "No such container");
   EXPECT_EQ(ParseErrorMessage("<html>"), "no reason given");
+  EXPECT_EQ(ParseErrorMessage(R"({"message":" \n"})"), "no reason given");
   EXPECT_LE(ParseErrorMessage("{\"message\":\"" + std::string(5000, 'x') + "\"}").size(), 500u);
 }
 
