@@ -93,7 +93,8 @@ absl::Status CheckSpec(const v1::TenantSpec& spec) {
         absl::StrCat("anti-affinity: the tenant has no label ",
                      spec.anti_affinity_label().substr(0, kMaxLabelKey)));
   }
-  const bool valid_image = spec.image().size() <= 255 &&
+  // Agents refuse one that begins like a flag.
+  const bool valid_image = spec.image().size() <= 255 && !absl::StartsWith(spec.image(), "-") &&
                            std::all_of(spec.image().begin(), spec.image().end(), [](char c) {
                              return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
                                     absl::StrContains("-_./:@", absl::string_view(&c, 1));
