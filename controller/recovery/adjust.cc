@@ -5,6 +5,7 @@
 #include <absl/strings/strip.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "common/base/status.h"
@@ -21,7 +22,8 @@ constexpr char kWhy[] =
 absl::Status Lost() { return absl::AbortedError(kWhy); }
 
 int64_t Raised(int64_t epoch, absl::Time now) {
-  return std::max(epoch + 1, absl::ToUnixSeconds(now));
+  const bool at_its_end = epoch == std::numeric_limits<int64_t>::max();
+  return std::max(at_its_end ? epoch : epoch + 1, absl::ToUnixSeconds(now));
 }
 
 bool EndOperation(state::v1::OperationRecord* record, absl::Time now) {
