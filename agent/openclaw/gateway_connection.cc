@@ -1,6 +1,7 @@
 #include "agent/openclaw/gateway_connection.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -106,10 +107,17 @@ class Connection {
           ParseGatewayFrame(std::string_view(static_cast<const char*>(bytes.data()), bytes.size()));
       if (!frame.ok()) co_return Outcome{frame.status(), false};
       if (frame->kind != kind || frame->id != id) continue;
-      if (!frame->status.ok()) co_return Outcome{frame->status, frame->retry};
+      if (!frame->status.ok()) co_return Outcome{WithoutToken(frame->status), frame->retry};
       if (frame->payload_json.size() > kMaxGatewayPayloadBytes) co_return TooLarge();
       co_return Outcome{std::move(frame->payload_json), false};
     }
+  }
+
+  // A gateway may repeat what it was sent.
+  absl::Status WithoutToken(const absl::Status& status) const {
+    const absl::string_view token = token_.Reveal();
+    return absl::Status(status.code(),
+                        absl::StrReplaceAll(status.message(), {{token, "[redacted]"}}));
   }
 
   static Outcome TooLarge() {
