@@ -20,6 +20,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy shellcheck curl jq
   python3
+  clang libclang-rt-dev  # libFuzzer and the sanitizers: `tests/run.sh fuzz`
 )
 RUN_PACKAGES=(iproute2 iptables debootstrap runc tini util-linux procps restic openssh-client)
 # Debian 12's own engine (20.10) and Compose (1.29) are too old; these come from Debian 13.

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation` and the placement part of `bench`.
+# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `e2e`, clang-tidy and the contract of the real OpenClaw
+#   tests/run.sh                 all but `bench`, `e2e`, `fuzz`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
+#   tests/run.sh fuzz [--seconds N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer, each N seconds
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
@@ -19,19 +20,25 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
 called="tests/run.sh${1:+ $1}"
 
-usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
+# The comment at the head of this file.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
-build() {
-  [ -e build/build.ninja ] || cmake --preset debug >/dev/null
-  local log
+build_in() { # build_in FOLDER TARGET…
+  local folder=$1 log
+  shift
   log=$(mktemp)
-  if ! ninja -C build "$@" >"$log" 2>&1; then
+  if ! ninja -C "$folder" "$@" >"$log" 2>&1; then
     grep -E 'error|FAILED' "$log" | head -n 40 || true
-    echo "the build failed; run: ninja -C build" >&2
+    echo "the build failed; run: ninja -C $folder $*" >&2
     rm -f "$log"
     return 1
   fi
   rm -f "$log"
+}
+
+build() {
+  [ -e build/build.ninja ] || cmake --preset debug >/dev/null
+  build_in build "$@"
 }
 
 run_lint() {
@@ -50,16 +57,20 @@ run_simulation() {
 }
 
 run_sanitized() { # run_sanitized asan|tsan
-  local folder=build-$1 log
   cmake --preset "$1" >/dev/null
-  log=$(mktemp)
-  ninja -C "$folder" >"$log" 2>&1 || { grep -E 'error|FAILED' "$log" | head -n 40; rm -f "$log"; return 1; }
-  rm -f "$log"
+  build_in "build-$1"
   # Whatever they find ends the program, so that no test can pass over it.
   export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
-  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$repository/tests/tsan.supp
-  ctest --test-dir "$folder" --output-on-failure -L unit
-  "$folder/bin/simulation" --seeds 300
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  ctest --test-dir "build-$1" --output-on-failure -L unit
+  "build-$1/bin/simulation" --seeds 300
+}
+
+run_fuzz() {
+  command -v clang++ >/dev/null || { echo "clang is missing; run: sudo deploy/install-dependencies.sh" >&2; exit 2; }
+  [ -e build-fuzz/build.ninja ] || cmake --preset fuzz >/dev/null
+  build_in build-fuzz fuzz
+  tests/fuzz/fuzz.py "$@"
 }
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
@@ -103,6 +114,7 @@ case ${1:-all} in
   lint) shift; run_lint "$@" ;;
   unit) run_unit ;;
   simulation) shift; run_simulation "$@" ;;
+  fuzz) shift; run_fuzz "$@" ;;
   standins) run_standins ;;
   e2e) run_e2e ;;
   fleet) shift; run_fleet "$@" ;;
