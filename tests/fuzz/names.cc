@@ -58,7 +58,13 @@ void CheckPrefix(const TenantName& name) {
   MTP_HOLDS(TenantName::ParseResource(name.Resource())->value() == name.value());
 }
 
-bool IsDateless(absl::string_view text) {
+// Seconds that every form of a time can hold.
+bool IsNear(int64_t seconds) {
+  constexpr int64_t kEnd = int64_t{1} << 32;
+  return seconds > -kEnd && seconds < kEnd;
+}
+
+bool IsOneWord(absl::string_view text) {
   return std::none_of(text.begin(), text.end(),
                       [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); });
 }
@@ -164,9 +170,9 @@ void Durations(absl::string_view input) {
   message.set_nanos(static_cast<int32_t>(lines.Number() % 1'000'000'000));
   const absl::Duration duration = FromDuration(message);
   const std::string shown = cli::HumanDuration(duration);
-  MTP_HOLDS(IsDateless(shown) && !shown.empty() && shown.size() < 24);
+  MTP_HOLDS(IsOneWord(shown) && !shown.empty() && shown.size() < 24);
   // What both can hold comes back.
-  if (std::abs(message.seconds()) < int64_t{1} << 32) {
+  if (IsNear(message.seconds())) {
     MTP_HOLDS(FromDuration(ToDuration(duration)) == duration);
   }
 
@@ -175,7 +181,7 @@ void Durations(absl::string_view input) {
   timestamp.set_nanos(std::abs(message.nanos()));
   const absl::Time time = FromTimestamp(timestamp);
   MTP_HOLDS(IsPrintable(cli::Rfc3339(time)));
-  if (std::abs(message.seconds()) < int64_t{1} << 32) {
+  if (IsNear(message.seconds())) {
     MTP_HOLDS(FromTimestamp(ToTimestamp(time)) == time);
     MTP_HOLDS(cli::Rfc3339(time).size() == sizeof("2026-01-31T12:00:00Z") - 1);
   }

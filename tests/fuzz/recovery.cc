@@ -87,8 +87,9 @@ void RecoveryCopy(absl::string_view input) {
   MTP_HOLDS(box.Open(sealed, "/tenants/acme")->Equals(input));
   MTP_HOLDS(!box.Open(sealed, "/tenants/acm").ok());
 
-  // The two values that say that there is no size are large.
-  if (ZSTD_getFrameContentSize(input.data(), input.size()) <= kMaxUnpackedBytes) {
+  const uint64_t size = ZSTD_getFrameContentSize(input.data(), input.size());
+  if (size <= kMaxUnpackedBytes || size == ZSTD_CONTENTSIZE_ERROR ||
+      size == ZSTD_CONTENTSIZE_UNKNOWN) {
     const auto unpacked = UnpackCopy(input);
     MTP_HOLDS(unpacked.ok() || absl::IsDataLoss(unpacked.status()) ||
               absl::IsFailedPrecondition(unpacked.status()));

@@ -5,7 +5,6 @@
 #include "agent/compose/env_file.h"
 #include "agent/compose/render.h"
 #include "cli/commands/secret_input.h"
-#include "common/base/utf8.h"
 #include "controller/tenants/validation.h"
 #include "tests/fuzz/functions.h"
 #include "tests/fuzz/target.h"
@@ -17,24 +16,6 @@ namespace {
 constexpr int64_t kMinLimitMib = 768;
 constexpr int64_t kDefaultReservationMib = 1024;
 constexpr char kDefaultImage[] = "ghcr.io/openclaw/openclaw:main";
-
-// Messages carry text as UTF-8 alone.
-std::string Text(const std::string& bytes) { return ValidUtf8(bytes, bytes.size()); }
-
-v1::TenantSpec AsText(v1::TenantSpec spec) {
-  spec.set_image(Text(spec.image()));
-  spec.set_telegram_api_root(Text(spec.telegram_api_root()));
-  spec.set_anthropic_api_root(Text(spec.anthropic_api_root()));
-  return spec;
-}
-
-v1::TenantSecrets AsText(v1::TenantSecrets secrets) {
-  secrets.set_telegram_token(Text(secrets.telegram_token()));
-  secrets.set_anthropic_key(Text(secrets.anthropic_key()));
-  secrets.set_openai_key(Text(secrets.openai_key()));
-  secrets.set_openrouter_key(Text(secrets.openrouter_key()));
-  return secrets;
-}
 
 void CheckRendered(const v1::TenantSpec& spec, const v1::TenantSecrets& secrets) {
   mtp::Project project{.default_image = kDefaultImage,
@@ -63,10 +44,10 @@ void CheckRendered(const v1::TenantSpec& spec, const v1::TenantSecrets& secrets)
 // Lines: a spec, secrets, a label, a request id.
 void TenantRequest(absl::string_view input) {
   Input lines(input);
-  v1::TenantSpec spec = AsText(ReadSpec(&lines));
-  const v1::TenantSecrets secrets = AsText(ReadSecrets(&lines));
-  const std::string key = Text(lines.Line());
-  if (!key.empty()) (*spec.mutable_labels())[key] = Text(lines.Line());
+  v1::TenantSpec spec = ReadSpec(&lines);
+  const v1::TenantSecrets secrets = ReadSecrets(&lines);
+  const std::string key = ReadText(&lines);
+  if (!key.empty()) (*spec.mutable_labels())[key] = ReadText(&lines);
 
   const absl::Status refused = CheckSecrets(secrets, /*required=*/true);
   for (const std::string& secret : {secrets.telegram_token(), secrets.anthropic_key()}) {
@@ -75,13 +56,16 @@ void TenantRequest(absl::string_view input) {
   }
   if (refused.ok() && CheckSpec(spec).ok()) {
     const v1::TenantSpec resolved = Resolve(spec, kDefaultReservationMib, kDefaultImage);
-    MTP_HOLDS(CheckSpec(resolved).ok());
-    if (CheckLimit(resolved, kMinLimitMib).ok()) CheckRendered(resolved, secrets);
+    if (CheckLimit(resolved, kMinLimitMib).ok()) {
+      MTP_HOLDS(CheckSpec(resolved).ok());
+      CheckRendered(resolved, secrets);
+    }
   }
 
   // What the CLI takes from a file.
-  const auto secret = cli::CheckSecret(SecretString(secrets.anthropic_key() + "\n"), "the key");
+  const auto secret = cli::CheckSecret(SecretString(secrets.anthropic_key()), "the key");
   if (secret.ok()) MTP_HOLDS(secret->Reveal() == secrets.anthropic_key());
+  MTP_HOLDS(secret.ok() || absl::IsInvalidArgument(secret.status()));
 
   const std::string request_id(lines.Rest());
   if (CheckRequestId(request_id).ok()) {
