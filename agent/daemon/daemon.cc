@@ -20,6 +20,7 @@
 #include "agent/tenants/reconcile.h"
 #include "agent/tenants/scripts.h"
 #include "common/base/atomic_file.h"
+#include "common/base/failpoint.h"
 #include "common/base/status.h"
 #include "common/base/thread_pool.h"
 #include "common/kv/sqlite_store.h"
@@ -143,6 +144,7 @@ class DaemonImpl final : public Daemon {
       return NewScript(&tools_, request);
     };
     deps.check_request = CheckActionRequest;
+    deps.failpoint = FailpointFromEnvironment();
     deps.on_change = [this](const v1::Action& action) {
       // The tenant as it is now is told before the end of what made it so.
       if (action.state() != v1::ACTION_STATE_RUNNING) observer_->RefreshNow(action.tenant());

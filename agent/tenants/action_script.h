@@ -51,6 +51,9 @@ class ActionScript {
   // Carries out the next piece of work. kDone ends the action. A phase that finds the engine away
   // (UNAVAILABLE) is tried again, for five minutes in all. One caller at a time.
   PhaseResult Step(PhaseContext& context);
+  // How many phases there are, and how many of them this object has seen done.
+  size_t Phases() const { return phases_.size(); }
+  size_t PhasesDone() const { return next_; }
   // The line shown when all is done.
   virtual std::string DoneMessage() const = 0;
 

@@ -78,7 +78,9 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
     begun.set_state(v1::ACTION_STATE_RUNNING);
     begun.set_message("begun");
     *begun.mutable_start_time() = ToTimestamp(deps_.clock->Now());
+    Failpoint("before-persist", request.key(), "begin");
     MTP_RETURN_IF_ERROR(deps_.journal->BeginAction(record, request));
+    Failpoint("after-persist", request.key(), "begin");
     run = Begin(std::move(record));
     run->after = recovery;
     action = run->record.action();
@@ -210,13 +212,20 @@ void Actions::Advance(std::shared_ptr<Run> run) {
       absl::MutexLock lock(&mutex_);
       record = run->record;
     }
-    return deps_.journal->SaveAction(record);
+    Failpoint("before-persist", record.action().key(), "save");
+    const absl::Status saved = deps_.journal->SaveAction(record);
+    Failpoint("after-persist", record.action().key(), "save");
+    return saved;
   };
+  const size_t phases_done = run->script == nullptr ? 0 : run->script->PhasesDone();
   const PhaseResult step =
       run->script == nullptr
           ? PhaseResult::Failed(absl::UnimplementedError("this agent does not know the action"))
           : run->script->Step(context);
   take_over();
+  if (run->script != nullptr && run->script->PhasesDone() > phases_done) {
+    Failpoint("after-phase", run->record.action().key(), run->script->PhasesDone());
+  }
   {
     absl::MutexLock lock(&mutex_);
     if (stopping_) return;
@@ -261,11 +270,13 @@ void Actions::End(const std::shared_ptr<Run>& run, v1::ActionState state,
 
 void Actions::RecordEnd(const std::shared_ptr<Run>& run) {
   // Nobody changes the record of an action that has ended.
+  const std::string& key = run->record.action().key();
+  Failpoint("before-persist", key, "end");
   const absl::Status recorded = deps_.journal->EndAction(run->record);
+  Failpoint("after-persist", key, "end");
   if (!recorded.ok()) {
     // An end that is not on the disk has not happened: the tenant stays busy until it is.
-    deps_.log.Error(absl::StrCat("the end of ", run->record.action().key(),
-                                 " cannot be journaled: ", recorded.message()));
+    deps_.log.Error(absl::StrCat("the end of ", key, " cannot be journaled: ", recorded.message()));
     deps_.executor->PostAfter(kJournalRetry, [this, run] { RecordEnd(run); });
     return;
   }
@@ -283,6 +294,11 @@ void Actions::RecordEnd(const std::shared_ptr<Run>& run) {
       " ended: ", action.state() == v1::ACTION_STATE_DONE ? "" : "failed: ", action.message()));
   deps_.on_change(action);
   if (trim) deps_.journal->TrimActions(deps_.clock->Now()).IgnoreError();
+}
+
+void Actions::Failpoint(const char* point, const std::string& key,
+                        const absl::AlphaNum& stage) const {
+  if (deps_.failpoint) deps_.failpoint(point, absl::StrCat(key, "#", stage));
 }
 
 }  // namespace mtp

@@ -4,6 +4,7 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
+#include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
 
 #include <functional>
@@ -35,6 +36,11 @@ struct ActionsDeps {
   std::function<absl::Status(const v1::EnsureActionRequest&)> check_request;
   // Called with each action's news, without locks held. Short, but for its end.
   std::function<void(const v1::Action&)> on_change;
+  // Called at named points; a test crashes there. `before-persist` and `after-persist` with
+  // `<key>#begin`, `<key>#save` (results that must survive) and `<key>#end`; `after-phase` with
+  // `<key>#<number>` when a phase of the script is done, counted from 1. Locks may be held. Null in
+  // production unless MTP_FAILPOINT is set.
+  std::function<void(const std::string& point, const std::string& key)> failpoint;
 };
 
 // Thread-safe. The executor is stopped before it is destroyed.
@@ -79,6 +85,7 @@ class Actions {
   void End(const std::shared_ptr<Run>& run, v1::ActionState state, const absl::Status& status);
   void RecordEnd(const std::shared_ptr<Run>& run);
   v1::Action Copy(const Run& run) const;
+  void Failpoint(const char* point, const std::string& key, const absl::AlphaNum& stage) const;
 
   const ActionsDeps deps_;
   mutable absl::Mutex mutex_;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/base/clock.h"
+#include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "common/base/secret_box.h"
@@ -25,12 +26,11 @@
 #include "controller/api/rollout_service.h"
 #include "controller/api/tenant_service.h"
 #include "controller/backups/backups.h"
-#include "controller/backups/kinds.h"
 #include "controller/backups/policies.h"
 #include "controller/backups/repositories.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
-#include "controller/daemon/failpoint.h"
+#include "controller/daemon/kinds.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
@@ -38,9 +38,7 @@
 #include "controller/recovery/agent_copies.h"
 #include "controller/recovery/collect.h"
 #include "controller/recovery/state_copies.h"
-#include "controller/rollouts/rollout_kind.h"
 #include "controller/rollouts/rollouts.h"
-#include "controller/tenants/kinds.h"
 #include "controller/tenants/tenants.h"
 
 namespace mtp {
@@ -136,27 +134,19 @@ class RunningDaemon final : public Daemon {
     sessions_ = std::make_unique<AgentSessions>(store_.get(), &observations_, &clock_, &step_pool_,
                                                 NewUlid(clock_, random_), std::move(callbacks),
                                                 AgentSessions::Options());
-    const TenantClients clients{store_.get(), sessions_.get(), &*box_};
-    engine_->Register(ProvisionKind(clients));
-    engine_->Register(StartKind(clients));
-    engine_->Register(StopKind(clients));
-    engine_->Register(RestartKind(clients));
-    engine_->Register(SetKind(clients));
-    const BackupClients backup_clients{clients, &clock_, settings_.fleet};
-    engine_->Register(RemoveKind(backup_clients));
-    engine_->Register(BackupKind(backup_clients));
-    engine_->Register(VerifyBackupKind(backup_clients));
-    engine_->Register(DrillKind(backup_clients));
-    engine_->Register(RestoreKind(backup_clients));
-    engine_->Register(PruneKind(backup_clients));
-    engine_->Register(CheckRepositoryKind(backup_clients));
     repositories_ = std::make_unique<Repositories>(store_.get(), &*box_, &clock_, &random_);
     updates_ = std::make_unique<Updates>(store_.get(), engine_.get(), repositories_.get(),
                                          &observations_, &clock_, &random_);
-    engine_->Register(UpdateKind(backup_clients));
-    engine_->Register(
-        RolloutKind({store_.get(), sessions_.get(), engine_.get(), &observations_,
-                     absl::bind_front(&Updates::Begin, updates_.get()), settings_.default_image}));
+    const BackupClients clients{{store_.get(), sessions_.get(), &*box_}, &clock_, settings_.fleet};
+    const RolloutClients rollout_clients{store_.get(),
+                                         sessions_.get(),
+                                         engine_.get(),
+                                         &observations_,
+                                         absl::bind_front(&Updates::Begin, updates_.get()),
+                                         settings_.default_image};
+    for (operations::Kind& kind : AllKinds(clients, rollout_clients)) {
+      engine_->Register(std::move(kind));
+    }
     MTP_ASSIGN_OR_RETURN(rollout_waker_, WakeRollouts(store_.get(), engine_.get()));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {

@@ -183,7 +183,10 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
     live_[live->id] = live;
     ++running_;  // Stop waits for the commit
   }
+  const std::string point = absl::StrCat(live->id, "/accept");
+  Failpoint("before-persist", point);
   const auto revision = store_->Commit(txn);
+  Failpoint("after-persist", point);
   if (revision.ok()) {
     absl::MutexLock lock(&live->record_mutex);
     live->record = record;

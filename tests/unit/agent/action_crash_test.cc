@@ -10,6 +10,7 @@
 namespace mtp {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 class ActionCrashTest : public ActionsFixture {};
@@ -26,6 +27,21 @@ TEST_F(ActionCrashTest, AnEndThatCannotBeJournaledIsTriedUntilItCan) {
   machine_.executor.RunFor(absl::Seconds(10));
   EXPECT_FALSE(agent_->actions->IsBusy("acme"));
   EXPECT_EQ(agent_->journal.Action("o1/start")->action().state(), v1::ACTION_STATE_DONE);
+}
+
+TEST_F(ActionCrashTest, PassesEachNamedPoint) {
+  Provision("acme");
+  agent_->points.clear();
+  auto request = ActionRequest("o1/limit", "acme", 1);
+  request.mutable_limit()->set_memory_limit_mib(512);
+  ASSERT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE);
+  EXPECT_THAT(
+      agent_->points,
+      ElementsAre("before-persist o1/limit#begin", "after-persist o1/limit#begin",
+                  "before-persist o1/limit#save", "after-persist o1/limit#save",
+                  "after-phase o1/limit#1", "after-phase o1/limit#2", "after-phase o1/limit#3",
+                  "after-phase o1/limit#4", "after-phase o1/limit#5", "before-persist o1/limit#end",
+                  "after-persist o1/limit#end"));
 }
 
 // The agent dies at each commit of an action in turn, before and after it takes effect; the next

@@ -89,6 +89,9 @@ FakeAgent::FakeAgent(FakeMachine* machine, int max_starts)
     messages.push_back(action.message());
     if (absl::StartsWith(action.key(), kRecoveryKeyPrefix)) reconciler->OnRecovery(action);
   };
+  deps.failpoint = [this](const std::string& point, const std::string& key) {
+    points.push_back(absl::StrCat(point, " ", key));
+  };
   actions.emplace(deps);
   reconciler.emplace(&tools, &*actions, &board, &machine->executor, &machine->random);
 }

@@ -75,6 +75,8 @@ class FakeAgent {
   std::optional<Actions> actions;
   std::optional<Reconciler> reconciler;
   std::vector<std::string> messages;
+  // Failure points that were passed, `<point> <key>`.
+  std::vector<std::string> points;
 };
 
 v1::EnsureActionRequest ActionRequest(const std::string& key, const std::string& tenant,

@@ -255,7 +255,8 @@ TEST_F(EngineCrashTest, PassesEachNamedPointWithTheStepsKey) {
   MustBoot();
   MustCreate(Request("work"));
   Run();
-  EXPECT_THAT(points, ElementsAre("before-persist /a", "after-persist /a", "before-step /a",
+  EXPECT_THAT(points, ElementsAre("before-persist /accept", "after-persist /accept",
+                                  "before-persist /a", "after-persist /a", "before-step /a",
                                   "after-step /a", "before-persist /a", "after-persist /a",
                                   "before-persist /end", "after-persist /end"));
 }
