@@ -6,8 +6,8 @@
 
 namespace mtp {
 
-// From MTP_FAILPOINT=`point:part[:part…]`, for example `after-step:/start-container`: the process
-// is killed the first time it passes that point with a key that holds every part. With
+// From MTP_FAILPOINT=`point:part[:part…]`, for example `after-step:provision/:/start-container`:
+// the process is killed the first time it passes that point with a key that holds every part. With
 // MTP_FAILPOINT=`trace` it lives, and writes a line `failpoint <point> <key>` to standard error for
 // each point that it passes. Null, so that points cost nothing, when the variable is not set.
 // Which points and keys there are: operations::Engine::Options, ActionsDeps. The result may be

@@ -114,9 +114,9 @@ Core::Pace Core::RunStep(Live& live, bool undo) {
   const OperationRecord record = RecordOf(live);
   const Step& step = live.kind->steps[record.step()];
   StepContext context(record, StepKey(live, record, undo));
-  Failpoint("before-step", context.key());
+  Failpoint("before-step", live, context.key());
   StepResult result = undo ? step.compensate(context) : step.run(context);
-  Failpoint("after-step", context.key());
+  Failpoint("after-step", live, context.key());
   live.unsaved = Outcome{std::move(result), undo, context.new_facts(), context.new_results(),
                          std::move(context.txn())};
   return SaveOutcome(live);
@@ -286,7 +286,7 @@ Core::Pace Core::PersistSimply(Live& live, Change change) {
 template <typename Change>
 Core::Saved Core::Persist(Live& live, kv::Txn txn, Change change) {
   const std::string key = StepKey(live, RecordOf(live), /*undo=*/false);
-  Failpoint("before-persist", key);
+  Failpoint("before-persist", live, key);
   absl::Status status;
   {
     absl::MutexLock lock(&live.record_mutex);
@@ -306,7 +306,7 @@ Core::Saved Core::Persist(Live& live, kv::Txn txn, Change change) {
     status = revision.status();
   }
   if (!status.ok() && options_.on_persist_failure) options_.on_persist_failure(live.id, status);
-  Failpoint("after-persist", key);
+  Failpoint("after-persist", live, key);
   if (status.ok()) return Saved::kYes;
   return absl::IsInvalidArgument(status) ? Saved::kInvalid : Saved::kFailed;
 }
@@ -333,8 +333,8 @@ std::string Core::StepKey(const Live& live, const OperationRecord& record, bool 
                       undo ? "/undo" : "");
 }
 
-void Core::Failpoint(const char* point, const std::string& key) const {
-  if (options_.failpoint) options_.failpoint(point, key);
+void Core::Failpoint(const char* point, const Live& live, const std::string& key) const {
+  if (options_.failpoint) options_.failpoint(point, absl::StrCat(live.kind->name, "/", key));
 }
 
 }  // namespace mtp::operations

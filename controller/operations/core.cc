@@ -184,9 +184,9 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
     ++running_;  // Stop waits for the commit
   }
   const std::string point = absl::StrCat(live->id, "/accept");
-  Failpoint("before-persist", point);
+  Failpoint("before-persist", *live, point);
   const auto revision = store_->Commit(txn);
-  Failpoint("after-persist", point);
+  Failpoint("after-persist", *live, point);
   if (revision.ok()) {
     absl::MutexLock lock(&live->record_mutex);
     live->record = record;

@@ -118,7 +118,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   OperationRecord RecordOf(Live& live) const;
   std::string StepKey(const Live& live, const OperationRecord& record, bool undo) const;
-  void Failpoint(const char* point, const std::string& key) const;
+  void Failpoint(const char* point, const Live& live, const std::string& key) const;
   void SchedulePrune(absl::Duration delay);
   void Prune();
 

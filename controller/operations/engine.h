@@ -140,10 +140,11 @@ class Engine {
     // from a backup): no step of it runs any more, its locks are released. For the log. May be
     // null.
     std::function<void(const std::string& id)> on_drop;
-    // Called at named points; a test crashes there. `before-step` and `after-step` with the step's
-    // key; `before-persist` and `after-persist` with that key, with `<ULID>/accept` when it is
-    // created, with `<ULID>/end` after its last step. Null in production unless MTP_FAILPOINT is
-    // set.
+    // Called at named points with `<kind>/<ULID>/<step>` (`/undo` behind it for a compensation); a
+    // test crashes there. `before-step` and `after-step`, around the step's function;
+    // `before-persist` and `after-persist`, around each change of the record, with `accept` for the
+    // step when the operation is created and `end` after its last. Null in production unless
+    // MTP_FAILPOINT is set.
     std::function<void(const std::string& point, const std::string& key)> failpoint;
   };
 

@@ -249,7 +249,8 @@ TEST_F(EngineCrashTest, SaysWhenTheStateCannotBeRead) {
 TEST_F(EngineCrashTest, PassesEachNamedPointWithTheStepsKey) {
   std::vector<std::string> points;
   options_.failpoint = [&points](const std::string& point, const std::string& key) {
-    points.push_back(absl::StrCat(point, " ", key.substr(key.find('/'))));
+    EXPECT_EQ(key.substr(0, 5), "work/");
+    points.push_back(absl::StrCat(point, " ", key.substr(key.rfind('/'))));
   };
   AddKind({"work", {Noting("a")}, nullptr});
   MustBoot();
