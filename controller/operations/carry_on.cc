@@ -88,8 +88,8 @@ Core::Pace Core::Advance(Live& live) {
   switch (NextOf(record, *live.kind)) {
     case Next::kBeginStep:
       if (!live.begun) {
-        const Pace pace =
-            PersistSimply(live, [this](OperationRecord& next) { BeginStep(next, clock_->Now()); });
+        const Pace pace = PersistSimply(
+            live, "begin", [this](OperationRecord& next) { BeginStep(next, clock_->Now()); });
         if (pace.kind != Pace::Kind::kAgain) return pace;
         live.begun = true;
         // A reload or a cancel request may have changed what comes next.
@@ -97,11 +97,11 @@ Core::Pace Core::Advance(Live& live) {
       }
       return RunStep(live, /*undo=*/false);
     case Next::kTurnBack:
-      return PersistSimply(live, [](OperationRecord& next) { TurnBack(next); });
+      return PersistSimply(live, "turn-back", [](OperationRecord& next) { TurnBack(next); });
     case Next::kUndoStep:
       return RunStep(live, /*undo=*/true);
     case Next::kSkipUndo:
-      return PersistSimply(live, [&live](OperationRecord& next) {
+      return PersistSimply(live, "skip", [&live](OperationRecord& next) {
         while (NextOf(next, *live.kind) == Next::kSkipUndo) SkipUndo(next);
       });
     case Next::kEnd:
@@ -128,7 +128,7 @@ Core::Pace Core::SaveOutcome(Live& live) {
   Saved saved = Saved::kYes;
   switch (result.kind) {
     case StepResult::Kind::kDone:
-      saved = Persist(live, outcome.txn, [&](OperationRecord& next) {
+      saved = Persist(live, "done", outcome.txn, [&](OperationRecord& next) {
         AddFacts(next, outcome.facts, outcome.results);
         if (outcome.undo) {
           AddNote(next, result.note);
@@ -149,20 +149,20 @@ Core::Pace Core::SaveOutcome(Live& live) {
       const OperationRecord before = RecordOf(live);
       OperationRecord after = before;
       change(after);
-      if (!MessageDifferencer::Equals(before, after)) saved = Persist(live, {}, change);
+      if (!MessageDifferencer::Equals(before, after)) saved = Persist(live, "wait", {}, change);
       break;
     }
     case StepResult::Kind::kRetry: {
       const absl::Duration delay =
           Backoff(RecordOf(live).retries(), options_.min_backoff, options_.max_backoff, *random_);
       live.unsaved->result.delay = delay;
-      saved = Persist(live, {}, [&](OperationRecord& next) {
+      saved = Persist(live, "retry", {}, [&](OperationRecord& next) {
         NoteRetry(next, result.status, delay, clock_->Now());
       });
       break;
     }
     case StepResult::Kind::kFail:
-      saved = Persist(live, {}, [&](OperationRecord& next) {
+      saved = Persist(live, "fail", {}, [&](OperationRecord& next) {
         if (outcome.undo) {
           FinishUndo(next, result.status, clock_->Now());
         } else {
@@ -234,8 +234,8 @@ Core::Pace Core::EndOperation(Live& live) {
   kv::Txn txn;
   for (const std::string& lock : ended.locks()) txn.Delete(lock);
   if (live.kind->on_end) live.kind->on_end(ended, txn);
-  switch (
-      Persist(live, std::move(txn), [this](OperationRecord& next) { End(next, clock_->Now()); })) {
+  switch (Persist(live, "end", std::move(txn),
+                  [this](OperationRecord& next) { End(next, clock_->Now()); })) {
     case Saved::kYes:
       retention_.Add(live.id, FromTimestamp(RecordOf(live).operation().end_time()));
       return {Pace::Kind::kEnded, {}};
@@ -275,8 +275,8 @@ Core::Pace Core::PersistBackoff(Live& live) {
 }
 
 template <typename Change>
-Core::Pace Core::PersistSimply(Live& live, Change change) {
-  const Saved saved = Persist(live, {}, change);
+Core::Pace Core::PersistSimply(Live& live, const char* stage, Change change) {
+  const Saved saved = Persist(live, stage, {}, change);
   // A conflict without changes of a step means that the record itself is gone: the next look drops
   // the operation.
   const bool on = saved == Saved::kYes || saved == Saved::kReloaded;
@@ -284,8 +284,9 @@ Core::Pace Core::PersistSimply(Live& live, Change change) {
 }
 
 template <typename Change>
-Core::Saved Core::Persist(Live& live, kv::Txn txn, Change change) {
-  const std::string key = StepKey(live, RecordOf(live), /*undo=*/false);
+Core::Saved Core::Persist(Live& live, const char* stage, kv::Txn txn, Change change) {
+  const std::string key =
+      absl::StrCat(StepKey(live, RecordOf(live), live.unsaved && live.unsaved->undo), "#", stage);
   Failpoint("before-persist", live, key);
   absl::Status status;
   {

@@ -183,7 +183,7 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
     live_[live->id] = live;
     ++running_;  // Stop waits for the commit
   }
-  const std::string point = absl::StrCat(live->id, "/accept");
+  const std::string point = absl::StrCat(live->id, "/accept#begin");
   Failpoint("before-persist", *live, point);
   const auto revision = store_->Commit(txn);
   Failpoint("after-persist", *live, point);

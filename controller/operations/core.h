@@ -111,9 +111,9 @@ class Core : public std::enable_shared_from_this<Core> {
   Pace Drop(Live& live);  // its record is gone from the store
   Pace PersistBackoff(Live& live);
   template <typename Change>
-  Pace PersistSimply(Live& live, Change change);
+  Pace PersistSimply(Live& live, const char* stage, Change change);
   template <typename Change>
-  Saved Persist(Live& live, kv::Txn txn, Change change);
+  Saved Persist(Live& live, const char* stage, kv::Txn txn, Change change);
   bool Reload(Live& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.record_mutex);
 
   OperationRecord RecordOf(Live& live) const;

@@ -142,9 +142,10 @@ class Engine {
     std::function<void(const std::string& id)> on_drop;
     // Called at named points with `<kind>/<ULID>/<step>` (`/undo` behind it for a compensation); a
     // test crashes there. `before-step` and `after-step`, around the step's function;
-    // `before-persist` and `after-persist`, around each change of the record, with `accept` for the
-    // step when the operation is created and `end` after its last. Null in production unless
-    // MTP_FAILPOINT is set.
+    // `before-persist` and `after-persist`, around each change of the record, with what is changed
+    // behind the key: `#begin`, `#wait`, `#retry`, `#done`, `#fail`, `#turn-back`, `#skip`, `#end`.
+    // When the operation is created the step is `accept`, after its last one it is `end`. Null in
+    // production unless MTP_FAILPOINT is set.
     std::function<void(const std::string& point, const std::string& key)> failpoint;
   };
 

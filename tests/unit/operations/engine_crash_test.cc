@@ -256,10 +256,11 @@ TEST_F(EngineCrashTest, PassesEachNamedPointWithTheStepsKey) {
   MustBoot();
   MustCreate(Request("work"));
   Run();
-  EXPECT_THAT(points, ElementsAre("before-persist /accept", "after-persist /accept",
-                                  "before-persist /a", "after-persist /a", "before-step /a",
-                                  "after-step /a", "before-persist /a", "after-persist /a",
-                                  "before-persist /end", "after-persist /end"));
+  EXPECT_THAT(points,
+              ElementsAre("before-persist /accept#begin", "after-persist /accept#begin",
+                          "before-persist /a#begin", "after-persist /a#begin", "before-step /a",
+                          "after-step /a", "before-persist /a#done", "after-persist /a#done",
+                          "before-persist /end#end", "after-persist /end#end"));
 }
 
 }  // namespace
