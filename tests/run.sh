@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz` and the placement part of `bench`.
+# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `e2e`, `fuzz`, clang-tidy and the contract of the real OpenClaw
+#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
@@ -9,6 +9,8 @@
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
+#   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
+#                                a fleet killed at each step boundary of each kind of operation (1 to 2 hours)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
 #   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour)
@@ -98,6 +100,17 @@ run_fleet() { # run_fleet [--real]
   tests/e2e/fleet_test.sh "$@"
 }
 
+run_crash() {
+  case " $* " in
+    *" --list "* | *" --plants "* | *" --help "* | *" -h "*) build step_table ;;
+    *)
+      need_root
+      build step_table mtp-controller mtp-agent mtp-cli
+      ;;
+  esac
+  python3 -B tests/crash/crash.py "$@"
+}
+
 run_contract() {
   need_root
   tests/doubles/openclaw/contract_test.sh "$@"
@@ -118,6 +131,7 @@ case ${1:-all} in
   standins) run_standins ;;
   e2e) run_e2e ;;
   fleet) shift; run_fleet "$@" ;;
+  crash) shift; run_crash "$@" ;;
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;

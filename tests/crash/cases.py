@@ -1,0 +1,146 @@
+"""The crash matrix as a table: operation kind x step x party x failure point.
+
+Kinds, steps and phases come from the programs' code (step_table). What is said here besides is which
+action of a host a step asks for. That is held to what a fleet really passes: a run of each kind
+without a crash is traced, and a point that is passed but is not in the table fails the matrix, as
+does one that is in the table but is never passed.
+"""
+
+import collections
+import json
+import re
+import subprocess
+
+CONTROLLER, AGENT = "controller", "agent"
+
+# The action on the tenant's host that a step waits for. A step that is not here has none: it changes the
+# controller's store alone.
+ACTIONS = {
+    ("provision", "start-container"): "apply",
+    ("start", "start-container"): "start",
+    ("stop", "stop-container"): "stop",
+    ("restart", "restart-container"): "restart",
+    ("set", "limit"): "limit",
+    ("remove", "stop"): "stop",
+    ("remove", "backup"): "snapshot",
+    ("remove", "remove-from-host"): "remove",
+    ("backup", "snapshot"): "snapshot",
+    ("verify-backup", "verify"): "verify",
+    ("drill", "drill"): "drill",
+    ("restore", "restore-data"): "restore",
+    ("restore", "start-container"): "apply",
+    ("prune", "forget"): "forget",
+    ("check-repository", "check"): "check",
+    ("update", "pull"): "pull",
+    ("update", "backup"): "snapshot",
+    ("update", "rehearse"): "drill",
+    ("update", "stop"): "stop+idle_wait",
+    ("update", "final-backup"): "snapshot",
+    ("update", "start-container"): "apply",
+    ("update", "soak"): "soak+duration",
+    ("rollout", "resolve"): "pull",
+}
+# Actions that no case reaches.
+NOT_REACHED = {
+    "backup": "the archive on the host, of a fleet without any repository",
+    "soak": "as soak+duration, without the watching",
+}
+# Steps without an action that wait all the same: for other operations.
+WAITS = {("rollout", "waves")}
+# Actions that journal something before they end.
+SAVES = {"limit", "restart", "restore", "forget", "stop+idle_wait", "soak+duration"}
+
+Case = collections.namedtuple("Case", "number kind step party point parts")
+# parts: what the key of the point holds, each of them.
+
+
+class TableError(Exception):
+    """The table cannot be made, or is not what the programs do."""
+
+
+def read_step_table(program):
+    return json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
+
+
+def controller_points(kind, steps):
+    """(step, point, parts) of one kind, in the order in which they are passed."""
+    for step in ["accept", *steps, "end"]:
+        if step in ("accept", "end"):
+            stages = [""]
+        else:
+            # The begin of a later step is one change with the end of the step before it. Before `#wait` and `#done` the
+            # step's function has run and nothing of it is persisted; after the change before them it has not run.
+            stages = ["#begin"] if step == steps[0] else []
+            stages += ["#wait"] if (kind, step) in ACTIONS or (kind, step) in WAITS else []
+            stages += ["#done"]
+        for stage in stages:
+            for point in ("before-persist", "after-persist"):
+                yield step, point, [f"{kind}/", f"/{step}#{stage[1:]}"]
+
+
+def agent_points(step, action, phases):
+    yield step, "before-persist", [f"/{step}", "#begin"]
+    yield step, "after-persist", [f"/{step}", "#begin"]
+    if action in SAVES:
+        yield step, "before-persist", [f"/{step}", "#save"]
+        yield step, "after-persist", [f"/{step}", "#save"]
+    # After the last one nothing happens before the end is journaled.
+    for phase in range(1, phases):
+        yield step, "after-phase", [f"/{step}", f"#{phase}"]
+    yield step, "before-persist", [f"/{step}", "#end"]
+    yield step, "after-persist", [f"/{step}", "#end"]
+
+
+def make_cases(table, known_kinds):
+    """All cases. Raises TableError for what the matrix does not know: a new kind, step or action."""
+    phases = {action["name"]: action["phases"] for action in table["actions"]}
+    unknown = set(phases) - set(ACTIONS.values()) - set(NOT_REACHED)
+    if unknown:
+        raise TableError(f"no step is known to ask for the action {sorted(unknown)[0]}; add it to ACTIONS")
+    steps_of = {kind["name"]: [step["name"] for step in kind["steps"]] for kind in table["kinds"]}
+    for kind, step in ACTIONS:
+        if step not in steps_of.get(kind, []):
+            raise TableError(f"the kind {kind} has no step {step} any more; take it from ACTIONS")
+    rows = []
+    for kind, steps in steps_of.items():
+        if kind not in known_kinds:
+            raise TableError(f"the matrix does not know how to ask for the operation {kind}; add it to kinds.py")
+        rows += [(kind, step, CONTROLLER, point, parts) for step, point, parts in controller_points(kind, steps)]
+        for step in steps:
+            action = ACTIONS.get((kind, step))
+            if action:
+                rows += [(kind, step, AGENT, point, parts) for step, point, parts in agent_points(step, action, phases[action])]
+    return [Case(number, *row) for number, row in enumerate(rows, 1)]
+
+
+def shown_point(case):
+    """The point with its stage, as people read it."""
+    return case.point + "".join(f"#{stage}" for _, _, stage in (part.partition("#") for part in case.parts) if stage)
+
+
+TRACED = re.compile(r"^failpoint (\S+) (.*)$")
+
+
+def unknown_points(cases, kinds, party, lines):
+    """Points that the party has passed in operations of these kinds, and that are in no case."""
+    own = [case for case in cases if case.kind in kinds and case.party == party]
+    unknown = set()
+    for line in lines:
+        found = TRACED.match(line)
+        if not found or _is_of_another(kinds, party, found[2]):
+            continue
+        point, key = found.groups()
+        if any(case.point == point and all(part in key for part in case.parts) for case in own):
+            continue
+        # No cases, since nothing happens between them and the next point: see controller_points and agent_points.
+        if point in ("before-step", "after-step") or (point == "after-phase" and any(case.parts[0] in key for case in own)):
+            continue
+        unknown.add(f"{point} {key}")
+    return sorted(unknown)
+
+
+def _is_of_another(kinds, party, key):
+    if party == CONTROLLER:
+        return key.split("/")[0] not in kinds
+    # Recoveries of the agent's own begin by themselves.
+    return key.startswith("recovery/")

@@ -1,0 +1,200 @@
+"""How each kind of operation is asked for, and what must be true before and after besides the world's comparison.
+
+A kind of the programs that is not in KINDS makes the matrix fail.
+"""
+
+import os
+import subprocess
+
+from fleet import HOST
+from store_edit import age_backup
+from world import PULSE, SUBJECT
+
+ABSENT, STOPPED, RUNNING = "absent", "stopped", "running"
+DAY_S = 24 * 3600
+
+
+def write_pulse(fleet, text):
+    """As the container's user would write it."""
+    path = fleet.project(HOST) / "data" / SUBJECT / PULSE
+    path.write_text(text)
+    os.chown(path, 1000, 1000)
+
+
+def operation_id(operation):
+    return operation["name"].removeprefix("operations/")
+
+
+class Kind:
+    """One kind. Attributes and methods here are what most have."""
+
+    needs, leaves = RUNNING, RUNNING
+    seconds = 8  # of a case, about
+    patience_s = 90  # for its end after a restart
+    uses_repository = True
+    # Of the operations that the request has begun, the first is waited for; traced are all of these kinds.
+    traced = ()
+
+    def prepare(self, fleet):
+        """What has to be there before the operation, and is no part of it."""
+
+    def words(self, fleet):
+        """The command, without the flags of all commands."""
+        raise NotImplementedError
+
+    def check(self, fleet, observer, operation, begun, pulse):
+        """Sentences of what is wrong after a success; `begun` is the wall clock before, in RFC 3339."""
+        return []
+
+
+class Provision(Kind):
+    needs = ABSENT
+    uses_repository = False
+
+    def words(self, fleet):
+        return fleet.provision_words(SUBJECT, 1, HOST)
+
+
+class Remove(Kind):
+    leaves = ABSENT
+
+    def words(self, fleet):
+        return ["remove", SUBJECT, "--yes"]
+
+    def check(self, fleet, observer, operation, begun, pulse):
+        return pulse_is_in(observer, operation_id(operation), pulse)
+
+
+class Run(Kind):
+    """start, stop, restart."""
+
+    uses_repository = False
+
+    def __init__(self, word, needs, leaves):
+        self.word, self.needs, self.leaves = word, needs, leaves
+
+    def words(self, fleet):
+        return [self.word, SUBJECT]
+
+
+class Set(Kind):
+    """Between two sizes, so that each case changes something."""
+
+    uses_repository = False
+
+    def words(self, fleet):
+        small = fleet.ask("tenant", "show", SUBJECT)["memory_limit_mib"] == 64
+        return ["tenant", "set", SUBJECT, "--memory-limit", "96" if small else "64", "--memory-reservation", "24" if small else "16"]
+
+
+class Backup(Kind):
+    def words(self, fleet):
+        return ["backup", SUBJECT]
+
+    def check(self, fleet, observer, operation, begun, pulse):
+        return pulse_is_in(observer, operation_id(operation), pulse)
+
+
+class OfNewestBackup(Kind):
+    """verify and drill."""
+
+    def __init__(self, word, field):
+        self.word, self.field = word, field
+        self.backup = None
+
+    def prepare(self, fleet):
+        if not fleet.backups(SUBJECT):
+            fleet.cli("backup", SUBJECT)
+        self.backup = fleet.backups(SUBJECT)[0]["id"]
+
+    def words(self, fleet):
+        return ["backup", self.word, self.backup]
+
+    def check(self, fleet, observer, operation, begun, pulse):
+        at = fleet.ask("backup", "show", self.backup)[self.field] or ""
+        return [] if at[:19] >= begun[:19] else [f"{self.field} of the backup is {at or 'not set'}, before {begun}"]
+
+
+class Restore(Kind):
+    def __init__(self):
+        self.backup = None
+
+    def prepare(self, fleet):
+        if self.backup not in [backup["id"] for backup in fleet.backups(SUBJECT)]:
+            write_pulse(fleet, "as it was backed up")
+            fleet.cli("backup", SUBJECT)
+            self.backup = fleet.backups(SUBJECT)[0]["id"]
+
+    def words(self, fleet):
+        return ["backup", "restore", SUBJECT, "--from", self.backup, "--yes"]
+
+
+class Prune(Kind):
+    """Of the oldest backup alone. Only what is older than a day goes, so it is made to look so."""
+
+    def __init__(self):
+        self.keep_last = 1
+
+    def prepare(self, fleet):
+        while len(fleet.backups(SUBJECT)) < 3:
+            fleet.cli("backup", SUBJECT)
+        # The newest and the newest that was verified stay whatever their age.
+        known = fleet.backups(SUBJECT)
+        verified = next((backup["id"] for backup in known if backup["verified_at"]), None)
+        oldest = [backup for backup in known[1:] if backup["id"] != verified][-1]
+        fleet.with_stopped_controller(lambda: age_backup(fleet.folder / "controller/state.db", oldest["id"], 2 * DAY_S))
+        for self.keep_last in range(len(known) - 1, 0, -1):
+            if len(fleet.ask(*self.words(fleet), "--dry-run")["removed"]) == 1:
+                return
+        raise AssertionError("no backup can be pruned")
+
+    def words(self, fleet):
+        return ["backup", "prune", SUBJECT, "--keep-last", str(self.keep_last), "--keep-days", "1", "--yes"]
+
+
+class CheckRepository(Kind):
+    def prepare(self, fleet):
+        if not fleet.backups(SUBJECT):
+            fleet.cli("backup", SUBJECT)
+
+    def words(self, fleet):
+        return ["repository", "check", fleet.ask("repository", "list")["repositories"][0]["name"]]
+
+
+class Update(Kind):
+    """To the other one of two images, as a rollout over one tenant."""
+
+    seconds, patience_s = 25, 180
+    traced = ("update", "rollout")
+
+    def words(self, fleet):
+        running = fleet.engines[HOST].get(f"/containers/mtp-{SUBJECT}/json")["Image"]
+        first = fleet.engines[HOST].get(f"/images/{fleet.images[0]}/json")["Id"]
+        image = fleet.images[1 if running == first else 0]
+        return ["update", SUBJECT, "--image", image, "--no-pull", "--yes", "--soak", "1s", "--idle-wait", "1s"]
+
+
+def pulse_is_in(observer, backup, pulse):
+    try:
+        found = observer.pulse_in(backup)
+    except subprocess.CalledProcessError as error:
+        return [f"restic does not find the backup {backup}: {error.stderr.strip()[-200:]}"]
+    return [] if found == pulse else [f"the backup {backup} holds {found!r}, not {pulse!r}"]
+
+
+KINDS = {
+    "provision": Provision(),
+    "remove": Remove(),
+    "start": Run("start", STOPPED, RUNNING),
+    "stop": Run("stop", RUNNING, STOPPED),
+    "restart": Run("restart", RUNNING, RUNNING),
+    "set": Set(),
+    "backup": Backup(),
+    "verify-backup": OfNewestBackup("verify", "verified_at"),
+    "drill": OfNewestBackup("drill", "proven_at"),
+    "restore": Restore(),
+    "prune": Prune(),
+    "check-repository": CheckRepository(),
+    "update": Update(),
+    "rollout": Update(),
+}

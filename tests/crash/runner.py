@@ -1,0 +1,289 @@
+"""Carries cases out, one after another, each from the state in which the last one left the tenant."""
+
+import datetime
+import hashlib
+import json
+import time
+
+from cases import AGENT, CONTROLLER, shown_point, unknown_points
+from fleet import HOST, FleetError, wait_for
+from kinds import ABSENT, KINDS, RUNNING, STOPPED, write_pulse
+from world import SUBJECT, Observer, differences
+
+DEATH_S = 120  # until the point is passed
+SETTLE_S = 30  # until all is as it ought to be after the end
+BYSTANDERS = {"bystander-1": "h1", "bystander-2": "h2"}
+# Words of each way from one state of the tenant to another.
+WAYS = {
+    (STOPPED, RUNNING): [["start", SUBJECT]],
+    (RUNNING, STOPPED): [["stop", SUBJECT]],
+    (RUNNING, ABSENT): [["remove", SUBJECT, "--yes"]],
+    (STOPPED, ABSENT): [["remove", SUBJECT, "--yes"]],
+}
+
+
+class CaseFailed(Exception):
+    """Its arguments are sentences."""
+
+
+class Attempt:
+    """One time that the operation of a kind is asked for, with what there was before."""
+
+    def __init__(self, runner, kind, number):
+        self.kind = KINDS[kind]
+        self.name = kind
+        self.request = f"crash-{number}-{time.time_ns()}"
+        self.pulse = f"case {number} at {time.time_ns()}"
+        runner.go_to(self.kind.needs)
+        if self.kind.needs != ABSENT:
+            write_pulse(runner.fleet, self.pulse)
+        self.kind.prepare(runner.fleet)
+        if self.kind.needs != ABSENT:
+            write_pulse(runner.fleet, self.pulse)
+        self.words = self.kind.words(runner.fleet)
+        self.backups = len(runner.fleet.backups(SUBJECT))
+        self.quarantined = runner.observer.quarantined(HOST)
+        self.begun = time.time()
+        self.before = runner.settled(self)
+
+    def begun_text(self):
+        return datetime.datetime.fromtimestamp(self.begun, datetime.timezone.utc).isoformat()
+
+
+class Runner:
+    def __init__(self, fleet, everything, plant=None):
+        self.fleet = fleet
+        self.everything = everything
+        self.plant = plant
+        self.learned = {}  # by kind and start: the world after a run without a crash
+        self.traced = set()
+        self.observer = None
+        self.total = 0
+
+    def run(self, cases):
+        """How many failed."""
+        self.total, failed = len(cases), 0
+        self._prepare()
+        waiting = list(cases)
+        while waiting:
+            state = self.state()
+            case = next((one for one in waiting if KINDS[one.kind].needs == state), waiting[0])
+            waiting.remove(case)
+            failed += 0 if self._carry_out(case) else 1
+        return failed
+
+    def _prepare(self):
+        for number, (name, host) in enumerate(BYSTANDERS.items(), 2):
+            self.fleet.cli(*self.fleet.provision_words(name, number, host))
+        self.observer = Observer(self.fleet)
+
+    # --- One case
+
+    def _carry_out(self, case):
+        start = time.monotonic()
+        try:
+            attempt = self._learned_attempt(case)
+            start = time.monotonic()
+            back = self._crash(case, attempt)
+            self._judge(case, attempt)
+        except CaseFailed as failure:
+            self._tell(case, start, "FAILED", failure.args)
+            # What is left of it is not held against the next ones, but learned anew.
+            self.learned.clear()
+            self._mend()
+            return False
+        self._tell(case, start, f"ok, the end was {back:.1f} s after the restart", [])
+        return True
+
+    def _tell(self, case, start, outcome, sentences):
+        seconds = time.monotonic() - start
+        print(
+            f"{case.number:>4}/{self.total}  {case.kind:16}  {case.step:17}  {case.party:10}  {shown_point(case):22} "
+            f"{seconds:5.1f} s  {outcome}"
+        )
+        for sentence in sentences:
+            print(f"          {sentence}")
+        if sentences:
+            print(f"          again: tests/run.sh crash --only {case.number}")
+        # Whoever waits for it sees each at once.
+        print(end="", flush=True)
+
+    def _learned_attempt(self, case):
+        """An attempt from whose start it is known where it ought to lead."""
+        for number in range(4):
+            attempt = Attempt(self, case.kind, case.number)
+            if self._key(attempt) in self.learned:
+                return attempt
+            self._learn(attempt)
+            last = attempt.before
+        raise CaseFailed("without a crash it never begins twice from the same state; the last change was", *differences(last, attempt.before))
+
+    @staticmethod
+    def _key(attempt):
+        return attempt.name, hashlib.sha256(json.dumps(attempt.before, sort_keys=True).encode()).hexdigest()
+
+    def _learn(self, attempt):
+        """Carries it out without a crash; the first of each kind also shows which points it passes."""
+        traced = attempt.name not in self.traced
+        ends = {}
+        if traced:
+            for party in (CONTROLLER, AGENT):
+                self.fleet.kill(party)
+                self.fleet.start(party, failpoint="trace")
+                ends[party] = self.fleet.log(party).stat().st_size
+        code, _, error = self.fleet.try_cli(*attempt.words, "--request-id", attempt.request)
+        if code != 0:
+            raise CaseFailed(f"without a crash `{' '.join(attempt.words[:3])}` ends with {code}: {error.strip()[-400:]}")
+        self.learned[self._key(attempt)] = self.settled(attempt, since=attempt.begun)
+        if not traced:
+            return
+        self.traced.add(attempt.name)
+        unknown = []
+        for party, end in ends.items():
+            with open(self.fleet.log(party), encoding="utf-8", errors="replace") as log:
+                log.seek(end)
+                unknown += unknown_points(self.everything, attempt.kind.traced or (attempt.name,), party, log.read().splitlines())
+            self.fleet.kill(party)
+            self.fleet.start(party)
+        if unknown:
+            raise CaseFailed("points are passed that the table does not have; see ACTIONS and SAVES in cases.py", *unknown)
+
+    def _crash(self, case, attempt):
+        """Seconds from the start of the process that died to the end of the operation."""
+        fleet = self.fleet
+        fleet.kill(case.party)
+        fleet.start(case.party, failpoint=":".join([case.point, *case.parts]))
+        attempt.begun = time.time()
+        command = fleet.begin_cli(*attempt.words, "--request-id", attempt.request, "--no-wait")
+        died = self._wait_for_death(case.party, attempt)
+        if not died:
+            fleet.kill(case.party)
+        back = time.monotonic()
+        fleet.start(case.party)
+        error = command.communicate()[1].strip()[-400:]
+        if not died:
+            raise CaseFailed(f"the point was never passed; the command said: {error}", *self._operation_lines(attempt))
+        if not self._operations(attempt):
+            # It died before it had accepted anything: whoever asked asks again.
+            self._repeat(attempt, "--no-wait")
+        if not wait_for(attempt.kind.patience_s, lambda: self._ended(attempt)):
+            raise CaseFailed(f"the operation has not ended by itself within {attempt.kind.patience_s} s", *self._operation_lines(attempt))
+        return time.monotonic() - back
+
+    def _wait_for_death(self, party, attempt):
+        """Whether it died; an operation that has ended passes no point any more."""
+        end = time.monotonic() + DEATH_S
+        while time.monotonic() < end:
+            if wait_for(2, lambda: not self.fleet.is_alive(party), pause=0.02):
+                return True
+            if self._ended(attempt):
+                # What comes after the end is near.
+                return wait_for(2, lambda: not self.fleet.is_alive(party), pause=0.02)
+        return False
+
+    def _repeat(self, attempt, *flags):
+        code, _, error = self.fleet.try_cli(*attempt.words, "--request-id", attempt.request, *flags)
+        return code, error.strip()[-400:]
+
+    def _operations(self, attempt):
+        return self.fleet.operations(attempt.request) or []
+
+    def _ended(self, attempt):
+        operations = self._operations(attempt)
+        return bool(operations) and all(one["end_time"] for one in operations)
+
+    def _operation_lines(self, attempt):
+        return [f"{one['name']} {one['kind']} {one['state']}: {one['message']} {one['error']}" for one in self._operations(attempt)]
+
+    # --- What came of it
+
+    def _judge(self, case, attempt):
+        operation = self._operations(attempt)[0]
+        succeeded = operation["state"] == "succeeded"
+        wrong = []
+        code, error = self._repeat(attempt)
+        if succeeded != (code == 0):
+            wrong.append(f"the operation is {operation['state']}, and its repetition ends with {code}: {error}")
+        if self.plant:
+            self.plant(self.fleet)
+        count = len([one for one in self._operations(attempt) if one["request_id"] == attempt.request])
+        if count != 1:
+            wrong.append(f"there are {count} operations for one request")
+        expected = self.learned[self._key(attempt)] if succeeded else attempt.before
+        if not succeeded:
+            sentence = (operation["error"] or {}).get("message", "")
+            if len(sentence) < 30 or "\n" in sentence:
+                wrong.append(f"it is {operation['state']} without a sentence: {sentence!r}")
+        found = wait_for(SETTLE_S if not self.plant else 3, lambda: self._as_expected(attempt, expected, succeeded), pause=0.3)
+        wrong += differences(*self._comparable(expected, self._look(attempt, attempt.begun), succeeded)) if not found else []
+        if succeeded:
+            wrong += attempt.kind.check(self.fleet, self.observer, operation, attempt.begun_text(), attempt.pulse)
+        if attempt.kind.uses_repository:
+            wrong += differences({}, self.observer.repository())
+        if wrong:
+            raise CaseFailed(*wrong, *self._operation_lines(attempt))
+
+    def _as_expected(self, attempt, expected, succeeded):
+        expected, found = self._comparable(expected, self._look(attempt, attempt.begun), succeeded)
+        return expected == found
+
+    @staticmethod
+    def _comparable(expected, found, succeeded):
+        if succeeded:
+            return expected, found
+        # What was undone may have made a backup, kept data aside, and started the tenant again.
+        return [{what: how for what, how in world.items() if not what.startswith("change ")} for world in (expected, found)]
+
+    def _look(self, attempt, since=None):
+        world = self.observer.look(attempt.pulse)
+        for tenant in self.fleet.ask("status")["tenants"]:
+            world[f"status {tenant['name']}"] = f"{tenant['status']} {tenant['health']} {tenant['host']} {tenant['memory_limit_mib']}"
+        if since:
+            world["change of backups"] = str(len(self.fleet.backups(SUBJECT)) - attempt.backups)
+            world["change of folders kept aside"] = str(self.observer.quarantined(HOST) - attempt.quarantined)
+            world["change: starts of the container"] = str(self.observer.starts(HOST, since, time.time()))
+        return world
+
+    def settled(self, attempt, since=None):
+        """The world as soon as it stands still and nothing in it is on its way."""
+        last = {}
+
+        def still():
+            nonlocal last
+            before, last = last, self._look(attempt, since)
+            way = any(word in last.get(f"status {SUBJECT}", "") for word in ("starting", "updating", "unknown"))
+            return last if last == before and not way else None
+
+        if not wait_for(SETTLE_S, still, pause=0.3):
+            raise CaseFailed("before the case the fleet does not come to rest; the last look was", *[f"{k}: {v}" for k, v in last.items() if SUBJECT in k][:10])
+        return last
+
+    # --- The tenant's state
+
+    def state(self):
+        tenant = next((one for one in self.fleet.ask("status")["tenants"] if one["name"] == SUBJECT), None)
+        if tenant is None:
+            return ABSENT
+        return STOPPED if tenant["status"] == "stopped" else RUNNING
+
+    def go_to(self, wanted):
+        state = self.state()
+        if state == wanted:
+            return
+        if state == ABSENT:
+            self.fleet.cli(*self.fleet.provision_words(SUBJECT, 1, HOST))
+            state = RUNNING
+        for words in WAYS.get((state, wanted), []):
+            self.fleet.cli(*words)
+
+    def _mend(self):
+        """After a case that failed: the next one begins with another tenant of the name."""
+        for party in (CONTROLLER, AGENT):
+            self.fleet.kill(party)
+            self.fleet.start(party)
+        going_on = [one for one in self.fleet.ask("op", "list", "--limit", "100")["operations"] if not one["end_time"]]
+        for one in going_on:
+            self.fleet.try_cli("op", "cancel", one["name"].removeprefix("operations/"))
+        if not wait_for(120, lambda: not any(not one["end_time"] for one in self.fleet.ask("op", "list", "--limit", "100")["operations"])):
+            raise FleetError("an operation of a failed case cannot be ended")
+        self.go_to(ABSENT)
