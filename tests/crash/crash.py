@@ -59,10 +59,10 @@ def print_table(cases):
 def run(cases, everything, options):
     work = pathlib.Path(tempfile.mkdtemp(prefix="mtp-crash.", dir="/tmp"))
     fleet = Fleet(work)
-    failed = len(cases)
+    runner = Runner(fleet, everything, PLANTS.get(options.plant))
     try:
         fleet.up()
-        failed = Runner(fleet, everything, PLANTS.get(options.plant)).run(cases)
+        runner.run(cases)
     except (FleetError, subprocess.CalledProcessError) as error:
         print(f"the run cannot go on: {error}", flush=True)
     finally:
@@ -71,6 +71,8 @@ def run(cases, everything, options):
         else:
             fleet.down()
             shutil.rmtree(work, ignore_errors=True)
+        # What was not tried has not passed.
+        failed = len(cases) - runner.passed
         print(f"{len(cases)} cases, {failed} failed", flush=True)
     return 1 if failed else 0
 

@@ -208,8 +208,8 @@ class Observer:
                 words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
                 whose = " ".join(words) + (folder / "environ").read_bytes().decode(errors="replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+            except OSError:
+                continue  # it ended meanwhile
             running[entry] = os.path.basename(words[0]), parent, words, str(self._fleet.folder) in whose
         for name, parent, words, ours in running.values():
             while parent in running and running[parent][0] not in ("mtp-agent", "mtp-controller"):
