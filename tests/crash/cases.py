@@ -40,6 +40,33 @@ ACTIONS = {
     ("update", "soak"): "soak+duration",
     ("rollout", "resolve"): "pull",
 }
+# Of the ways back: the action that undoing a step asks for. Undoing another one changes the controller's store alone.
+UNDO_ACTIONS = {
+    ("provision", "start-container"): "remove",
+    ("set", "limit"): "limit",
+    ("remove", "stop"): "start",
+    ("restore", "restore-data"): "start",
+    ("update", "start-container"): "restore",
+    ("update", "stop"): "apply",
+}
+# Where an operation of the kind is called off, so that it has to go back: while the agent is dead at this point of this
+# step's action, as far on as there is a way back. A rollout's is that of the update that it has begun.
+CALLED_OFF = {
+    "provision": ("start-container", ["before-persist", "/start-container#end"]),
+    "start": ("start-container", ["before-persist", "/start-container#end"]),
+    "stop": ("stop-container", ["before-persist", "/stop-container#begin"]),
+    "restart": ("restart-container", ["before-persist", "/restart-container#end"]),
+    "set": ("limit", ["before-persist", "/limit#end"]),
+    "remove": ("backup", ["after-phase", "/backup#7"]),
+    "backup": ("snapshot", ["after-phase", "/snapshot#7"]),
+    "verify-backup": ("verify", ["after-phase", "/verify#1"]),
+    "drill": ("drill", ["after-phase", "/drill#7"]),
+    "restore": ("restore-data", ["after-phase", "/restore-data#3"]),
+    "prune": ("forget", ["before-persist", "/forget", "#begin"]),
+    "check-repository": ("check", ["after-phase", "/check", "#1"]),
+    "update": ("soak", ["before-persist", "/soak#save"]),
+    "rollout": ("waves", ["before-persist", "/soak#save"]),
+}
 # Actions that no case reaches.
 NOT_REACHED = {
     "backup": "the archive on the host, of a fleet without any repository",
@@ -50,8 +77,9 @@ WAITS = {("rollout", "waves")}
 # Actions that journal something before they end.
 SAVES = {"limit", "restart", "restore", "forget", "stop+idle_wait", "soak+duration"}
 
-Case = collections.namedtuple("Case", "number kind step party point parts")
-# parts: what the key of the point holds, each of them.
+Case = collections.namedtuple("Case", "number kind step party point parts held_at")
+# parts: what the key of the point holds, each of them. held_at: of a case on the way back, the point at which the agent is
+# dead while the operation is called off; empty of others.
 
 
 class TableError(Exception):
@@ -79,16 +107,33 @@ def controller_points(kind, steps):
 
 
 def agent_points(step, action, phases):
-    yield step, "before-persist", [f"/{step}", "#begin"]
-    yield step, "after-persist", [f"/{step}", "#begin"]
-    if action in SAVES:
-        yield step, "before-persist", [f"/{step}", "#save"]
-        yield step, "after-persist", [f"/{step}", "#save"]
+    stages = ["#begin", "#save"] if action in SAVES else ["#begin"]
+    for stage in stages:
+        yield step, "before-persist", [f"/{step}", stage]
+        yield step, "after-persist", [f"/{step}", stage]
     # After the last one nothing happens before the end is journaled.
     for phase in range(1, phases):
         yield step, "after-phase", [f"/{step}", f"#{phase}"]
     yield step, "before-persist", [f"/{step}", "#end"]
     yield step, "after-persist", [f"/{step}", "#end"]
+
+
+def undo_points(kind, steps, phases):
+    """(step, party, point, parts) of the way back. `steps`: names, and whether there is something to undo."""
+    last = CALLED_OFF[kind][0]
+    undone = [name for name, undo in reversed(list(steps.items())[: list(steps).index(last) + 1]) if undo]
+    changes = [(f"{last}/undo", f"/{last}#turn-back")]
+    for step in undone:
+        changes += [(f"{step}/undo", f"/{step}/undo#wait")] if (kind, step) in UNDO_ACTIONS else []
+        changes.append((f"{step}/undo", f"/{step}/undo#done"))
+    changes.append(("end/undo", "/end#end"))
+    for step, part in changes:
+        for point in ("before-persist", "after-persist"):
+            yield step, CONTROLLER, point, [f"{kind}/", part]
+    for step in undone:
+        action = UNDO_ACTIONS.get((kind, step))
+        for name, point, parts in agent_points(f"{step}/undo", action, phases[action]) if action else []:
+            yield name, AGENT, point, parts
 
 
 def make_cases(table, known_kinds):
@@ -110,6 +155,10 @@ def make_cases(table, known_kinds):
             action = ACTIONS.get((kind, step))
             if action:
                 rows += [(kind, step, AGENT, point, parts) for step, point, parts in agent_points(step, action, phases[action])]
+    rows = [(*row, []) for row in rows]
+    for kind in table["kinds"]:
+        steps = {step["name"]: step["undo"] for step in kind["steps"]}
+        rows += [(kind["name"], *row, CALLED_OFF[kind["name"]][1]) for row in undo_points(kind["name"], steps, phases)]
     return [Case(number, *row) for number, row in enumerate(rows, 1)]
 
 

@@ -21,7 +21,9 @@ from runner import Runner
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="tests/run.sh crash", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="tests/run.sh crash", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kind", action="append", help="only this kind of operation; may be repeated")
     parser.add_argument("--party", choices=[CONTROLLER, AGENT], help="only deaths of this one")
     parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="from case N on")

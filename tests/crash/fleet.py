@@ -77,10 +77,11 @@ class Fleet:
             os.kill(pid, signal.SIGKILL)
         self._quickstart("--down")
 
-    def start(self, party, failpoint=None):
+    def start(self, party, failpoint=None, wait=True):
         """Starts a process that does not run, and waits until the whole fleet can be worked with."""
         self._quickstart("--start", PROCESSES[party][0], failpoint=failpoint)
-        self.wait_until_hosts_are_ready()
+        if wait:
+            self.wait_until_hosts_are_ready()
 
     def kill(self, party):
         self._quickstart("--kill", PROCESSES[party][0])

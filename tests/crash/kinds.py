@@ -42,6 +42,13 @@ class Kind:
         """The command, without the flags of all commands."""
         raise NotImplementedError
 
+    # Whether one that is called off may also have done all of it: nothing is undone then, it only ends.
+    may_be_done = False
+
+    def call_off(self, fleet, operations):
+        """The exit code."""
+        return fleet.try_cli("op", "cancel", operation_id(operations[0]))[0]
+
     def check(self, fleet, observer, operation, begun, pulse):
         """Sentences of what is wrong after a success; `begun` is the wall clock before, in RFC 3339."""
         return []
@@ -68,7 +75,7 @@ class Remove(Kind):
 class Run(Kind):
     """start, stop, restart."""
 
-    uses_repository = False
+    uses_repository, may_be_done = False, True
 
     def __init__(self, word, needs, leaves):
         self.word, self.needs, self.leaves = word, needs, leaves
@@ -84,7 +91,8 @@ class Set(Kind):
 
     def words(self, fleet):
         small = fleet.ask("tenant", "show", SUBJECT)["memory_limit_mib"] == 64
-        return ["tenant", "set", SUBJECT, "--memory-limit", "96" if small else "64", "--memory-reservation", "24" if small else "16"]
+        limit, reservation = ("96", "24") if small else ("64", "16")
+        return ["tenant", "set", SUBJECT, "--memory-limit", limit, "--memory-reservation", reservation]
 
 
 class Backup(Kind):
@@ -166,6 +174,9 @@ class Update(Kind):
 
     seconds, patience_s = 25, 180
     traced = ("update", "rollout")
+
+    def call_off(self, fleet, operations):
+        return fleet.try_cli("rollout", "abort", operation_id(operations[0]))[0]
 
     def words(self, fleet):
         running = fleet.engines[HOST].get(f"/containers/mtp-{SUBJECT}/json")["Image"]

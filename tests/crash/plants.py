@@ -72,4 +72,5 @@ def process(fleet):
     fleet.planted_processes.append(int(done.stdout))
 
 
-PLANTS = {plant.__name__: plant for plant in (container, folder, reservation, lock, data, bystander, snapshot, twice, process)}
+_ALL = (container, folder, reservation, lock, data, bystander, snapshot, twice, process)
+PLANTS = {plant.__name__: plant for plant in _ALL}
