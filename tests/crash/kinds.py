@@ -29,7 +29,7 @@ class Kind:
     """One kind. Attributes and methods here are what most have."""
 
     needs, leaves = RUNNING, RUNNING
-    seconds = 8  # of a case, about
+    seconds = 10  # of a case, about, on two cores
     patience_s = 90  # for its end after a restart
     uses_repository = True
     # Of the operations that the request has begun, the first is waited for; traced are all of these kinds.
@@ -64,6 +64,7 @@ class Provision(Kind):
 
 class Remove(Kind):
     leaves = ABSENT
+    seconds = 16
 
     def words(self, fleet):
         return ["remove", SUBJECT, "--yes"]
@@ -106,6 +107,8 @@ class Backup(Kind):
 class OfNewestBackup(Kind):
     """verify and drill."""
 
+    seconds = 16
+
     def __init__(self, word, field):
         self.word, self.field = word, field
         self.backup = None
@@ -124,6 +127,8 @@ class OfNewestBackup(Kind):
 
 
 class Restore(Kind):
+    seconds = 16
+
     def __init__(self):
         self.backup = None
 
@@ -139,6 +144,8 @@ class Restore(Kind):
 
 class Prune(Kind):
     """Of the oldest backup alone. Only what is older than a day goes, so it is made to look so."""
+
+    seconds = 16
 
     def __init__(self):
         self.keep_last = 1
@@ -172,7 +179,7 @@ class CheckRepository(Kind):
 class Update(Kind):
     """To the other one of two images, as a rollout over one tenant."""
 
-    seconds, patience_s = 25, 180
+    seconds, patience_s = 32, 180
     traced = ("update", "rollout")
 
     def call_off(self, fleet, operations):

@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import urllib.request
 
 SUBJECT = "subject"  # the tenant that cases are about
 # In its workspace; written anew for each case, so that data that is mixed or from elsewhere is seen.
@@ -72,6 +73,7 @@ class Observer:
             self._project(world, host, pulse)
             self._journal(world, host)
         self._store(world)
+        self._bots(world)
         self._processes(world)
         return world
 
@@ -92,7 +94,8 @@ class Observer:
             }
             if name != f"mtp-{SUBJECT}":  # a bystander is not even started again
                 facts["life"] = f"{one['Id']} {one['State']['StartedAt']}"
-            world[f"{host} container {name}"] = json.dumps(facts, sort_keys=True)
+            world[f"{host} container {name}"] = ""
+            world.update({f"{host} container {name} {what}": json.dumps(how) for what, how in facts.items()})
         for network in engine.get("/networks"):
             world[f"{host} network {network['Name']}"] = network["Driver"]
         for volume in engine.get("/volumes")["Volumes"] or []:
@@ -165,6 +168,14 @@ class Observer:
         for key, _ in _rows(self._fleet.folder / f"hosts/{host}/agent/journal.sqlite"):
             if key.startswith(_JOURNAL_KEYS):
                 world[f"{host} journal {key}"] = ""
+
+    # --- The Bot API
+
+    def _bots(self, world):
+        """Two copies of a tenant would ask for the messages of one bot at the same time."""
+        with urllib.request.urlopen(f"{self._fleet.info['telegram_api']}/control/bots", timeout=10) as answer:
+            bots = json.load(answer)
+        world["pollers of a bot at most"] = str(max((bot["pollers_max"] for bot in bots["bots"]), default=0))
 
     # --- Repositories
 
