@@ -34,6 +34,7 @@ class Attempt:
         self.name = kind
         self.request = f"crash-{number}-{time.time_ns()}"
         self.pulse = f"case {number} at {time.time_ns()}"
+        self.pulses = [self.pulse]  # every one that the tenant had while the operation went on
         runner.go_to(self.kind.needs)
         if self.kind.needs != ABSENT:
             write_pulse(runner.fleet, self.pulse)
@@ -45,6 +46,11 @@ class Attempt:
         self.quarantined = runner.observer.quarantined(HOST)
         self.begun = time.time()
         self.before = runner.settled(self)
+
+    def while_dead(self, fleet):
+        """The tenant works on while a party is dead."""
+        self.pulse = self.kind.meanwhile(fleet, self.pulse)
+        self.pulses.append(self.pulse)
 
     def begun_text(self):
         return datetime.datetime.fromtimestamp(self.begun, datetime.timezone.utc).isoformat()
@@ -160,6 +166,7 @@ class Runner:
         died = self._wait_for_death(case.party, attempt)
         if not died:
             fleet.kill(case.party)
+        attempt.while_dead(fleet)
         back = time.monotonic()
         fleet.start(case.party)
         error = command.communicate()[1].strip()[-400:]
@@ -257,7 +264,7 @@ class Runner:
         if not wait_for(seconds, lambda: any(self._is(attempt, world, succeeded) for world in allowed), pause=0.3):
             wrong += differences(*self._comparable(allowed[0], self._look(attempt, attempt.begun), succeeded))
         if succeeded:
-            wrong += attempt.kind.check(self.fleet, self.observer, operation, attempt.begun_text(), attempt.pulse)
+            wrong += attempt.kind.check(self.fleet, self.observer, operation, attempt)
         if attempt.kind.uses_repository:
             wrong += differences({}, self.observer.repository())
         if wrong:
