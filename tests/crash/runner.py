@@ -7,11 +7,11 @@ import time
 
 from cases import AGENT, CONTROLLER, shown_point, unknown_points
 from fleet import HOST, FleetError, wait_for
+from judge import SETTLE_S, CaseFailed, Judge
 from kinds import ABSENT, KINDS, RUNNING, STOPPED, write_pulse
-from world import SUBJECT, Observer, differences
+from world import SUBJECT, differences
 
 DEATH_S = 120  # until the point is passed
-SETTLE_S = 30  # until all is as it ought to be after the end
 BYSTANDERS = {"bystander-1": "h1", "bystander-2": "h2"}
 # Words of each way from one state of the tenant to another.
 WAYS = {
@@ -20,10 +20,6 @@ WAYS = {
     (RUNNING, ABSENT): [["remove", SUBJECT, "--yes"]],
     (STOPPED, ABSENT): [["remove", SUBJECT, "--yes"]],
 }
-
-
-class CaseFailed(Exception):
-    """Its arguments are sentences."""
 
 
 class Attempt:
@@ -43,9 +39,9 @@ class Attempt:
             write_pulse(runner.fleet, self.pulse)
         self.words = self.kind.words(runner.fleet)
         self.backups = len(runner.fleet.backups(SUBJECT))
-        self.quarantined = runner.observer.quarantined(HOST)
+        self.quarantined = runner.judge.observer.quarantined(HOST)
         self.begun = time.time()
-        self.before = runner.settled(self)
+        self.before = runner.judge.settled(self)
 
     def while_dead(self, fleet):
         """The tenant works on while a party is dead."""
@@ -63,8 +59,9 @@ class Runner:
         self.plant = plant
         self.learned = {}  # by kind and start: the world after a run without a crash
         self.traced = set()
-        self.observer = None
+        self.judge = None
         self.total = 0
+        self.told = 0
         self.passed = 0
 
     def run(self, cases):
@@ -80,7 +77,7 @@ class Runner:
     def _prepare(self):
         for number, (name, host) in enumerate(BYSTANDERS.items(), 2):
             self.fleet.cli(*self.fleet.provision_words(name, number, host))
-        self.observer = Observer(self.fleet)
+        self.judge = Judge(self.fleet)
 
     # --- One case
 
@@ -90,7 +87,14 @@ class Runner:
             attempt = self._learned_attempt(case)
             start = time.monotonic()
             back = (self._crash_on_the_way_back if case.held_at else self._crash)(case, attempt)
-            self._judge(case, attempt)
+            repetition = self._repeat(attempt)
+            if self.plant:
+                self.plant(self.fleet)
+            operations, done = self._operations(attempt), self.learned[self._key(attempt)]
+            patience_s = 3 if self.plant else SETTLE_S
+            wrong = self.judge.judge(attempt, done, operations, repetition, bool(case.held_at), patience_s)
+            if wrong:
+                raise CaseFailed(*wrong, *self._operation_lines(attempt))
         except CaseFailed as failure:
             self._tell(case, start, "FAILED", failure.args)
             # What is left of it is not held against the next ones, but learned anew.
@@ -102,8 +106,9 @@ class Runner:
 
     def _tell(self, case, start, outcome, sentences):
         seconds = time.monotonic() - start
+        self.told += 1
         print(
-            f"{case.number:>4}/{self.total}  {case.kind:16}  {case.step:17}  {case.party:10}  {shown_point(case):22} "
+            f"{self.told:>4}/{self.total}  {case.number:>4}  {case.kind:16}  {case.step:17}  {case.party:10}  {shown_point(case):22} "
             f"{seconds:5.1f} s  {outcome}"
         )
         for sentence in sentences:
@@ -141,7 +146,7 @@ class Runner:
         if code != 0:
             what = " ".join(attempt.words[:3])
             raise CaseFailed(f"without a crash `{what}` ends with {code}: {error.strip()[-400:]}")
-        self.learned[self._key(attempt)] = self.settled(attempt, since=attempt.begun)
+        self.learned[self._key(attempt)] = self.judge.settled(attempt, since=attempt.begun)
         if not traced:
             return
         self.traced.add(attempt.name)
@@ -237,77 +242,6 @@ class Runner:
     def _operation_lines(self, attempt):
         operations = self._operations(attempt)
         return [f"{one['name']} {one['kind']} {one['state']}: {one['message']} {one['error']}" for one in operations]
-
-    # --- What came of it
-
-    def _judge(self, case, attempt):
-        operation = self._operations(attempt)[0]
-        succeeded = operation["state"] == "succeeded"
-        wrong = []
-        code, error = self._repeat(attempt)
-        if succeeded != (code == 0):
-            wrong.append(f"the operation is {operation['state']}, and its repetition ends with {code}: {error}")
-        if self.plant:
-            self.plant(self.fleet)
-        count = len([one for one in self._operations(attempt) if one["request_id"] == attempt.request])
-        if count != 1:
-            wrong.append(f"there are {count} operations for one request")
-        if not succeeded:
-            sentence = (operation["error"] or {}).get("message", "")
-            if len(sentence) < 20 or "\n" in sentence:
-                wrong.append(f"it is {operation['state']} without a sentence: {sentence!r}")
-        if case.held_at and succeeded:
-            wrong.append("it succeeded although it was called off")
-        done = self.learned[self._key(attempt)]
-        allowed = [done] if succeeded else [attempt.before, done] if attempt.kind.may_be_done else [attempt.before]
-        seconds = 3 if self.plant else SETTLE_S
-        if not wait_for(seconds, lambda: any(self._is(attempt, world, succeeded) for world in allowed), pause=0.3):
-            wrong += differences(*self._comparable(allowed[0], self._look(attempt, attempt.begun), succeeded))
-        if succeeded:
-            wrong += attempt.kind.check(self.fleet, self.observer, operation, attempt)
-        if attempt.kind.uses_repository:
-            wrong += differences({}, self.observer.repository())
-        if wrong:
-            raise CaseFailed(*wrong, *self._operation_lines(attempt))
-
-    def _is(self, attempt, expected, succeeded):
-        expected, found = self._comparable(expected, self._look(attempt, attempt.begun), succeeded)
-        return expected == found
-
-    @staticmethod
-    def _comparable(expected, found, succeeded):
-        if succeeded:
-            return expected, found
-        # What was undone may have made a backup, kept data aside, and started the tenant again.
-        return [
-            {what: how for what, how in world.items() if not what.startswith("change ")} for world in (expected, found)
-        ]
-
-    def _look(self, attempt, since=None):
-        world = self.observer.look(attempt.pulse)
-        for tenant in self.fleet.ask("status")["tenants"]:
-            facts = (tenant["status"], tenant["health"], tenant["host"], tenant["memory_limit_mib"])
-            world[f"status {tenant['name']}"] = " ".join(map(str, facts))
-        if since:
-            world["change of backups"] = str(len(self.fleet.backups(SUBJECT)) - attempt.backups)
-            world["change of folders kept aside"] = str(self.observer.quarantined(HOST) - attempt.quarantined)
-            world["change of starts of the container"] = str(self.observer.starts(HOST, since, time.time()))
-        return world
-
-    def settled(self, attempt, since=None):
-        """The world as soon as it stands still and nothing in it is on its way."""
-        last = {}
-
-        def still():
-            nonlocal last
-            before, last = last, self._look(attempt, since)
-            way = any(word in last.get(f"status {SUBJECT}", "") for word in ("starting", "updating", "unknown"))
-            return last if last == before and not way else None
-
-        if not wait_for(SETTLE_S, still, pause=0.3):
-            look = [f"{what}: {how}" for what, how in last.items() if SUBJECT in what]
-            raise CaseFailed("the fleet does not come to rest; the last look was", *look[:10])
-        return last
 
     # --- The tenant's state
 

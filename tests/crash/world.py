@@ -27,6 +27,7 @@ _VOLATILE = re.compile(r"^\.openclaw/(cache|tmp|logs)(/|$)|^\.openclaw/.*\.lock$
 _STORE_VALUES = ("/allocations/", "/bots/", "/env-prefixes/")
 _STORE_KEYS = ("/locks/", "/tenants/", "/secrets/")
 _JOURNAL_KEYS = ("/tenants/", "/secrets/", "/action-secrets/", "/action-repositories/")
+_RUNNING = 1  # ACTION_STATE_RUNNING
 
 
 def _short(content):
@@ -40,6 +41,27 @@ def _rows(path):
         return [(key.decode(), value) for key, value in database.execute("SELECT key, value FROM kv")]
     finally:
         database.close()
+
+
+def _fields(message):
+    """Numbers and values of the fields of a serialized message: varints and what has a length."""
+
+    def varint(at):
+        value = shift = 0
+        while True:
+            value |= (message[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if not message[at - 1] & 0x80:
+                return value, at
+
+    at = 0
+    while at < len(message):
+        tag, at = varint(at)
+        value, at = varint(at)
+        if tag & 7 == 2:
+            value, at = message[at : at + value], at + value
+        yield tag >> 3, value
 
 
 def _database_content(path):
@@ -165,9 +187,14 @@ class Observer:
                 world[f"store {key}"] = ""
 
     def _journal(self, world, host):
-        for key, _ in _rows(self._fleet.folder / f"hosts/{host}/agent/journal.sqlite"):
+        for key, value in _rows(self._fleet.folder / f"hosts/{host}/agent/journal.sqlite"):
             if key.startswith(_JOURNAL_KEYS):
                 world[f"{host} journal {key}"] = ""
+            elif key.startswith("/actions/"):
+                # AgentActionRecord.action.state (proto/mtp/state/v1/state.proto, proto/mtp/v1/agent.proto).
+                state = dict(_fields(dict(_fields(value)).get(1, b""))).get(3)
+                if state == _RUNNING:
+                    world[f"{host} running action {key}"] = ""
 
     # --- The Bot API
 
