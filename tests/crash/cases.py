@@ -148,13 +148,13 @@ def make_cases(table, known_kinds):
             raise TableError(f"the kind {kind} has no step {step} any more; take it from ACTIONS")
     rows = []
     for kind, steps in steps_of.items():
-        if kind not in known_kinds:
-            raise TableError(f"the matrix does not know how to ask for the operation {kind}; add it to kinds.py")
+        if kind not in known_kinds or kind not in CALLED_OFF:
+            raise TableError(f"the matrix does not know how to ask for the operation {kind}; add it to KINDS and CALLED_OFF")
         rows += [(kind, step, CONTROLLER, point, parts) for step, point, parts in controller_points(kind, steps)]
         for step in steps:
             action = ACTIONS.get((kind, step))
-            if action:
-                rows += [(kind, step, AGENT, point, parts) for step, point, parts in agent_points(step, action, phases[action])]
+            points = agent_points(step, action, phases[action]) if action else []
+            rows += [(kind, step, AGENT, point, parts) for step, point, parts in points]
     rows = [(*row, []) for row in rows]
     for kind in table["kinds"]:
         steps = {step["name"]: step["undo"] for step in kind["steps"]}
@@ -164,7 +164,8 @@ def make_cases(table, known_kinds):
 
 def shown_point(case):
     """The point with its stage, as people read it."""
-    return case.point + "".join(f"#{stage}" for _, _, stage in (part.partition("#") for part in case.parts) if stage)
+    stages = [part.partition("#")[2] for part in case.parts]
+    return case.point + "".join(f"#{stage}" for stage in stages if stage)
 
 
 TRACED = re.compile(r"^failpoint (\S+) (.*)$")
@@ -182,7 +183,8 @@ def unknown_points(cases, kinds, party, lines):
         if any(case.point == point and all(part in key for part in case.parts) for case in own):
             continue
         # No cases, since nothing happens between them and the next point: see controller_points and agent_points.
-        if point in ("before-step", "after-step") or (point == "after-phase" and any(case.parts[0] in key for case in own)):
+        last_phase = point == "after-phase" and any(case.parts[0] in key for case in own)
+        if point in ("before-step", "after-step") or last_phase:
             continue
         unknown.add(f"{point} {key}")
     return sorted(unknown)

@@ -45,8 +45,8 @@ class Judge:
         return last
 
     def judge(self, attempt, done, operations, repetition, called_off, patience_s=SETTLE_S):
-        """Sentences of what is wrong. `done`: the world after a run without a crash. `repetition`: how it ended when it was
-        asked for again, and with which words."""
+        """Sentences of what is wrong. `done`: the world after a run without a crash. `repetition`: exit code and words of
+        the same request, made again."""
         operation = operations[0]
         succeeded = operation["state"] == "succeeded"
         wrong = []

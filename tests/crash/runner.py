@@ -107,10 +107,8 @@ class Runner:
     def _tell(self, case, start, outcome, sentences):
         seconds = time.monotonic() - start
         self.told += 1
-        print(
-            f"{self.told:>4}/{self.total}  {case.number:>4}  {case.kind:16}  {case.step:17}  {case.party:10}  {shown_point(case):22} "
-            f"{seconds:5.1f} s  {outcome}"
-        )
+        what = f"{case.number:>4}  {case.kind:16}  {case.step:17}  {case.party:10}  {shown_point(case):24}"
+        print(f"{self.told:>4}/{self.total}  {what} {seconds:5.1f} s  {outcome}")
         for sentence in sentences:
             print(f"          {sentence}")
         if sentences:
@@ -159,7 +157,7 @@ class Runner:
             self.fleet.kill(party)
             self.fleet.start(party)
         if unknown:
-            raise CaseFailed("points are passed that the table does not have; see ACTIONS and SAVES in cases.py", *unknown)
+            raise CaseFailed("points are passed that the table lacks; see ACTIONS and SAVES in cases.py", *unknown)
 
     def _crash(self, case, attempt):
         """Seconds from the start of the process that died to the end of the operation."""

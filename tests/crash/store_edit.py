@@ -36,9 +36,7 @@ def age_backup(path, backup, seconds):
     with sqlite3.connect(path) as database:
         value = database.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()[0]
         text = _protoc("decode", "mtp.state.v1.BackupRecord", value).decode()
-        aged = re.sub(
-            r"(?m)^(  start_time \{\n\s+seconds: )(\d+)", lambda found: found[1] + str(int(found[2]) - seconds), text, count=1
-        )
-        assert aged != text, f"{backup} has no time"
+        began = re.search(r"(?m)^  start_time \{\n\s+seconds: (\d+)", text)
+        aged = text[: began.start(1)] + str(int(began[1]) - seconds) + text[began.end(1) :]
         _put(database, key, _protoc("encode", "mtp.state.v1.BackupRecord", aged.encode()))
     database.close()
