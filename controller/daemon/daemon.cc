@@ -30,7 +30,6 @@
 #include "controller/backups/repositories.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
-#include "controller/daemon/kinds.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
@@ -38,6 +37,7 @@
 #include "controller/recovery/agent_copies.h"
 #include "controller/recovery/collect.h"
 #include "controller/recovery/state_copies.h"
+#include "controller/rollouts/all_kinds.h"
 #include "controller/rollouts/rollouts.h"
 #include "controller/tenants/tenants.h"
 

@@ -10,7 +10,7 @@
 
 #include "agent/tenants/scripts.h"
 #include "common/base/durations.h"
-#include "controller/daemon/kinds.h"
+#include "controller/rollouts/all_kinds.h"
 
 namespace mtp {
 namespace {

@@ -1,7 +1,6 @@
 #include "tests/simulation/fleet_life.h"
 
-#include "controller/backups/kinds.h"
-#include "controller/rollouts/rollout_kind.h"
+#include "controller/rollouts/all_kinds.h"
 
 namespace mtp::simulation {
 
@@ -32,22 +31,9 @@ FleetLife::~FleetLife() { StopSchedule(); }
 std::vector<operations::Kind> FleetLife::Kinds() const {
   const TenantClients tenants{steps_.store, steps_.agents, options_.box};
   const BackupClients backups{tenants, options_.clock, "f"};
-  return {ProvisionKind(tenants),
-          StartKind(tenants),
-          StopKind(tenants),
-          RestartKind(tenants),
-          SetKind(tenants),
-          RemoveKind(backups),
-          BackupKind(backups),
-          VerifyBackupKind(backups),
-          RestoreKind(backups),
-          DrillKind(backups),
-          PruneKind(backups),
-          CheckRepositoryKind(backups),
-          UpdateKind(backups),
-          RolloutKind({steps_.state, steps_.agents, steps_.engine, &observations_,
-                       [this](auto&&... arguments) { return BeginUpdate(arguments...); },
-                       Tenants::Options().default_image})};
+  return AllKinds(backups, {steps_.state, steps_.agents, steps_.engine, &observations_,
+                            [this](auto&&... arguments) { return BeginUpdate(arguments...); },
+                            Tenants::Options().default_image});
 }
 
 absl::StatusOr<v1::Operation> FleetLife::BeginUpdate(const std::string& caller,

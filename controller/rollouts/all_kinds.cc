@@ -1,4 +1,4 @@
-#include "controller/daemon/kinds.h"
+#include "controller/rollouts/all_kinds.h"
 
 #include "controller/tenants/kinds.h"
 
