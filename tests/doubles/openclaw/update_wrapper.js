@@ -32,13 +32,14 @@ async function ready() {
   }
 }
 
-// Another poller takes the bot away. Updates are not confirmed, so none is lost.
+// Another poller takes the bot away, in the moment between two polls of OpenClaw: some of them ask without a rest, and
+// each time one of them is the next. Updates are not confirmed, so none is lost.
 async function takeTheBot() {
   const root = process.env.TELEGRAM_API_ROOT || "https://api.telegram.org";
   const url = `${root}/bot${process.env.TELEGRAM_BOT_TOKEN}/getUpdates?timeout=30`;
   while (true) {
     const answer = await fetch(url).catch(() => null);
-    if (answer?.status !== 200) await sleep(answer ? 50 : 2000);
+    if (answer?.status !== 200) await sleep(answer ? 5 : 2000);
   }
 }
 
@@ -66,7 +67,7 @@ const faults = {
     await ready();
     await sleep(5000);
     console.error(`fault ${kind}: takes the bot`);
-    await takeTheBot();
+    for (let i = 0; i < 4; ++i) takeTheBot();
   },
   "dies-in-soak": async () => {
     const child = run();
