@@ -66,9 +66,6 @@ struct BackupProgress {
 
 struct BackupResult {
   std::string snapshot;
-  // True when an earlier call with the same identity had already written it; the figures are 0
-  // then.
-  bool already_there = false;
   int64_t bytes_scanned = 0;
   int64_t bytes_added = 0;  // new in the repository, before compression
   int64_t files = 0;
@@ -111,10 +108,10 @@ class Repository {
   // password.
   virtual absl::Status Init(const CancelToken* cancel) = 0;
 
-  // Writes one snapshot and looks it up afterwards. Idempotent by identity: a snapshot that an
-  // earlier call has left is returned when it holds as many entries and bytes as the folder, and
-  // replaced otherwise. `progress` (may be empty) is called on the caller's thread. Backups may run
-  // at the same time, but not two of one identity.
+  // Writes one snapshot and looks it up afterwards. It replaces what
+  // an earlier call of the same identity has left: that is of another moment than the folder.
+  // `progress` (may be empty) is called on the caller's thread. Backups may run at the same time,
+  // but not two of one identity.
   virtual absl::StatusOr<BackupResult> Backup(
       const BackupRequest& request, const std::function<void(const BackupProgress&)>& progress,
       const CancelToken* cancel) = 0;

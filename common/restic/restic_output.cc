@@ -207,12 +207,6 @@ absl::StatusOr<RepositoryStats> ParseStats(absl::string_view text) {
                          .snapshots = Int(value, "snapshots_count")};
 }
 
-absl::StatusOr<TreeSize> ParseTreeSize(absl::string_view text) {
-  const json value = Parse(text);
-  if (!value.is_object() || !value.contains("total_size")) return Unreadable("stats");
-  return TreeSize{.entries = Int(value, "total_file_count"), .bytes = Int(value, "total_size")};
-}
-
 absl::StatusOr<int64_t> ParsePrunedBytes(absl::string_view text) {
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     if (!absl::ConsumePrefix(&line, "total prune:")) continue;

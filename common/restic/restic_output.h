@@ -37,14 +37,6 @@ absl::StatusOr<std::vector<RepositorySnapshot>> ParseSnapshots(absl::string_view
 // Of `stats --mode raw-data --json`.
 absl::StatusOr<RepositoryStats> ParseStats(absl::string_view json);
 
-// Entries and bytes of `stats --mode restore-size --json SNAPSHOT`.
-struct TreeSize {
-  int64_t entries = 0;  // of any type
-  int64_t bytes = 0;    // of files; several hard links to one count once
-  bool operator==(const TreeSize&) const = default;
-};
-absl::StatusOr<TreeSize> ParseTreeSize(absl::string_view json);
-
 // Bytes of the line `total prune: N blobs / 1.5 MiB`.
 absl::StatusOr<int64_t> ParsePrunedBytes(absl::string_view text);
 

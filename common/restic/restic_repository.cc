@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <set>
 #include <system_error>
 
 #include "common/base/atomic_file.h"
@@ -29,25 +28,6 @@ absl::Status CheckFolder(const std::string& folder) {
   if (!S_ISDIR(status.st_mode))
     return absl::InvalidArgumentError(absl::StrCat(folder, " is not a folder"));
   return absl::OkStatus();
-}
-
-// As restic counts a snapshot's tree.
-absl::StatusOr<TreeSize> MeasureFolder(const std::string& folder, const CancelToken* cancel) {
-  TreeSize size;
-  std::set<std::pair<dev_t, ino_t>> linked;
-  std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error);
-       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (cancel != nullptr && cancel->cancelled()) return absl::CancelledError("cancelled");
-    struct stat status {};
-    if (lstat(it->path().c_str(), &status) != 0) return ErrnoStatus(errno, "look at a file");
-    ++size.entries;
-    if (!S_ISREG(status.st_mode)) continue;
-    if (status.st_nlink > 1 && !linked.emplace(status.st_dev, status.st_ino).second) continue;
-    size.bytes += status.st_size;
-  }
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("read ", folder));
-  return size;
 }
 
 class ResticRepository final : public Repository {
@@ -77,16 +57,13 @@ class ResticRepository final : public Repository {
       return absl::InvalidArgumentError("a backup needs its host's name");
     MTP_ASSIGN_OR_RETURN(const std::vector<RepositorySnapshot> earlier,
                          List(request.identity.fleet, request.identity.tenant, cancel));
-    std::vector<std::string> incomplete;
+    // What an earlier call has left is of another moment, or lacks what could not be read.
+    std::vector<std::string> replaced;
     for (const RepositorySnapshot& snapshot : earlier) {
-      if (snapshot.identity.backup != request.identity.backup) continue;
-      MTP_ASSIGN_OR_RETURN(const bool whole, IsWhole(snapshot.id, request.folder, cancel));
-      if (whole) return BackupResult{.snapshot = snapshot.id, .already_there = true};
-      incomplete.push_back(snapshot.id);
+      if (snapshot.identity.backup == request.identity.backup) replaced.push_back(snapshot.id);
     }
-    // restic records a snapshot even when files could not be read; such a one must not stay.
-    MTP_RETURN_IF_ERROR(Forget(incomplete, cancel));
-    absl::StatusOr<BackupResult> result = Write(request, earlier, incomplete, progress, cancel);
+    MTP_RETURN_IF_ERROR(Forget(replaced, cancel));
+    absl::StatusOr<BackupResult> result = Write(request, earlier, replaced, progress, cancel);
     if (!result.ok()) {
       if (absl::IsFailedPrecondition(result.status())) ForgetIdentity(request.identity, cancel);
       return result.status();
@@ -223,17 +200,6 @@ class ResticRepository final : public Repository {
         const std::string output,
         runner_.Run({.arguments = {"snapshots", "--no-lock", "--tag", TagsOf(identity)}}, cancel));
     return ParseSnapshots(output);
-  }
-
-  absl::StatusOr<bool> IsWhole(const std::string& snapshot, const std::string& folder,
-                               const CancelToken* cancel) {
-    MTP_ASSIGN_OR_RETURN(
-        const std::string output,
-        runner_.Run({.arguments = {"stats", "--no-lock", "--mode", "restore-size", snapshot}},
-                    cancel));
-    MTP_ASSIGN_OR_RETURN(const TreeSize stored, ParseTreeSize(output));
-    MTP_ASSIGN_OR_RETURN(const TreeSize wanted, MeasureFolder(folder, cancel));
-    return stored == wanted;
   }
 
   absl::StatusOr<BackupResult> Write(const BackupRequest& request,

@@ -24,10 +24,9 @@ absl::StatusOr<BackupResult> FakeRepository::Backup(
   if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
   ++all_->backups;
   const std::string id = IdOf(request.identity);
-  BackupResult result{.snapshot = id, .already_there = std::filesystem::exists(PathOf(id))};
   std::filesystem::remove_all(PathOf(id));
   MTP_RETURN_IF_ERROR(Copy(request.folder, PathOf(id)));
-  return result;
+  return BackupResult{.snapshot = id};
 }
 
 absl::StatusOr<RepositorySnapshot> FakeRepository::Find(const BackupIdentity& identity,
