@@ -72,10 +72,13 @@ class LocalRepository : public ::testing::Test {
 };
 
 TEST_F(LocalRepository, OpensWithoutWorkAlsoByHand) {
-  const std::string keys = folder_ / "repository/keys";
-  EXPECT_EQ(Shell("cd " + keys + R"( && [ "$(ls | wc -l)" = 1 ] && grep -q '"N":2,' *)"), 0);
+  const std::string only_key =
+      R"sh(/repository/keys && [ "$(ls | wc -l)" = 1 ] && grep -q '"N":2,' *)sh";
+  EXPECT_EQ(Shell("cd " + folder_.path() + only_key), 0);
   WriteFile(folder_ / "password", "secret");
-  EXPECT_EQ(Shell("cd " + folder_.path() + " && restic -r repository --password-file password --no-cache check"), 0);
+  EXPECT_EQ(Shell("cd " + folder_.path() +
+                  " && restic -r repository --password-file password --no-cache check"),
+            0);
 }
 
 // As the death of an agent leaves it: a shared lock, and an exclusive one.
