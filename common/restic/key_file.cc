@@ -43,6 +43,16 @@ const unsigned char* Bytes(absl::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+// Empty, and 0, for a field that is missing or of another type.
+std::string Text(const nlohmann::json& file, const char* name) {
+  const auto found = file.find(name);
+  return found != file.end() && found->is_string() ? found->get<std::string>() : "";
+}
+uint64_t Number(const nlohmann::json& file, const char* name) {
+  const auto found = file.find(name);
+  return found != file.end() && found->is_number_integer() ? found->get<uint64_t>() : 0;
+}
+
 absl::Status LibraryError(const char* what) {
   return absl::InternalError(absl::StrCat("OpenSSL cannot ", what));
 }
@@ -83,12 +93,11 @@ absl::StatusOr<std::string> Mac(const Keys& keys, absl::string_view nonce, absl:
 
 absl::Status Derive(const nlohmann::json& file, const SecretString& password, Keys& keys) {
   std::string salt;
-  if (file.value("kdf", "") != "scrypt" || !absl::Base64Unescape(file.value("salt", ""), &salt))
+  if (Text(file, "kdf") != "scrypt" || !absl::Base64Unescape(Text(file, "salt"), &salt))
     return absl::InvalidArgumentError("this is no key file of restic");
   if (EVP_PBE_scrypt(password.Reveal().data(), password.Reveal().size(), Bytes(salt), salt.size(),
-                     file.value("N", uint64_t{0}), file.value("r", uint64_t{0}),
-                     file.value("p", uint64_t{0}), kScryptMemoryMax, keys.bytes.data(),
-                     keys.bytes.size()) != 1)
+                     Number(file, "N"), Number(file, "r"), Number(file, "p"), kScryptMemoryMax,
+                     keys.bytes.data(), keys.bytes.size()) != 1)
     return absl::InvalidArgumentError("this key file of restic asks for impossible work");
   return absl::OkStatus();
 }
@@ -97,8 +106,7 @@ absl::StatusOr<std::string> Open(const nlohmann::json& file, const SecretString&
   Keys keys;
   MTP_RETURN_IF_ERROR(Derive(file, password, keys));
   std::string data;
-  if (!absl::Base64Unescape(file.value("data", ""), &data) ||
-      data.size() <= kNonceBytes + kMacBytes)
+  if (!absl::Base64Unescape(Text(file, "data"), &data) || data.size() <= kNonceBytes + kMacBytes)
     return absl::InvalidArgumentError("this key file of restic has no keys");
   const std::string nonce = data.substr(0, kNonceBytes);
   const std::string sealed = data.substr(kNonceBytes, data.size() - kNonceBytes - kMacBytes);

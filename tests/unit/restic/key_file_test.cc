@@ -51,7 +51,9 @@ TEST(KeyFile, WhoseBytesChangedIsRefused) {
 }
 
 TEST(KeyFile, ThatIsNoneIsRefused) {
-  for (const char* text : {"", "[]", "{}", R"({"kdf":"other","salt":"AA=="})",
+  for (const char* text : {"", "[]", "{}", R"({"kdf":5})", R"({"kdf":"scrypt","salt":[]})",
+                           R"({"kdf":"scrypt","N":"2","r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+                           R"({"kdf":"other","salt":"AA=="})",
                            R"({"kdf":"scrypt","N":3,"r":8,"p":1,"salt":"AAAA","data":"AAAA"})"})
     EXPECT_TRUE(absl::IsInvalidArgument(WithoutWork(text, Password()).status())) << text;
 }
