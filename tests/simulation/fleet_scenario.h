@@ -70,9 +70,10 @@ class FleetScenario final : public Scenario {
   Wish ProvisionWish(const std::string& tenant);
   Wish SetWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
-  Wish VerifyWish();
+  template <typename Request>
+  Wish DrawnBackupWish(absl::StatusOr<v1::Operation> (Backups::*ask)(const std::string&,
+                                                                     const Request&));
   Wish RestoreWish();
-  Wish DrillWish();
   Wish PruneWish(const std::string& tenant);
   Wish CheckWish();
   Wish UpdateWish(const std::string& tenant);

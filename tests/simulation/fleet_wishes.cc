@@ -33,6 +33,23 @@ Scenario::Wish FleetScenario::NewWish() {
   return WishFor(static_cast<Ask>(ask));
 }
 
+// `ask` is given a backup that is drawn when the caller first asks, and stays the same.
+template <typename Request>
+Scenario::Wish FleetScenario::DrawnBackupWish(
+    absl::StatusOr<v1::Operation> (Backups::*ask)(const std::string&, const Request&)) {
+  const auto request = std::make_shared<Request>();
+  request->set_request_id(NextRequestId());
+  return {request->request_id(),
+          [this, request, ask]() -> absl::StatusOr<v1::Operation> {
+            if (request->name().empty()) {
+              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
+              request->set_name(backup.name());
+            }
+            return (life_->backups().*ask)(kCaller, *request);
+          },
+          IsRefusal};
+}
+
 Scenario::Wish FleetScenario::WishFor(Ask ask) {
   switch (ask) {
     case Ask::kProvision:
@@ -47,11 +64,11 @@ Scenario::Wish FleetScenario::WishFor(Ask ask) {
     case Ask::kBackup:
       return BackupWish(DrawTenant());
     case Ask::kVerify:
-      return VerifyWish();
+      return DrawnBackupWish(&Backups::Verify);
     case Ask::kRestore:
       return RestoreWish();
     case Ask::kDrill:
-      return DrillWish();
+      return DrawnBackupWish(&Backups::Drill);
     case Ask::kPrune:
       return PruneWish(DrawTenant());
     case Ask::kCheck:
@@ -135,20 +152,6 @@ absl::StatusOr<v1::Backup> FleetScenario::DrawBackup() {
   return backups[random_.Below(backups.size())];
 }
 
-Scenario::Wish FleetScenario::VerifyWish() {
-  const auto request = std::make_shared<v1::VerifyBackupRequest>();
-  request->set_request_id(NextRequestId());
-  return {request->request_id(),
-          [this, request]() -> absl::StatusOr<v1::Operation> {
-            if (request->name().empty()) {
-              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
-              request->set_name(backup.name());
-            }
-            return life_->backups().Verify(kCaller, *request);
-          },
-          IsRefusal};
-}
-
 bool FleetScenario::CanGoOnWith(const std::string& tenant, const v1::Backup& backup) const {
   const auto placed = Tables(disk_.get()).tenants.Get(tenant);
   if (!placed.ok()) return true;
@@ -179,20 +182,6 @@ Scenario::Wish FleetScenario::RestoreWish() {
               }
             }
             return life_->backups().Restore(kCaller, *request);
-          },
-          IsRefusal};
-}
-
-Scenario::Wish FleetScenario::DrillWish() {
-  const auto request = std::make_shared<v1::DrillBackupRequest>();
-  request->set_request_id(NextRequestId());
-  return {request->request_id(),
-          [this, request]() -> absl::StatusOr<v1::Operation> {
-            if (request->name().empty()) {
-              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
-              request->set_name(backup.name());
-            }
-            return life_->backups().Drill(kCaller, *request);
           },
           IsRefusal};
 }
