@@ -189,7 +189,7 @@ class SnapshotScript final : public RepositoryScript {
     return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
   }
 
-  // A repository is made when there is none: each call opens it anew, which costs half a second.
+  // Made only when a backup finds none: to ask beforehand would open the repository once more.
   absl::StatusOr<BackupResult> Write(PhaseContext& context) {
     MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
     BackupRequest backup;

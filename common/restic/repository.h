@@ -108,10 +108,9 @@ class Repository {
   // password.
   virtual absl::Status Init(const CancelToken* cancel) = 0;
 
-  // Writes one snapshot and looks it up afterwards. It replaces what
-  // an earlier call of the same identity has left: that is of another moment than the folder.
-  // `progress` (may be empty) is called on the caller's thread. Backups may run at the same time,
-  // but not two of one identity.
+  // Writes one snapshot and looks it up afterwards. It replaces what an earlier call of the same
+  // identity has left, which is of another moment than the folder. `progress` (may be empty) is
+  // called on the caller's thread. Backups may run at the same time, but not two of one identity.
   virtual absl::StatusOr<BackupResult> Backup(
       const BackupRequest& request, const std::function<void(const BackupProgress&)>& progress,
       const CancelToken* cancel) = 0;
