@@ -15,7 +15,7 @@
 namespace mtp::agent {
 namespace {
 
-constexpr size_t kMaxKeyBytes = 16 << 10;
+constexpr size_t kMaxKeyBytes = 256 << 10;
 
 // The key of an earlier try is used again: the controller answers a repeated request only for the
 // same key.
@@ -60,8 +60,8 @@ absl::StatusOr<JoinResult> Join(const tls::JoinToken& token, const std::string& 
     return absl::FailedPreconditionError(absl::StrCat(
         "the controller at ", token.address, " answered with another authority than its own"));
   }
-  MTP_RETURN_IF_ERROR(tls::WriteIdentity(identity_folder, SecretString(),
-                                         response.certificate_pem(), response.ca_pem()));
+  MTP_RETURN_IF_ERROR(
+      tls::WriteIdentity(identity_folder, key, response.certificate_pem(), response.ca_pem()));
   return JoinResult{token.host, response.fleet()};
 }
 

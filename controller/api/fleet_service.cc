@@ -181,4 +181,17 @@ grpc::ServerUnaryReactor* FleetServiceImpl::RemoveOperator(grpc::CallbackServerC
       });
 }
 
+grpc::ServerUnaryReactor* FleetServiceImpl::RenewCertificate(
+    grpc::CallbackServerContext* context, const v1::RenewCertificateRequest* request,
+    v1::RenewCertificateResponse* response) {
+  return gate_->Unary<v1::RenewCertificateRequest, v1::RenewCertificateResponse>(
+      context, "mtp.v1.FleetService/RenewCertificate", request, response,
+      [this](const Caller& caller, const v1::RenewCertificateRequest& r,
+             v1::RenewCertificateResponse* out, AuditNote& note) {
+        const std::string& name = caller.peer.identity.name;
+        note.target = "operators/" + name;
+        return Fill(operators_->Renew(name, caller.peer.serial, r.csr_pem()), out);
+      });
+}
+
 }  // namespace mtp

@@ -38,6 +38,9 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   grpc::ServerUnaryReactor* RemoveOperator(grpc::CallbackServerContext* context,
                                            const v1::RemoveOperatorRequest* request,
                                            v1::RemoveOperatorResponse* response) override;
+  grpc::ServerUnaryReactor* RenewCertificate(grpc::CallbackServerContext* context,
+                                             const v1::RenewCertificateRequest* request,
+                                             v1::RenewCertificateResponse* response) override;
 
  private:
   absl::StatusOr<v1::FleetStatus> Status(const std::string& tenant) const;

@@ -31,6 +31,7 @@
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
 #include "controller/daemon/failpoint.h"
+#include "controller/hosts/agent_channels.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
@@ -42,6 +43,8 @@
 #include "controller/rollouts/rollouts.h"
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/tenants.h"
+#include "controller/trust/agent_trust.h"
+#include "controller/trust/trust_keeper.h"
 
 namespace mtp {
 namespace {
@@ -77,6 +80,8 @@ class RunningDaemon final : public Daemon {
     if (api_server_) api_server_->Shutdown(deadline);
     if (agent_copies_) agent_copies_->Stop();
     if (state_copies_) state_copies_->Stop();
+    if (agent_trust_) agent_trust_->Stop();
+    if (trust_keeper_) trust_keeper_->Stop();
     if (sessions_) sessions_->Stop();
     if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
@@ -95,9 +100,9 @@ class RunningDaemon final : public Daemon {
     MTP_ASSIGN_OR_RETURN(Authority authority,
                          Authority::Open(data_dir_ + "/pki", settings_.fleet, *box_));
     authority_.emplace(std::move(authority));
-    const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
-    MTP_RETURN_IF_ERROR(authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status());
+    MTP_RETURN_IF_ERROR(EnsureOwnIdentity());
     identity_.emplace(IdentityFolder());
+    channels_.emplace(store_.get(), &*identity_, settings_.fleet);
     return absl::OkStatus();
   }
 
@@ -116,15 +121,7 @@ class RunningDaemon final : public Daemon {
     engine_ = std::make_unique<operations::Engine>(store_.get(), &clock_, &random_, &step_pool_,
                                                    std::move(options));
     AgentSessions::Callbacks callbacks;
-    callbacks.connect = [this](const std::string& host, const std::string& address) {
-      // A session is made anew when its host's certificate is replaced, so the serial of now will
-      // do.
-      const tls::Identity agent{tls::Identity::Kind::kAgent, settings_.fleet, host};
-      const auto record = kv::Table<state::v1::HostRecord>(store_.get(), "/hosts/").Get(host);
-      const std::string serial = record.ok() ? record->value.certificate_serial() : "";
-      return grpc::CreateCustomChannel(address, identity_->CredentialsFor(agent, serial),
-                                       tls::PeerArguments(agent));
-    };
+    callbacks.connect = absl::bind_front(&AgentChannels::To, &*channels_);
     callbacks.on_action = [this](const std::string&, const v1::Action& action) {
       engine_->Wake(action.key().substr(0, action.key().find('/')));
     };
@@ -165,7 +162,25 @@ class RunningDaemon final : public Daemon {
       return started;
     }
     MTP_RETURN_IF_ERROR(StartStateCopies());
+    StartTrust();
     return sessions_->Start();
+  }
+
+  void StartTrust() {
+    agent_trust_.emplace(sessions_.get(), &*channels_);
+    TrustKeeper::Edges edges;
+    edges.replace = absl::bind_front(&AgentTrust::Replace, &*agent_trust_);
+    edges.shows = absl::bind_front(&AgentTrust::Shows, &*agent_trust_);
+    edges.renew_own = [this] { return EnsureOwnIdentity(); };
+    trust_keeper_ =
+        std::make_shared<TrustKeeper>(store_.get(), &*authority_, &observations_, &clock_,
+                                      &step_pool_, std::move(edges), log_.For("trust"));
+    trust_keeper_->Start();
+  }
+
+  absl::Status EnsureOwnIdentity() const {
+    const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
+    return authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status();
   }
 
   absl::Status StartStateCopies() {
@@ -300,10 +315,13 @@ class RunningDaemon final : public Daemon {
   std::optional<Authority> authority_;
   std::optional<tls::ClientIdentity> identity_;
   std::unique_ptr<kv::Store> store_;
+  std::optional<AgentChannels> channels_;
   std::unique_ptr<operations::Engine> engine_;
   std::unique_ptr<AgentSessions> sessions_;
   std::optional<AgentCopies> agent_copies_;
   std::unique_ptr<StateCopies> state_copies_;
+  std::optional<AgentTrust> agent_trust_;
+  std::shared_ptr<TrustKeeper> trust_keeper_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<Updates> updates_;

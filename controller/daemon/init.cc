@@ -43,13 +43,11 @@ absl::Status RecordFleet(kv::Store* store, const std::string& fleet, const Clock
 
 // An operator whose certificate is in the folder and in use stays as it is.
 bool HasIdentity(const kv::Store* store, const OperatorName& name, const std::string& folder) {
-  auto pem = ReadFile(tls::IdentityFolder(folder).certificate, 64 << 10);
-  if (!pem.ok()) return false;
-  auto facts = tls::ReadCertificate(*pem);
+  const auto present = tls::ReadIdentity(folder);
   auto record = kv::Table<state::v1::OperatorRecord>(store, "/operators/").Get(name.value());
-  if (!facts.ok() || !record.ok()) return false;
+  if (!present.ok() || !record.ok()) return false;
   for (const std::string& serial : record->value.certificate_serials()) {
-    if (serial == facts->serial) return true;
+    if (serial == present->facts.serial) return true;
   }
   return false;
 }

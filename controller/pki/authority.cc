@@ -5,6 +5,7 @@
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
 #include "common/tls/credentials.h"
+#include "common/tls/renewal.h"
 
 namespace mtp {
 namespace {
@@ -55,13 +56,12 @@ absl::StatusOr<tls::IssuedCertificate> Authority::Issue(absl::string_view reques
 absl::StatusOr<std::string> Authority::EnsureIdentity(const std::string& folder,
                                                       const tls::Identity& identity,
                                                       absl::Time now) const {
-  auto present = ReadFile(tls::IdentityFolder(folder).certificate, kMaxFileBytes);
-  if (present.ok()) {
-    auto facts = tls::ReadCertificate(*present);
-    if (facts.ok() && facts->identity == identity &&
-        facts->not_after > now + absl::Hours(24 * 30)) {
-      return facts->serial;
-    }
+  const auto present = tls::ReadIdentity(folder);
+  if (present.ok() && present->facts.identity == identity &&
+      now < tls::RenewalTime(present->facts.not_before, present->facts.not_after, identity.Uri())) {
+    // It is good either way; a full disk must not keep the controller from starting.
+    tls::SettleIdentity(folder).IgnoreError();
+    return present->facts.serial;
   }
   MTP_ASSIGN_OR_RETURN(const SecretString key, tls::NewPrivateKey());
   MTP_ASSIGN_OR_RETURN(const std::string request, tls::NewRequest(key, identity.ToString()));

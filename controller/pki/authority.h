@@ -35,7 +35,8 @@ class Authority {
   absl::StatusOr<tls::IssuedCertificate> Issue(absl::string_view request_pem,
                                                const tls::Identity& identity, absl::Time now) const;
   // Makes key and certificate of `identity` in `folder`, unless a certificate of it is there that
-  // is good for another 30 days. Returns the serial of the one in use.
+  // is not due to be renewed (common/tls/renewal.h). Returns the serial of the one in use. In a
+  // folder that is served from, too: see tls::WriteIdentity.
   absl::StatusOr<std::string> EnsureIdentity(const std::string& folder,
                                              const tls::Identity& identity, absl::Time now) const;
 

@@ -169,6 +169,8 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
   value.set_name(host.value());
   value.set_agent_address(request.agent_address());
   value.set_certificate_serial(issued.serial);
+  *value.mutable_certificate_expire_time() = ToTimestamp(clock_->Now() + kCertificateLifetime);
+  value.clear_next_certificate_pem();
   kv::Txn txn;
   txn.RequireRevision(tokens.Key(token->id), token->revision);
   txn.RequireRevision(hosts.Key(host.value()), record.ok() ? record->revision : 0);

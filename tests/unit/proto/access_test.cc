@@ -89,6 +89,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.FleetService/ListOperators", For::kAdmins},
       {"mtp.v1.FleetService/AddOperator", For::kAdmins},
       {"mtp.v1.FleetService/RemoveOperator", For::kAdmins},
+      {"mtp.v1.FleetService/RenewCertificate", For::kViewers},
       {"mtp.v1.EnrollmentService/Join", For::kHostsWithAToken},
       {"mtp.v1.AgentService/EnsureAction", For::kTheController},
       {"mtp.v1.AgentService/CancelAction", For::kTheController},
@@ -98,6 +99,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/CallGateway", For::kTheController},
       {"mtp.v1.AgentService/ExportBackup", For::kTheController},
       {"mtp.v1.AgentService/StoreState", For::kTheController},
+      {"mtp.v1.AgentService/ReplaceTrust", For::kTheController},
   };
   return *expected;
 }
