@@ -134,6 +134,15 @@ grpc::Status Services::AddOperator(Context*, const v1::AddOperatorRequest* reque
   return Answer();
 }
 
+grpc::Status Services::RenewCertificate(Context*, const v1::RenewCertificateRequest* request,
+                                        v1::RenewCertificateResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  renewals.push_back(*request);
+  if (renew == nullptr) return {grpc::StatusCode::UNIMPLEMENTED, ""};
+  *response = renew(*request);
+  return grpc::Status::OK;
+}
+
 grpc::Status Services::AnswerRollout(const std::string& call, v1::Rollout* response) {
   absl::MutexLock lock(&mutex_);
   rollout_calls.push_back(call);

@@ -81,6 +81,8 @@ class Services final : public FakeController,
                                 v1::ListRepositoriesResponse*) override;
   grpc::Status AddOperator(Context*, const v1::AddOperatorRequest*,
                            v1::AddOperatorResponse*) override;
+  grpc::Status RenewCertificate(Context*, const v1::RenewCertificateRequest*,
+                                v1::RenewCertificateResponse*) override;
   grpc::Status CreateRollout(Context*, const v1::CreateRolloutRequest*, v1::Rollout*) override;
   grpc::Status GetRollout(Context*, const v1::GetRolloutRequest*, v1::Rollout*) override;
   grpc::Status ListRollouts(Context*, const v1::ListRolloutsRequest*,
