@@ -78,6 +78,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Invocation::Connected() {
   if (channel) return channel;
   MTP_ASSIGN_OR_RETURN(const Endpoint where, ResolveEndpoint(environment, endpoint));
   controller = where.controller;
+  identity_folder = where.identity_folder;
   MTP_ASSIGN_OR_RETURN(channel, environment.connect(where));
   if (renews) RenewIdentity(*this, where.identity_folder);
   return channel;

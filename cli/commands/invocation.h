@@ -28,6 +28,7 @@ struct Invocation {
   bool has_trailing = false;
   std::shared_ptr<grpc::Channel> channel;  // see Connected
   std::string controller;                  // where it leads
+  std::string identity_folder;             // of the caller, once connected
   bool renews = true;                      // the identity, when it is due; not in a completion
 
   bool colour() const;      // of standard output

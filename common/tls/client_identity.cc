@@ -11,8 +11,6 @@
 namespace mtp::tls {
 namespace {
 
-constexpr unsigned kRefreshSeconds = 10;
-
 using grpc::experimental::ExternalCertificateVerifier;
 using grpc::experimental::TlsCustomVerificationCheckRequest;
 
@@ -53,10 +51,10 @@ class PeerVerifier final : public ExternalCertificateVerifier {
 
 }  // namespace
 
-ClientIdentity::ClientIdentity(const std::string& folder) {
+ClientIdentity::ClientIdentity(const std::string& folder, unsigned refresh_s) {
   const IdentityFolder files(folder);
   files_ = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      files.key, CertificateSource(files), files.authority, kRefreshSeconds);
+      files.key, CertificateSource(files), files.authority, refresh_s);
 }
 
 std::shared_ptr<grpc::ChannelCredentials> ClientIdentity::CredentialsFor(const Identity& peer,

@@ -19,8 +19,8 @@ namespace mtp::tls {
 // are.
 class ClientIdentity {
  public:
-  // Files in `folder` as in credentials.h; read again every 10 s.
-  explicit ClientIdentity(const std::string& folder);
+  // Files in `folder` as in credentials.h; read again every `refresh_s`.
+  explicit ClientIdentity(const std::string& folder, unsigned refresh_s = 10);
 
   // Whether a serial number (lowercase hexadecimal) may be used now. Called in each handshake, on
   // a thread of gRPC's: it must not block.

@@ -44,6 +44,7 @@
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/tenants.h"
 #include "controller/trust/agent_trust.h"
+#include "controller/trust/rotation.h"
 #include "controller/trust/trust_keeper.h"
 
 namespace mtp {
@@ -100,6 +101,7 @@ class RunningDaemon final : public Daemon {
     MTP_ASSIGN_OR_RETURN(Authority authority,
                          Authority::Open(data_dir_ + "/pki", settings_.fleet, *box_));
     authority_.emplace(std::move(authority));
+    authority_->Follow(store_.get(), &*box_);
     MTP_RETURN_IF_ERROR(EnsureOwnIdentity());
     identity_.emplace(IdentityFolder());
     channels_.emplace(store_.get(), &*identity_, settings_.fleet);
@@ -155,6 +157,9 @@ class RunningDaemon final : public Daemon {
         RolloutKind({store_.get(), sessions_.get(), engine_.get(), &observations_,
                      absl::bind_front(&Updates::Begin, updates_.get()), settings_.default_image}));
     MTP_ASSIGN_OR_RETURN(rollout_waker_, WakeRollouts(store_.get(), engine_.get()));
+    rotation_ = {store_.get(), &*authority_, &*box_, &clock_,
+                 [this] { return EnsureOwnIdentity(); }};
+    engine_->Register(RotateAuthorityKind(rotation_));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
@@ -171,7 +176,7 @@ class RunningDaemon final : public Daemon {
     TrustKeeper::Edges edges;
     edges.replace = absl::bind_front(&AgentTrust::Replace, &*agent_trust_);
     edges.shows = absl::bind_front(&AgentTrust::Shows, &*agent_trust_);
-    edges.renew_own = [this] { return EnsureOwnIdentity(); };
+    edges.renew_own = rotation_.renew_own;
     trust_keeper_ =
         std::make_shared<TrustKeeper>(store_.get(), &*authority_, &observations_, &clock_,
                                       &step_pool_, std::move(edges), log_.For("trust"));
@@ -221,6 +226,7 @@ class RunningDaemon final : public Daemon {
     tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
                                            settings_.enroll_advertise);
     operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);
+    rotations_.emplace(rotation_, engine_.get());
     audit_ = std::make_unique<AuditLog>(store_.get(), &clock_, &random_);
     authorizer_ = std::make_unique<Authorizer>(store_.get(), settings_.fleet);
     gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &api_pool_);
@@ -237,9 +243,9 @@ class RunningDaemon final : public Daemon {
         std::make_unique<RolloutServiceImpl>(gate_.get(), store_.get(), rollouts_.get());
     operation_service_ =
         std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
-    fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
-                                                        tenants_.get(), operators_.get(),
-                                                        audit_.get(), &clock_, settings_.fleet);
+    fleet_service_ = std::make_unique<FleetServiceImpl>(
+        gate_.get(), store_.get(), &observations_, tenants_.get(), operators_.get(), &*rotations_,
+        audit_.get(), &clock_, settings_.fleet);
     enrollment_service_ =
         std::make_unique<EnrollmentServiceImpl>(tokens_.get(), audit_.get(), &clock_, &api_pool_);
 
@@ -322,6 +328,8 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<StateCopies> state_copies_;
   std::optional<AgentTrust> agent_trust_;
   std::shared_ptr<TrustKeeper> trust_keeper_;
+  RotationClients rotation_;
+  std::optional<Rotations> rotations_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<Updates> updates_;

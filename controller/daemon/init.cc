@@ -63,8 +63,9 @@ absl::Status InitFleet(const std::string& data_dir, const ControllerSettings& se
   MTP_ASSIGN_OR_RETURN(const SecretBox box, SecretBox::Open(data_dir + "/master.key"));
   MTP_ASSIGN_OR_RETURN(const auto store, kv::OpenSqliteStore(data_dir + "/state.db"));
   MTP_RETURN_IF_ERROR(RecordFleet(store.get(), settings.fleet, clock));
-  MTP_ASSIGN_OR_RETURN(const Authority authority,
+  MTP_ASSIGN_OR_RETURN(Authority authority,
                        Authority::OpenOrCreate(data_dir + "/pki", settings.fleet, box, clock));
+  authority.Follow(store.get(), &box);
   const tls::Identity controller{tls::Identity::Kind::kController, settings.fleet, ""};
   MTP_RETURN_IF_ERROR(
       authority.EnsureIdentity(data_dir + "/identity", controller, clock.Now()).status());

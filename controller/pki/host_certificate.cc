@@ -5,7 +5,6 @@
 #include "common/base/timestamps.h"
 #include "common/tls/keys.h"
 #include "common/tls/renewal.h"
-#include "controller/pki/authority.h"
 
 namespace mtp {
 namespace {
@@ -28,10 +27,22 @@ std::string NextSerial(const state::v1::HostRecord& host) {
   return facts.ok() ? facts->serial : "";
 }
 
-bool NeedsRenewal(const state::v1::HostRecord& host, absl::Time now) {
-  if (!host.next_certificate_pem().empty() || !host.has_certificate_expire_time()) return true;
+bool NeedsCertificate(const state::v1::HostRecord& host, const TrustedAuthorities& authorities,
+                      absl::Time now) {
   const absl::Time begin = End(host) - kCertificateLifetime;
-  return now >= tls::RenewalTime(begin, End(host), host.name());
+  return !host.next_certificate_pem().empty() ||
+         host.authority() != authorities.issuer().fingerprint ||
+         now >= tls::RenewalTime(begin, End(host), host.name());
+}
+
+bool TrustsAll(const state::v1::HostRecord& host, const TrustedAuthorities& authorities) {
+  return host.ca_sha256() == tls::Sha256Hex(authorities.Bundle());
+}
+
+bool NeedsRenewal(const state::v1::HostRecord& host, const TrustedAuthorities& authorities,
+                  absl::Time now) {
+  return !host.has_certificate_expire_time() || !TrustsAll(host, authorities) ||
+         NeedsCertificate(host, authorities, now);
 }
 
 std::string CertificateWarning(const state::v1::HostRecord& host, absl::Time now) {

@@ -79,8 +79,10 @@ absl::StatusOr<v1::AddOperatorResponse> Operators::Add(const OperatorName& name,
   if (record.role() == v1::ROLE_ADMIN && role != v1::ROLE_ADMIN)
     MTP_RETURN_IF_ERROR(KeepAnAdmin(name.value()));
   const tls::Identity identity{tls::Identity::Kind::kOperator, authority_->fleet(), name.value()};
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities authorities, authority_->Now());
   MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
-                       authority_->Issue(csr_pem, identity, clock_->Now()));
+                       authorities.Issue(csr_pem, identity, clock_->Now()));
+  record.set_authority(authorities.issuer().fingerprint);
   record.set_name(name.value());
   record.set_role(role);
   if (!record.has_create_time()) *record.mutable_create_time() = ToTimestamp(clock_->Now());
@@ -88,13 +90,14 @@ absl::StatusOr<v1::AddOperatorResponse> Operators::Add(const OperatorName& name,
   kv::Txn txn;
   txn.RequireRevision(table.Key(name.value()), known.ok() ? known->revision : 0);
   txn.RequireRevision(kSetKey, set.ok() ? set->mod_revision : 0);
+  txn.RequireRevision(kAuthoritiesKey, authorities.revision);
   txn.Put(kSetKey, "");
   table.Put(txn, name.value(), record);
   MTP_RETURN_IF_ERROR(store_->Commit(txn).status());
   v1::AddOperatorResponse response;
   *response.mutable_operator_() = ToOperator(record);
   response.set_certificate_pem(issued.pem);
-  response.set_ca_pem(authority_->pem());
+  response.set_ca_pem(authorities.Bundle());
   return response;
 }
 
@@ -120,16 +123,19 @@ absl::StatusOr<v1::RenewCertificateResponse> Operators::TryRenew(const std::stri
         absl::StrCat("operator ", name, " is not known any more, or its certificate is not"));
   }
   const tls::Identity identity{tls::Identity::Kind::kOperator, authority_->fleet(), name};
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities authorities, authority_->Now());
   MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
-                       authority_->Issue(csr_pem, identity, clock_->Now()));
+                       authorities.Issue(csr_pem, identity, clock_->Now()));
+  known->value.set_authority(authorities.issuer().fingerprint);
   AddCertificate(issued.serial, serial, clock_->Now(), &known->value);
   kv::Txn txn;
   txn.RequireRevision(table.Key(name), known->revision);
+  txn.RequireRevision(kAuthoritiesKey, authorities.revision);
   table.Put(txn, name, known->value);
   MTP_RETURN_IF_ERROR(store_->Commit(txn).status());
   v1::RenewCertificateResponse response;
   response.set_certificate_pem(issued.pem);
-  response.set_ca_pem(authority_->pem());
+  response.set_ca_pem(authorities.Bundle());
   return response;
 }
 

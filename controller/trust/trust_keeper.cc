@@ -14,6 +14,27 @@ namespace {
 constexpr absl::Duration kInterval = absl::Minutes(1);
 constexpr int kTimesUntilTold = 3;
 
+// Fingerprint of the authority that signed it; empty when none of them did.
+std::string IssuerOf(const std::string& certificate_pem, const TrustedAuthorities& authorities) {
+  for (const auto& member : authorities.members) {
+    if (tls::CheckIssuer(certificate_pem, member.pem).ok()) return member.fingerprint;
+  }
+  return "";
+}
+
+// Puts what the host says that it has into its record; whether that is something new.
+bool Note(const v1::HostTrust& has, const TrustedAuthorities& authorities,
+          state::v1::HostRecord* record) {
+  const std::string before = record->SerializeAsString();
+  *record->mutable_certificate_expire_time() = has.certificate_expire_time();
+  record->set_ca_sha256(has.ca_sha256());
+  // One that joined before this was kept has a certificate of the only authority that there was.
+  if (record->authority().empty() && authorities.members.size() == 1) {
+    record->set_authority(authorities.issuer().fingerprint);
+  }
+  return record->SerializeAsString() != before;
+}
+
 }  // namespace
 
 TrustKeeper::TrustKeeper(kv::Store* store, const Authority* authority,
@@ -72,21 +93,25 @@ void TrustKeeper::Look() {
 
 absl::Status TrustKeeper::Renew(const std::string& host) {
   MTP_ASSIGN_OR_RETURN(HostRow row, tables_.hosts.Get(host));
-  if (!NeedsRenewal(row.value, clock_->Now())) return absl::OkStatus();
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities authorities, authority_->Now());
+  if (!NeedsRenewal(row.value, authorities, clock_->Now())) return absl::OkStatus();
   v1::ReplaceTrustRequest request;
   request.set_wants_request(true);
   MTP_ASSIGN_OR_RETURN(v1::HostTrust has, edges_.replace(host, request));
   if (has.certificate_serial() == row.value.certificate_serial()) {
-    if (!row.value.has_certificate_expire_time()) {
-      *row.value.mutable_certificate_expire_time() = has.certificate_expire_time();
-      MTP_RETURN_IF_ERROR(Commit(&row));
-      if (!NeedsRenewal(row.value, clock_->Now())) return absl::OkStatus();
+    if (Note(has, authorities, &row.value)) MTP_RETURN_IF_ERROR(Commit(&row));
+    request.Clear();
+    if (NeedsCertificate(row.value, authorities, clock_->Now())) {
+      MTP_RETURN_IF_ERROR(Prepare(&row, has.csr_pem(), authorities));
+      request.set_certificate_pem(row.value.next_certificate_pem());
+    } else if (TrustsAll(row.value, authorities)) {
+      return absl::OkStatus();
     }
-    MTP_RETURN_IF_ERROR(Prepare(&row, has.csr_pem()));
-    request.set_wants_request(false);
-    request.set_certificate_pem(row.value.next_certificate_pem());
-    request.set_ca_pem(authority_->pem());
+    request.set_ca_pem(authorities.Bundle());
     MTP_ASSIGN_OR_RETURN(has, edges_.replace(host, request));
+    if (request.certificate_pem().empty()) {
+      return Note(has, authorities, &row.value) ? Commit(&row) : absl::OkStatus();
+    }
   }
   const std::string next = NextSerial(row.value);
   if (has.certificate_serial() != next) {
@@ -98,8 +123,9 @@ absl::Status TrustKeeper::Renew(const std::string& host) {
   MTP_RETURN_IF_ERROR(edges_.shows(host, next));
   // Seen in a handshake: from here on the host may use this one alone.
   row.value.set_certificate_serial(next);
-  *row.value.mutable_certificate_expire_time() = has.certificate_expire_time();
+  row.value.set_authority(IssuerOf(row.value.next_certificate_pem(), authorities));
   row.value.clear_next_certificate_pem();
+  Note(has, authorities, &row.value);
   MTP_RETURN_IF_ERROR(Commit(&row));
   log_.Info(absl::StrCat("host ", host, " has a new certificate, good until ",
                          absl::FormatTime("%Y-%m-%d", FromTimestamp(has.certificate_expire_time()),
@@ -107,7 +133,8 @@ absl::Status TrustKeeper::Renew(const std::string& host) {
   return absl::OkStatus();
 }
 
-absl::Status TrustKeeper::Prepare(HostRow* row, const std::string& csr_pem) {
+absl::Status TrustKeeper::Prepare(HostRow* row, const std::string& csr_pem,
+                                  const TrustedAuthorities& authorities) {
   const absl::Time now = clock_->Now();
   MTP_ASSIGN_OR_RETURN(const std::string key, tls::RequestKeyFingerprint(csr_pem));
   // The one of an earlier try is sent again: if that one arrives late, it is no other one.
@@ -118,7 +145,7 @@ absl::Status TrustKeeper::Prepare(HostRow* row, const std::string& csr_pem) {
   }
   const tls::Identity identity{tls::Identity::Kind::kAgent, authority_->fleet(), row->id};
   MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
-                       authority_->Issue(csr_pem, identity, now));
+                       authorities.Issue(csr_pem, identity, now));
   row->value.set_next_certificate_pem(issued.pem);
   return Commit(row);
 }

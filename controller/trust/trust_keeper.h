@@ -60,7 +60,8 @@ class TrustKeeper : public std::enable_shared_from_this<TrustKeeper> {
   void RunAgain();
   absl::Status Commit(HostRow* row);
   // The next certificate is in the record afterwards, for the key of that request.
-  absl::Status Prepare(HostRow* row, const std::string& csr_pem);
+  absl::Status Prepare(HostRow* row, const std::string& csr_pem,
+                       const TrustedAuthorities& authorities);
   // Tells, once, of what failed for the same reason three times in a row: a host takes some seconds
   // to take a certificate up.
   void Tell(const std::string& what, const absl::Status& status);

@@ -13,10 +13,14 @@ class HostCertificateTest : public PkiTest {
   HostCertificateTest() {
     host_.set_name("h1");
     host_.set_certificate_serial("0a");
+    host_.set_ca_sha256(tls::Sha256Hex(authority_.pem()));
+    host_.set_authority(authority_.fingerprint());
     *host_.mutable_certificate_expire_time() = ToTimestamp(clock_.Now() + kCertificateLifetime);
   }
   // As so many days after it was made.
-  bool IsDue(int days) { return NeedsRenewal(host_, clock_.Now() + absl::Hours(24 * days)); }
+  bool IsDue(int days) {
+    return NeedsRenewal(host_, authority_.Now().value(), clock_.Now() + absl::Hours(24 * days));
+  }
   std::string Warning(int days) {
     return CertificateWarning(host_, clock_.Now() + absl::Hours(24 * days));
   }
@@ -38,6 +42,16 @@ TEST_F(HostCertificateTest, IsLookedAtWhenItsEndIsNotKnownOrARenewalWasBegun) {
   host_.clear_certificate_expire_time();
   EXPECT_TRUE(IsDue(0));
   EXPECT_EQ(Warning(1000), "");
+}
+
+TEST_F(HostCertificateTest, IsReplacedWhenItIsNotOfTheAuthorityThatIssuesOrOthersAreToBeTrusted) {
+  host_.set_authority("another");
+  EXPECT_TRUE(IsDue(0));
+  EXPECT_TRUE(NeedsCertificate(host_, authority_.Now().value(), clock_.Now()));
+  host_.set_authority(authority_.fingerprint());
+  host_.set_ca_sha256("another");
+  EXPECT_TRUE(IsDue(0));
+  EXPECT_FALSE(NeedsCertificate(host_, authority_.Now().value(), clock_.Now()));
 }
 
 TEST_F(HostCertificateTest, MayBeTheOneInUseAndTheNextAndNoOther) {

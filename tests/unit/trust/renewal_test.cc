@@ -29,6 +29,8 @@ class RenewalTest : public ::testing::Test {
     state::v1::HostRecord host;
     host.set_name("h1");
     host.set_certificate_serial(first_);
+    host.set_ca_sha256(tls::Sha256Hex(authority_.pem()));
+    host.set_authority(authority_.fingerprint());
     *host.mutable_certificate_expire_time() = ToTimestamp(clock_.Now() + kCertificateLifetime);
     Put(host);
     Connect(true);
@@ -226,11 +228,14 @@ TEST_F(RenewalTest, AHostThatJoinedAnewMeanwhileKeepsThatCertificate) {
 TEST_F(RenewalTest, AHostWhoseEndIsNotKnownIsAskedOnce) {
   auto record = Record();
   record.clear_certificate_expire_time();
+  record.clear_ca_sha256();
+  record.clear_authority();
   Put(record);
   executor_.RunFor(absl::Minutes(5));
   EXPECT_EQ(calls_.size(), 1u);
   EXPECT_EQ(FromTimestamp(Record().certificate_expire_time()), Has().not_after);
   EXPECT_EQ(Record().certificate_serial(), first_);
+  EXPECT_EQ(Record().authority(), authority_.fingerprint());
 }
 
 TEST_F(RenewalTest, ACertificateThatNobodyGaveIsNotTaken) {
