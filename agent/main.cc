@@ -58,6 +58,10 @@ int Run(const std::string& data_dir) {
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
+  if (absl::Status settled = mtp::tls::SettleIdentity(mtp::IdentityPath(*settings));
+      !settled.ok()) {
+    log.Warning(absl::StrCat("this host's identity: ", settled.message()));
+  }
   mtp::DaemonAccess access;
   access.credentials = mtp::tls::MutualTlsServer(mtp::IdentityPath(*settings));
   access.authorize = [fleet = settings->fleet](const grpc::ServerContextBase& context) {
@@ -74,10 +78,7 @@ int Run(const std::string& data_dir) {
 }
 
 struct JoinArguments {
-  std::string token;      // or `-` for standard input
-  std::string advertise;  // empty: own address towards the controller, port 7443
-  std::string listen;     // empty: all addresses, the advertised port
-  bool no_admin = false;
+  std::string token;  // or `-` for standard input
   AgentSettings settings;
 };
 
@@ -100,17 +101,15 @@ absl::Status Join(JoinArguments arguments) {
   AgentSettings& settings = arguments.settings;
   MTP_ASSIGN_OR_RETURN(const std::string text, ReadToken(arguments.token));
   MTP_ASSIGN_OR_RETURN(const mtp::tls::JoinToken token, mtp::tls::DecodeJoinToken(text));
-  if (arguments.advertise.empty()) {
+  if (settings.advertise.empty()) {
     MTP_ASSIGN_OR_RETURN(const std::string own, mtp::OwnAddressTowards(token.address));
-    arguments.advertise = absl::StrCat(own, ":", kDefaultPort);
+    settings.advertise = absl::StrCat(own, ":", kDefaultPort);
   }
-  const size_t colon = arguments.advertise.rfind(':');
+  const size_t colon = settings.advertise.rfind(':');
   if (colon == std::string::npos) {
     return absl::InvalidArgumentError("--advertise must be ADDRESS:PORT");
   }
-  settings.listen =
-      arguments.listen.empty() ? "0.0.0.0" + arguments.advertise.substr(colon) : arguments.listen;
-  settings.admin = !arguments.no_admin;
+  if (settings.listen.empty()) settings.listen = "0.0.0.0" + settings.advertise.substr(colon);
   settings.host = token.host;
   settings.data_dir = std::filesystem::absolute(settings.data_dir);
   if (settings.project_dir.empty()) settings.project_dir = settings.data_dir + "/project";
@@ -119,7 +118,7 @@ absl::Status Join(JoinArguments arguments) {
   MTP_RETURN_IF_ERROR(mtp::CheckSettings(settings));
   MTP_RETURN_IF_ERROR(mtp::MakeFolders(settings.data_dir, 0700));
   MTP_ASSIGN_OR_RETURN(const mtp::agent::JoinResult joined,
-                       mtp::agent::Join(token, mtp::IdentityPath(settings), arguments.advertise));
+                       mtp::agent::Join(token, mtp::IdentityPath(settings), settings.advertise));
   settings.host = joined.host;
   settings.fleet = joined.fleet;
   MTP_RETURN_IF_ERROR(mtp::SaveSettings(settings));
@@ -136,10 +135,10 @@ void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
       ->capture_default_str();
   join->add_option("--project-dir", settings->project_dir,
                    "Docker Compose project folder (default: project in the data folder)");
-  join->add_option("--advertise", arguments->advertise,
+  join->add_option("--advertise", settings->advertise,
                    "ADDRESS:PORT where the controller reaches this agent (default: this machine's "
                    "address towards the controller, port 7443)");
-  join->add_option("--listen", arguments->listen,
+  join->add_option("--listen", settings->listen,
                    "ADDRESS:PORT to listen on (default: all addresses, the advertised port)");
   join->add_option("--docker-host", settings->docker_host, "The engine's socket")
       ->capture_default_str();
@@ -161,7 +160,8 @@ void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
       ->capture_default_str();
   join->add_option("--log-level", settings->log_level, "debug, info, warning or error")
       ->capture_default_str();
-  join->add_flag("--no-admin", arguments->no_admin, "Run no admin instance on this host");
+  join->add_flag("--admin,!--no-admin", settings->admin,
+                 "Run an admin instance on this host, or none (default: one)");
 }
 
 }  // namespace
@@ -179,7 +179,11 @@ int main(int argc, char** argv) {
 
   JoinArguments arguments;
   arguments.settings.data_dir = kDefaultDataDir;
-  CLI::App* join = app.add_subcommand("join", "Join a fleet with a token of `mtp-cli host token`.");
+  arguments.settings.listen.clear();
+  CLI::App* join = app.add_subcommand("join",
+                                      "Join a fleet with a token of `mtp-cli host token`; a host "
+                                      "that joins again keeps what is not "
+                                      "given.");
   AddJoinOptions(join, &arguments);
 
   // Started by CheckDatabases alone, so no help shows it.
@@ -191,6 +195,17 @@ int main(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+    if (join->parsed()) {
+      // A host that joins again keeps its settings, but for those that are given now.
+      auto before = mtp::LoadSettings(arguments.settings.data_dir);
+      if (!before.ok() && !absl::IsNotFound(before.status())) return Fail(before.status());
+      if (before.ok()) {
+        const bool moved = join->count("--advertise") > 0;
+        arguments.settings = *std::move(before);
+        if (moved) arguments.settings.listen.clear();
+        app.parse(argc, argv);
+      }
+    }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }

@@ -162,6 +162,12 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
         });
   }
 
+  grpc::ServerUnaryReactor* ReplaceTrust(grpc::CallbackServerContext* context,
+                                         const v1::ReplaceTrustRequest* request,
+                                         v1::HostTrust* response) override {
+    return Unary(context, response, [this, request] { return deps_.trust->Replace(*request); });
+  }
+
   grpc::ServerUnaryReactor* StoreState(grpc::CallbackServerContext* context,
                                        const v1::StoreStateRequest* request,
                                        v1::StoreStateResponse* response) override {

@@ -13,6 +13,7 @@
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
 #include "agent/tenants/export.h"
+#include "agent/trust/trust.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/log.h"
@@ -28,6 +29,7 @@ struct AgentServiceDeps {
   OpenClaw* openclaw = nullptr;
   StateStore* state_store = nullptr;
   Exporter* exporter = nullptr;
+  Trust* trust = nullptr;
   // How long a caller may take nothing of an export before it is ended. Default 10 minutes.
   absl::Duration export_patience = absl::Minutes(10);
   const Clock* clock = nullptr;

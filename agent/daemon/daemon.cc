@@ -229,6 +229,10 @@ class DaemonImpl final : public Daemon {
                          &clock_, log_.For("state"));
     deps.state_store = &*state_store_;
     deps.exporter = &*exporter_;
+    trust_.emplace(IdentityPath(settings_),
+                   tls::Identity{tls::Identity::Kind::kAgent, settings_.fleet, settings_.host},
+                   log_.For("trust"));
+    deps.trust = &*trust_;
     deps.clock = &clock_;
     deps.calls = &calls_;
     deps.blocking = &blocking_;
@@ -284,6 +288,7 @@ class DaemonImpl final : public Daemon {
   std::optional<Targets> targets_;
   std::optional<StateStore> state_store_;
   std::optional<Exporter> exporter_;
+  std::optional<Trust> trust_;
   std::unique_ptr<grpc::Service> service_;
   ThreadPool work_;
   ThreadPool looks_;

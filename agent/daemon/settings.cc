@@ -80,6 +80,7 @@ absl::StatusOr<AgentSettings> LoadSettings(const std::string& data_dir) {
     Read(node, "fleet", &settings.fleet);
     Read(node, "project_dir", &settings.project_dir);
     Read(node, "listen", &settings.listen);
+    Read(node, "advertise", &settings.advertise);
     Read(node, "docker_host", &settings.docker_host);
     Read(node, "image", &settings.image);
     Read(node, "memory_total_mib", &settings.memory_total_mib);
@@ -109,6 +110,7 @@ absl::Status SaveSettings(const AgentSettings& settings) {
   out << YAML::Key << "fleet" << YAML::Value << settings.fleet;
   out << YAML::Key << "project_dir" << YAML::Value << settings.project_dir;
   out << YAML::Key << "listen" << YAML::Value << settings.listen;
+  out << YAML::Key << "advertise" << YAML::Value << settings.advertise;
   out << YAML::Key << "docker_host" << YAML::Value << settings.docker_host;
   out << YAML::Key << "image" << YAML::Value << settings.image;
   out << YAML::Key << "memory_total_mib" << YAML::Value << settings.memory_total_mib;

@@ -19,6 +19,9 @@ struct AgentSettings {
   std::string project_dir;
   // Where the agent listens, `address:port`.
   std::string listen = "0.0.0.0:7443";
+  // Where the controller reaches it, `address:port`; kept for joining again. Empty when it joined
+  // before this was kept.
+  std::string advertise;
   std::string docker_host = "unix:///var/run/docker.sock";
   // Image of the admin instance, and OPENCLAW_IMAGE of the project.
   std::string image = "ghcr.io/openclaw/openclaw:main";

@@ -1,5 +1,6 @@
 #include "agent/join/join.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <grpcpp/grpcpp.h>
@@ -15,7 +16,7 @@
 namespace mtp::agent {
 namespace {
 
-constexpr size_t kMaxKeyBytes = 16 << 10;
+constexpr size_t kMaxKeyBytes = 256 << 10;
 
 // The key of an earlier try is used again: the controller answers a repeated request only for the
 // same key.
@@ -56,12 +57,13 @@ absl::StatusOr<JoinResult> Join(const tls::JoinToken& token, const std::string& 
   WipeString(request.mutable_token_secret());
   if (!status.ok()) return Annotate(FromGrpc(status), absl::StrCat("join at ", token.address));
   // What is written is what will be trusted from now on: the authority that the token named.
-  if (response.ca_pem() != authority_pem) {
+  // It vouches for those beside it, while the fleet's authority is replaced by another.
+  if (!absl::StrContains(response.ca_pem(), authority_pem)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the controller at ", token.address, " answered with another authority than its own"));
   }
-  MTP_RETURN_IF_ERROR(tls::WriteIdentity(identity_folder, SecretString(),
-                                         response.certificate_pem(), response.ca_pem()));
+  MTP_RETURN_IF_ERROR(
+      tls::WriteIdentity(identity_folder, key, response.certificate_pem(), response.ca_pem()));
   return JoinResult{token.host, response.fleet()};
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "cli/commands/invocation.h"
+#include "cli/commands/renewal.h"
 #include "common/base/status.h"
 
 namespace mtp::cli {
@@ -50,7 +51,10 @@ absl::StatusOr<Response> Call(Invocation& invocation,
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
-    if (status.ok()) return response;
+    if (status.ok()) {
+      if (const auto connection = context.auth_context()) FollowAuthority(invocation, *connection);
+      return response;
+    }
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE || tried == kCallTries) {
       return CallStatus(invocation, status, timeout);
     }

@@ -58,6 +58,7 @@ void AddHost(CLI::App& root, Chosen& chosen);
 void AddOperation(CLI::App& root, Chosen& chosen);  // op …
 void AddAudit(CLI::App& root, Chosen& chosen);
 void AddOperator(CLI::App& root, Chosen& chosen);
+void AddAuthority(CLI::App& root, Chosen& chosen);
 void AddContext(CLI::App& root, Chosen& chosen);
 void AddCompletion(CLI::App& root, Chosen& chosen);  // completion, and the hidden __complete
 void AddVersion(CLI::App& root, Chosen& chosen);

@@ -34,6 +34,7 @@ Response Ask(Invocation& invocation,
              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
              const Request& request) {
   Response response;
+  invocation.renews = false;
   const auto channel = invocation.Connected();
   if (!channel.ok()) return response;
   Stub stub(*channel);

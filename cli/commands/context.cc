@@ -60,15 +60,13 @@ absl::StatusOr<int> List(Invocation& invocation, const NoOptions&) {
 
 // Whether the key is no one else's to read, and whom the certificate names until when.
 Json IdentityFacts(const Endpoint& endpoint) {
-  const auto certificate =
-      ReadFile(tls::IdentityFolder(endpoint.identity_folder).certificate, 1 << 20);
-  if (!certificate.ok()) return {{"problem", std::string(certificate.status().message())}};
-  const auto facts = tls::ReadCertificate(*certificate);
-  if (!facts.ok()) return {{"problem", std::string(facts.status().message())}};
+  const auto identity = tls::ReadIdentity(endpoint.identity_folder);
+  if (!identity.ok()) return {{"problem", std::string(identity.status().message())}};
+  const tls::CertificateFacts& facts = identity->facts;
   return {
-      {"name", facts->identity.ToString()},
-      {"fleet", facts->identity.fleet},
-      {"expires", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", facts->not_after, absl::UTCTimeZone())}};
+      {"name", facts.identity.ToString()},
+      {"fleet", facts.identity.fleet},
+      {"expires", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", facts.not_after, absl::UTCTimeZone())}};
 }
 
 absl::StatusOr<int> Show(Invocation& invocation, const NamedOptions& options) {

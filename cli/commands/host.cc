@@ -66,6 +66,10 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool colour) {
     line("last seen", HumanDuration(now - FromTimestamp(status.last_seen_time())) + " ago");
   }
   if (host.has_create_time()) line("joined", Rfc3339(FromTimestamp(host.create_time())));
+  if (host.has_certificate_expire_time()) {
+    line("certificate",
+         absl::StrCat("until ", Rfc3339(FromTimestamp(host.certificate_expire_time()))));
+  }
   if (status.admin().enabled()) {
     line("admin", absl::StrCat(status.admin().container(), ", ", AdminState(host), ", ",
                                AdminHealth(host), ", port ", status.admin().port()));

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "cli/commands/renewal.h"
 #include "cli/output/failure.h"
 #include "cli/output/table.h"
 #include "cli/output/text.h"
@@ -77,7 +78,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Invocation::Connected() {
   if (channel) return channel;
   MTP_ASSIGN_OR_RETURN(const Endpoint where, ResolveEndpoint(environment, endpoint));
   controller = where.controller;
+  identity_folder = where.identity_folder;
   MTP_ASSIGN_OR_RETURN(channel, environment.connect(where));
+  if (renews) RenewIdentity(*this, where.identity_folder);
   return channel;
 }
 

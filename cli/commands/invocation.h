@@ -28,6 +28,8 @@ struct Invocation {
   bool has_trailing = false;
   std::shared_ptr<grpc::Channel> channel;  // see Connected
   std::string controller;                  // where it leads
+  std::string identity_folder;             // of the caller, once connected
+  bool renews = true;                      // the identity, when it is due; not in a completion
 
   bool colour() const;      // of standard output
   bool err_colour() const;  // of standard error
@@ -43,7 +45,8 @@ struct Invocation {
   // For a wait: live on a terminal, plain lines in a pipe, nothing beside JSON and YAML in a pipe.
   std::unique_ptr<Progress> NewProgress();
 
-  // Connects once. INVALID_ARGUMENT when no context, or no usable identity, is there.
+  // Connects once, and renews the identity by the way when it is due. INVALID_ARGUMENT when no
+  // context, or no usable identity, is there.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connected();
 };
 

@@ -113,6 +113,7 @@ std::unique_ptr<CLI::App> MakeTree(GlobalFlags& flags, Chosen& chosen) {
   AddOperation(*tree, chosen);
   AddAudit(*tree, chosen);
   AddOperator(*tree, chosen);
+  AddAuthority(*tree, chosen);
   AddContext(*tree, chosen);
   AddCompletion(*tree, chosen);
   AddVersion(*tree, chosen);

@@ -78,6 +78,8 @@ Json HostJson(const v1::Host& host) {
       {"message", status.message()},
       {"last_seen", TimeJson(status.has_last_seen_time(), status.last_seen_time())},
       {"joined", TimeJson(host.has_create_time(), host.create_time())},
+      {"certificate_expires",
+       TimeJson(host.has_certificate_expire_time(), host.certificate_expire_time())},
   };
 }
 

@@ -11,15 +11,13 @@
 namespace mtp::tls {
 namespace {
 
-constexpr unsigned kRefreshSeconds = 10;
-
 using grpc::experimental::ExternalCertificateVerifier;
 using grpc::experimental::TlsCustomVerificationCheckRequest;
 
 class PeerVerifier final : public ExternalCertificateVerifier {
  public:
-  PeerVerifier(Identity peer, std::string serial)
-      : peer_(std::move(peer)), serial_(std::move(serial)) {}
+  PeerVerifier(Identity peer, ClientIdentity::Accept accept)
+      : peer_(std::move(peer)), accept_(std::move(accept)) {}
 
   bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
               grpc::Status* status) override {
@@ -37,7 +35,7 @@ class PeerVerifier final : public ExternalCertificateVerifier {
       return Refuse(absl::StrCat("the server is ", facts->identity.ToString(), ", not ",
                                  peer_.ToString(), " of fleet ", peer_.fleet));
     }
-    if (facts->serial != serial_) {
+    if (!accept_(facts->serial)) {
       return Refuse(absl::StrCat("the certificate of ", peer_.ToString(),
                                  " is not in use any more; let it join again"));
     }
@@ -48,24 +46,25 @@ class PeerVerifier final : public ExternalCertificateVerifier {
   }
 
   const Identity peer_;
-  const std::string serial_;
+  const ClientIdentity::Accept accept_;
 };
 
 }  // namespace
 
-ClientIdentity::ClientIdentity(const std::string& folder) {
+ClientIdentity::ClientIdentity(const std::string& folder, unsigned refresh_s) {
   const IdentityFolder files(folder);
   files_ = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      files.key, files.certificate, files.authority, kRefreshSeconds);
+      files.key, CertificateSource(files), files.authority, refresh_s);
 }
 
-std::shared_ptr<grpc::ChannelCredentials> ClientIdentity::CredentialsFor(
-    const Identity& peer, const std::string& serial) const {
+std::shared_ptr<grpc::ChannelCredentials> ClientIdentity::CredentialsFor(const Identity& peer,
+                                                                         Accept accept) const {
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_certificate_provider(files_);
   options.watch_identity_key_cert_pairs();
   options.watch_root_certs();
-  options.set_certificate_verifier(ExternalCertificateVerifier::Create<PeerVerifier>(peer, serial));
+  options.set_certificate_verifier(
+      ExternalCertificateVerifier::Create<PeerVerifier>(peer, std::move(accept)));
   return grpc::experimental::TlsCredentials(options);
 }
 

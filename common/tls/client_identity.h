@@ -3,6 +3,7 @@
 
 #include <grpcpp/security/credentials.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,15 +19,19 @@ namespace mtp::tls {
 // are.
 class ClientIdentity {
  public:
-  // Files in `folder` as in credentials.h; read again every 10 s.
-  explicit ClientIdentity(const std::string& folder);
+  // Files in `folder` as in credentials.h; read again every `refresh_s`.
+  explicit ClientIdentity(const std::string& folder, unsigned refresh_s = 10);
+
+  // Whether a serial number (lowercase hexadecimal) may be used now. Called in each handshake, on
+  // a thread of gRPC's: it must not block.
+  using Accept = std::function<bool(const std::string& serial)>;
 
   // Shows this identity. Beyond the chain of trust, the server's certificate must carry exactly
-  // the identity `peer` and the serial number `serial` (lowercase hexadecimal): a host's replaced
+  // the identity `peer` and a serial number that `accept` is true for: a host's replaced
   // certificate is refused although it has not expired. Calls on a refused connection end
   // UNAVAILABLE.
   std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const Identity& peer,
-                                                           const std::string& serial) const;
+                                                           Accept accept) const;
 
  private:
   std::shared_ptr<grpc::experimental::CertificateProviderInterface> files_;

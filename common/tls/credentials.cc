@@ -1,5 +1,7 @@
 #include "common/tls/credentials.h"
 
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
@@ -13,11 +15,13 @@ namespace mtp::tls {
 namespace {
 
 constexpr unsigned kRefreshSeconds = 10;
+constexpr size_t kMaxFileBytes = 256 << 10;
+constexpr char kCertificateBegins[] = "-----BEGIN CERTIFICATE-----";
 
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(
     const IdentityFolder& files, unsigned refresh_s = kRefreshSeconds) {
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      files.key, files.certificate, files.authority, refresh_s);
+      files.key, CertificateSource(files), files.authority, refresh_s);
 }
 
 std::shared_ptr<grpc::ServerCredentials> Server(const std::string& folder,
@@ -28,6 +32,13 @@ std::shared_ptr<grpc::ServerCredentials> Server(const std::string& folder,
   options.watch_root_certs();
   options.set_cert_request_type(callers);
   return grpc::experimental::TlsServerCredentials(options);
+}
+
+absl::Status WritePair(const IdentityFolder& files, const SecretString& key,
+                       const std::string& chain_pem) {
+  const absl::string_view alone = key.Reveal().substr(0, key.Reveal().find(kCertificateBegins));
+  const SecretString pair(absl::StrCat(alone, chain_pem));
+  return WriteFileAtomically(files.key, pair.Reveal(), 0600);
 }
 
 }  // namespace
@@ -43,9 +54,49 @@ absl::Status WriteIdentity(const std::string& folder, const SecretString& key,
                            const std::string& certificate_pem, const std::string& authority_pem) {
   MTP_RETURN_IF_ERROR(MakeFolders(folder, 0700));
   const IdentityFolder files(folder);
-  if (!key.empty()) MTP_RETURN_IF_ERROR(WriteFileAtomically(files.key, key.Reveal(), 0600));
+  const std::string chain = certificate_pem + authority_pem;
   MTP_RETURN_IF_ERROR(WriteFileAtomically(files.authority, authority_pem, 0644));
-  return WriteFileAtomically(files.certificate, certificate_pem + authority_pem, 0644);
+  MTP_RETURN_IF_ERROR(WritePair(files, key, chain));
+  return WriteFileAtomically(files.certificate, chain, 0644);
+}
+
+absl::StatusOr<StoredIdentity> ReadIdentity(const std::string& folder) {
+  const IdentityFolder files(folder);
+  StoredIdentity identity;
+  MTP_ASSIGN_OR_RETURN(std::string text, ReadFile(files.key, kMaxFileBytes));
+  const size_t end = text.find(kCertificateBegins);
+  if (end != std::string::npos) {
+    identity.chain_pem = text.substr(end);
+    text.resize(end);
+  } else {
+    MTP_ASSIGN_OR_RETURN(identity.chain_pem, ReadFile(files.certificate, kMaxFileBytes));
+  }
+  identity.key = SecretString(std::move(text));
+  MTP_ASSIGN_OR_RETURN(identity.facts, ReadCertificate(identity.chain_pem));
+  const auto key = KeyFingerprint(identity.key);
+  if (!key.ok()) return absl::InvalidArgumentError(absl::StrCat(files.key, " holds no key"));
+  if (*key == identity.facts.key) return identity;
+  return absl::FailedPreconditionError(
+      absl::StrCat("the certificate in ", folder, " is not that of its key"));
+}
+
+absl::Status SettleIdentity(const std::string& folder) {
+  const IdentityFolder files(folder);
+  MTP_ASSIGN_OR_RETURN(const StoredIdentity identity, ReadIdentity(folder));
+  if (CertificateSource(files) != files.key) {
+    MTP_RETURN_IF_ERROR(WritePair(files, identity.key, identity.chain_pem));
+  }
+  const auto shown = ReadFile(files.certificate, kMaxFileBytes);
+  if (shown.ok() && *shown == identity.chain_pem) return absl::OkStatus();
+  return WriteFileAtomically(files.certificate, identity.chain_pem, 0644);
+}
+
+std::string CertificateSource(const IdentityFolder& files) {
+  auto text = ReadFile(files.key, kMaxFileBytes);
+  if (!text.ok()) return files.certificate;
+  const bool whole = absl::StrContains(*text, kCertificateBegins);
+  WipeString(&*text);
+  return whole ? files.key : files.certificate;
 }
 
 std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder,

@@ -1,6 +1,10 @@
-// gRPC credentials from an identity folder: `key.pem` (0600), `cert.pem` (the certificate, then the
-// authority's), `ca.pem`. Files replaced there are taken up by new connections within 10 s
-// (`refresh_s`), without a restart. TLS 1.3 only.
+// gRPC credentials from an identity folder. TLS 1.3 only.
+//   key.pem   0600: the key, then what is in cert.pem. One file, so that key and certificate are
+//             always of each other, whoever reads when and whatever crashes
+//   cert.pem  the certificate, then the authorities': a copy, for people and their tools
+//   ca.pem    the authorities that are trusted
+// Files replaced there are taken up by new connections within 10 s (`refresh_s`), without a
+// restart. Folders of earlier versions, with the key alone in key.pem, can be used, too.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -14,6 +18,7 @@
 
 #include "common/base/secret_string.h"
 #include "common/tls/identity.h"
+#include "common/tls/keys.h"
 
 namespace mtp::tls {
 
@@ -31,10 +36,30 @@ struct IdentityFolder {
   std::string authority;
 };
 
-// Writes the three files; the key only when it is not empty. Each atomically, the certificate last:
-// a reader that finds a certificate finds the rest.
+// Writes the three files, each atomically, in the order ca.pem, key.pem, cert.pem. After a crash
+// ReadIdentity finds the old identity or the new one. Of `key` all but the key is left out, so that
+// the text of a key.pem will do.
 absl::Status WriteIdentity(const std::string& folder, const SecretString& key,
                            const std::string& certificate_pem, const std::string& authority_pem);
+
+// An identity as it is in a folder.
+struct StoredIdentity {
+  SecretString key;        // PEM, the key alone
+  std::string chain_pem;   // the certificate, then the authorities'
+  CertificateFacts facts;  // of the certificate
+};
+// NOT_FOUND when there is no key, or no certificate yet; FAILED_PRECONDITION when the certificate
+// is not the key's; INVALID_ARGUMENT when either cannot be read.
+absl::StatusOr<StoredIdentity> ReadIdentity(const std::string& folder);
+
+// Ends what a crash, or an earlier version, left of an identity: cert.pem and key.pem say the same
+// afterwards. To be called before a program that runs for long takes the folder up. Errors as
+// ReadIdentity.
+absl::Status SettleIdentity(const std::string& folder);
+
+// The file from which the certificate is to be read: key.pem, or cert.pem in a folder of an earlier
+// version.
+std::string CertificateSource(const IdentityFolder& files);
 
 // Asks callers for a certificate of the authority and refuses at the handshake those without.
 std::shared_ptr<grpc::ServerCredentials> MutualTlsServer(const std::string& folder,

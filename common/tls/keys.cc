@@ -179,6 +179,16 @@ Identity IdentityOf(X509* certificate) {
   return Identity();
 }
 
+absl::StatusOr<std::string> PublicKeyFingerprint(EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key, &der);
+  if (size <= 0) return LibraryError("read the public key");
+  std::string fingerprint =
+      Sha256Hex(absl::string_view(reinterpret_cast<const char*>(der), static_cast<size_t>(size)));
+  OPENSSL_free(der);
+  return fingerprint;
+}
+
 }  // namespace
 
 absl::StatusOr<SecretString> NewPrivateKey() {
@@ -267,18 +277,40 @@ absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem) {
   facts.fingerprint =
       Sha256Hex(absl::string_view(reinterpret_cast<const char*>(der), static_cast<size_t>(size)));
   OPENSSL_free(der);
+  MTP_ASSIGN_OR_RETURN(facts.key, PublicKeyFingerprint(X509_get0_pubkey(certificate.get())));
   return facts;
+}
+
+absl::StatusOr<std::string> FirstCertificate(absl::string_view pem) {
+  MTP_ASSIGN_OR_RETURN(const Certificate certificate, ParseCertificate(pem));
+  return ToPem(certificate.get());
 }
 
 absl::StatusOr<std::string> RequestKeyFingerprint(absl::string_view request_pem) {
   MTP_ASSIGN_OR_RETURN(const Request request, ParseRequest(request_pem));
-  unsigned char* der = nullptr;
-  const int size = i2d_PUBKEY(X509_REQ_get0_pubkey(request.get()), &der);
-  if (size <= 0) return LibraryError("read the public key");
-  std::string fingerprint =
-      Sha256Hex(absl::string_view(reinterpret_cast<const char*>(der), static_cast<size_t>(size)));
-  OPENSSL_free(der);
-  return fingerprint;
+  return PublicKeyFingerprint(X509_REQ_get0_pubkey(request.get()));
+}
+
+absl::StatusOr<std::string> KeyFingerprint(const SecretString& private_key) {
+  MTP_ASSIGN_OR_RETURN(const Key key, ParseKey(private_key));
+  return PublicKeyFingerprint(key.get());
+}
+
+absl::Status CheckIssuer(absl::string_view certificate_pem, absl::string_view authorities_pem) {
+  MTP_ASSIGN_OR_RETURN(const Certificate certificate, ParseCertificate(certificate_pem));
+  const Bio bio = ReadOnly(authorities_pem);
+  bool any = false;
+  bool signed_by_one = false;
+  while (!signed_by_one) {
+    const Certificate authority(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (authority == nullptr) break;
+    any = true;
+    signed_by_one = X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) == 1;
+  }
+  ERR_clear_error();
+  if (!any) return absl::InvalidArgumentError("there is no authority in the PEM text");
+  if (signed_by_one) return absl::OkStatus();
+  return absl::InvalidArgumentError("the certificate is of none of the authorities");
 }
 
 std::string Sha256Hex(absl::string_view data) {

@@ -50,13 +50,23 @@ struct CertificateFacts {
   absl::Time not_before;
   absl::Time not_after;
   std::string fingerprint;  // SHA-256 of the DER form, lowercase hexadecimal
+  std::string key;          // SHA-256 of the public key, as RequestKeyFingerprint
 };
 // INVALID_ARGUMENT when it is not a certificate. The identity is anonymous when it carries none of
 // ours.
 absl::StatusOr<CertificateFacts> ReadCertificate(absl::string_view pem);
 
+// The first certificate of the PEM text, alone. INVALID_ARGUMENT as ReadCertificate.
+absl::StatusOr<std::string> FirstCertificate(absl::string_view pem);
+
 // SHA-256 (hex) of the public key of a request, to recognise a repeated one. Errors as for Issue.
 absl::StatusOr<std::string> RequestKeyFingerprint(absl::string_view request_pem);
+// The same of a private key. INTERNAL when it cannot be read.
+absl::StatusOr<std::string> KeyFingerprint(const SecretString& private_key);
+
+// Whether one of the authorities (PEM, one after another) signed the certificate; its times do not
+// matter. INVALID_ARGUMENT when none did, or when either cannot be read.
+absl::Status CheckIssuer(absl::string_view certificate_pem, absl::string_view authorities_pem);
 
 // SHA-256 in lowercase hexadecimal.
 std::string Sha256Hex(absl::string_view data);

@@ -62,14 +62,15 @@ class StatusFeed final : public std::enable_shared_from_this<StatusFeed> {
 }  // namespace
 
 FleetServiceImpl::FleetServiceImpl(const Gate* gate, kv::Store* store, Observations* observations,
-                                   Tenants* tenants, Operators* operators, const AuditLog* audit,
-                                   const Clock* clock, std::string fleet)
+                                   Tenants* tenants, Operators* operators, Rotations* rotations,
+                                   const AuditLog* audit, const Clock* clock, std::string fleet)
     : gate_(gate),
       store_(store),
       tables_(store),
       observations_(observations),
       tenants_(tenants),
       operators_(operators),
+      rotations_(rotations),
       audit_(audit),
       clock_(clock),
       fleet_(std::move(fleet)) {}
@@ -178,6 +179,43 @@ grpc::ServerUnaryReactor* FleetServiceImpl::RemoveOperator(grpc::CallbackServerC
         MTP_ASSIGN_OR_RETURN(const OperatorName name, OperatorName::Parse(r.operator_id()));
         note.target = "operators/" + name.value();
         return operators_->Remove(name);
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::RenewCertificate(
+    grpc::CallbackServerContext* context, const v1::RenewCertificateRequest* request,
+    v1::RenewCertificateResponse* response) {
+  return gate_->Unary<v1::RenewCertificateRequest, v1::RenewCertificateResponse>(
+      context, "mtp.v1.FleetService/RenewCertificate", request, response,
+      [this](const Caller& caller, const v1::RenewCertificateRequest& r,
+             v1::RenewCertificateResponse* out, AuditNote& note) {
+        const std::string& name = caller.peer.identity.name;
+        note.target = "operators/" + name;
+        return Fill(operators_->Renew(name, caller.peer.serial, r.csr_pem()), out);
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::GetAuthority(grpc::CallbackServerContext* context,
+                                                         const v1::GetAuthorityRequest* request,
+                                                         v1::Authority* response) {
+  return gate_->Unary<v1::GetAuthorityRequest, v1::Authority>(
+      context, "mtp.v1.FleetService/GetAuthority", request, response,
+      [this](const Caller&, const v1::GetAuthorityRequest&, v1::Authority* out, AuditNote&) {
+        return Fill(rotations_->Get(), out);
+      });
+}
+
+grpc::ServerUnaryReactor* FleetServiceImpl::RotateAuthority(
+    grpc::CallbackServerContext* context, const v1::RotateAuthorityRequest* request,
+    v1::Operation* response) {
+  return gate_->Unary<v1::RotateAuthorityRequest, v1::Operation>(
+      context, "mtp.v1.FleetService/RotateAuthority", request, response,
+      [this](const Caller& caller, const v1::RotateAuthorityRequest& r, v1::Operation* out,
+             AuditNote& note) {
+        note.target = "authority";
+        const absl::Status status = Fill(rotations_->Begin(caller.Name(), r), out);
+        note.operation = out->name();
+        return status;
       });
 }
 

@@ -7,6 +7,7 @@
 #include "controller/state/observations.h"
 #include "controller/state/tables.h"
 #include "controller/tenants/tenants.h"
+#include "controller/trust/rotation.h"
 #include "mtp/v1/fleet.grpc.pb.h"
 
 namespace mtp {
@@ -15,8 +16,8 @@ namespace mtp {
 class FleetServiceImpl final : public v1::FleetService::CallbackService {
  public:
   FleetServiceImpl(const Gate* gate, kv::Store* store, Observations* observations, Tenants* tenants,
-                   Operators* operators, const AuditLog* audit, const Clock* clock,
-                   std::string fleet);
+                   Operators* operators, Rotations* rotations, const AuditLog* audit,
+                   const Clock* clock, std::string fleet);
 
   grpc::ServerUnaryReactor* GetFleetStatus(grpc::CallbackServerContext* context,
                                            const v1::GetFleetStatusRequest* request,
@@ -38,6 +39,15 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   grpc::ServerUnaryReactor* RemoveOperator(grpc::CallbackServerContext* context,
                                            const v1::RemoveOperatorRequest* request,
                                            v1::RemoveOperatorResponse* response) override;
+  grpc::ServerUnaryReactor* RenewCertificate(grpc::CallbackServerContext* context,
+                                             const v1::RenewCertificateRequest* request,
+                                             v1::RenewCertificateResponse* response) override;
+  grpc::ServerUnaryReactor* GetAuthority(grpc::CallbackServerContext* context,
+                                         const v1::GetAuthorityRequest* request,
+                                         v1::Authority* response) override;
+  grpc::ServerUnaryReactor* RotateAuthority(grpc::CallbackServerContext* context,
+                                            const v1::RotateAuthorityRequest* request,
+                                            v1::Operation* response) override;
 
  private:
   absl::StatusOr<v1::FleetStatus> Status(const std::string& tenant) const;
@@ -48,6 +58,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   Observations* const observations_;
   Tenants* const tenants_;
   Operators* const operators_;
+  Rotations* const rotations_;
   const AuditLog* const audit_;
   const Clock* const clock_;
   const std::string fleet_;

@@ -64,6 +64,10 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.FleetService/ListOperators", v1::ROLE_ADMIN, false},
     {"mtp.v1.FleetService/AddOperator", v1::ROLE_ADMIN, true},
     {"mtp.v1.FleetService/RemoveOperator", v1::ROLE_ADMIN, true},
+    {"mtp.v1.FleetService/GetAuthority", v1::ROLE_ADMIN, false},
+    {"mtp.v1.FleetService/RotateAuthority", v1::ROLE_ADMIN, true},
+    // Each operator its own.
+    {"mtp.v1.FleetService/RenewCertificate", v1::ROLE_VIEWER, true},
 };
 
 }  // namespace

@@ -30,6 +30,7 @@
 #include "controller/backups/repositories.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
+#include "controller/hosts/agent_channels.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
 #include "controller/pki/join_tokens.h"
@@ -40,6 +41,9 @@
 #include "controller/rollouts/all_kinds.h"
 #include "controller/rollouts/rollouts.h"
 #include "controller/tenants/tenants.h"
+#include "controller/trust/agent_trust.h"
+#include "controller/trust/rotation.h"
+#include "controller/trust/trust_keeper.h"
 
 namespace mtp {
 namespace {
@@ -75,6 +79,8 @@ class RunningDaemon final : public Daemon {
     if (api_server_) api_server_->Shutdown(deadline);
     if (agent_copies_) agent_copies_->Stop();
     if (state_copies_) state_copies_->Stop();
+    if (agent_trust_) agent_trust_->Stop();
+    if (trust_keeper_) trust_keeper_->Stop();
     if (sessions_) sessions_->Stop();
     if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
@@ -93,9 +99,10 @@ class RunningDaemon final : public Daemon {
     MTP_ASSIGN_OR_RETURN(Authority authority,
                          Authority::Open(data_dir_ + "/pki", settings_.fleet, *box_));
     authority_.emplace(std::move(authority));
-    const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
-    MTP_RETURN_IF_ERROR(authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status());
+    authority_->Follow(store_.get(), &*box_);
+    MTP_RETURN_IF_ERROR(EnsureOwnIdentity());
     identity_.emplace(IdentityFolder());
+    channels_.emplace(store_.get(), &*identity_, settings_.fleet);
     return absl::OkStatus();
   }
 
@@ -114,15 +121,7 @@ class RunningDaemon final : public Daemon {
     engine_ = std::make_unique<operations::Engine>(store_.get(), &clock_, &random_, &step_pool_,
                                                    std::move(options));
     AgentSessions::Callbacks callbacks;
-    callbacks.connect = [this](const std::string& host, const std::string& address) {
-      // A session is made anew when its host's certificate is replaced, so the serial of now will
-      // do.
-      const tls::Identity agent{tls::Identity::Kind::kAgent, settings_.fleet, host};
-      const auto record = kv::Table<state::v1::HostRecord>(store_.get(), "/hosts/").Get(host);
-      const std::string serial = record.ok() ? record->value.certificate_serial() : "";
-      return grpc::CreateCustomChannel(address, identity_->CredentialsFor(agent, serial),
-                                       tls::PeerArguments(agent));
-    };
+    callbacks.connect = absl::bind_front(&AgentChannels::To, &*channels_);
     callbacks.on_action = [this](const std::string&, const v1::Action& action) {
       engine_->Wake(action.key().substr(0, action.key().find('/')));
     };
@@ -148,6 +147,9 @@ class RunningDaemon final : public Daemon {
       engine_->Register(std::move(kind));
     }
     MTP_ASSIGN_OR_RETURN(rollout_waker_, WakeRollouts(store_.get(), engine_.get()));
+    rotation_ = {store_.get(), &*authority_, &*box_, &clock_,
+                 [this] { return EnsureOwnIdentity(); }};
+    engine_->Register(RotateAuthorityKind(rotation_));
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
@@ -155,7 +157,25 @@ class RunningDaemon final : public Daemon {
       return started;
     }
     MTP_RETURN_IF_ERROR(StartStateCopies());
+    StartTrust();
     return sessions_->Start();
+  }
+
+  void StartTrust() {
+    agent_trust_.emplace(sessions_.get(), &*channels_);
+    TrustKeeper::Edges edges;
+    edges.replace = absl::bind_front(&AgentTrust::Replace, &*agent_trust_);
+    edges.shows = absl::bind_front(&AgentTrust::Shows, &*agent_trust_);
+    edges.renew_own = rotation_.renew_own;
+    trust_keeper_ =
+        std::make_shared<TrustKeeper>(store_.get(), &*authority_, &observations_, &clock_,
+                                      &step_pool_, std::move(edges), log_.For("trust"));
+    trust_keeper_->Start();
+  }
+
+  absl::Status EnsureOwnIdentity() const {
+    const tls::Identity self{tls::Identity::Kind::kController, settings_.fleet, ""};
+    return authority_->EnsureIdentity(IdentityFolder(), self, clock_.Now()).status();
   }
 
   absl::Status StartStateCopies() {
@@ -196,6 +216,7 @@ class RunningDaemon final : public Daemon {
     tokens_ = std::make_unique<JoinTokens>(store_.get(), &*authority_, &clock_, &random_,
                                            settings_.enroll_advertise);
     operators_ = std::make_unique<Operators>(store_.get(), &*authority_, &clock_);
+    rotations_.emplace(rotation_, engine_.get());
     audit_ = std::make_unique<AuditLog>(store_.get(), &clock_, &random_);
     authorizer_ = std::make_unique<Authorizer>(store_.get(), settings_.fleet);
     gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &api_pool_);
@@ -212,9 +233,9 @@ class RunningDaemon final : public Daemon {
         std::make_unique<RolloutServiceImpl>(gate_.get(), store_.get(), rollouts_.get());
     operation_service_ =
         std::make_unique<OperationServiceImpl>(gate_.get(), store_.get(), engine_.get());
-    fleet_service_ = std::make_unique<FleetServiceImpl>(gate_.get(), store_.get(), &observations_,
-                                                        tenants_.get(), operators_.get(),
-                                                        audit_.get(), &clock_, settings_.fleet);
+    fleet_service_ = std::make_unique<FleetServiceImpl>(
+        gate_.get(), store_.get(), &observations_, tenants_.get(), operators_.get(), &*rotations_,
+        audit_.get(), &clock_, settings_.fleet);
     enrollment_service_ =
         std::make_unique<EnrollmentServiceImpl>(tokens_.get(), audit_.get(), &clock_, &api_pool_);
 
@@ -290,10 +311,15 @@ class RunningDaemon final : public Daemon {
   std::optional<Authority> authority_;
   std::optional<tls::ClientIdentity> identity_;
   std::unique_ptr<kv::Store> store_;
+  std::optional<AgentChannels> channels_;
   std::unique_ptr<operations::Engine> engine_;
   std::unique_ptr<AgentSessions> sessions_;
   std::optional<AgentCopies> agent_copies_;
   std::unique_ptr<StateCopies> state_copies_;
+  std::optional<AgentTrust> agent_trust_;
+  std::shared_ptr<TrustKeeper> trust_keeper_;
+  RotationClients rotation_;
+  std::optional<Rotations> rotations_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<Updates> updates_;

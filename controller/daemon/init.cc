@@ -43,13 +43,11 @@ absl::Status RecordFleet(kv::Store* store, const std::string& fleet, const Clock
 
 // An operator whose certificate is in the folder and in use stays as it is.
 bool HasIdentity(const kv::Store* store, const OperatorName& name, const std::string& folder) {
-  auto pem = ReadFile(tls::IdentityFolder(folder).certificate, 64 << 10);
-  if (!pem.ok()) return false;
-  auto facts = tls::ReadCertificate(*pem);
+  const auto present = tls::ReadIdentity(folder);
   auto record = kv::Table<state::v1::OperatorRecord>(store, "/operators/").Get(name.value());
-  if (!facts.ok() || !record.ok()) return false;
+  if (!present.ok() || !record.ok()) return false;
   for (const std::string& serial : record->value.certificate_serials()) {
-    if (serial == facts->serial) return true;
+    if (serial == present->facts.serial) return true;
   }
   return false;
 }
@@ -65,8 +63,9 @@ absl::Status InitFleet(const std::string& data_dir, const ControllerSettings& se
   MTP_ASSIGN_OR_RETURN(const SecretBox box, SecretBox::Open(data_dir + "/master.key"));
   MTP_ASSIGN_OR_RETURN(const auto store, kv::OpenSqliteStore(data_dir + "/state.db"));
   MTP_RETURN_IF_ERROR(RecordFleet(store.get(), settings.fleet, clock));
-  MTP_ASSIGN_OR_RETURN(const Authority authority,
+  MTP_ASSIGN_OR_RETURN(Authority authority,
                        Authority::OpenOrCreate(data_dir + "/pki", settings.fleet, box, clock));
+  authority.Follow(store.get(), &box);
   const tls::Identity controller{tls::Identity::Kind::kController, settings.fleet, ""};
   MTP_RETURN_IF_ERROR(
       authority.EnsureIdentity(data_dir + "/identity", controller, clock.Now()).status());

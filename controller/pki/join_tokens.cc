@@ -105,7 +105,8 @@ absl::StatusOr<tls::JoinToken> JoinTokens::Create(const HostName& host, absl::Du
   token.id = NewUlid(*clock_, *random_);
   token.host = host.value();
   token.address = enrollment_address_;
-  token.authority_fingerprint = authority_->fingerprint();
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities authorities, authority_->Now());
+  token.authority_fingerprint = authorities.server().fingerprint;
   token.secret = SecretString(absl::BytesToHexString(random_->Bytes(32)));
   state::v1::JoinTokenRecord record;
   record.set_secret_hash(tls::Sha256Hex(token.secret.Reveal()));
@@ -159,8 +160,9 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
   if (repeated && !record.ok())
     return absl::PermissionDeniedError("token was used already, and its host was removed since");
   const tls::Identity identity{tls::Identity::Kind::kAgent, authority_->fleet(), host.value()};
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities authorities, authority_->Now());
   MTP_ASSIGN_OR_RETURN(const tls::IssuedCertificate issued,
-                       authority_->Issue(request.csr_pem(), identity, clock_->Now()));
+                       authorities.Issue(request.csr_pem(), identity, clock_->Now()));
   *token->value.mutable_use_time() = ToTimestamp(clock_->Now());
   token->value.set_used_for_key(key_fingerprint);
 
@@ -169,7 +171,13 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
   value.set_name(host.value());
   value.set_agent_address(request.agent_address());
   value.set_certificate_serial(issued.serial);
+  *value.mutable_certificate_expire_time() = ToTimestamp(clock_->Now() + kCertificateLifetime);
+  value.clear_next_certificate_pem();
+  value.set_ca_sha256(tls::Sha256Hex(authorities.Bundle()));
+  value.set_authority(authorities.issuer().fingerprint);
   kv::Txn txn;
+  // A rotation that goes on meanwhile must see this host with what it gets.
+  txn.RequireRevision(kAuthoritiesKey, authorities.revision);
   txn.RequireRevision(tokens.Key(token->id), token->revision);
   txn.RequireRevision(hosts.Key(host.value()), record.ok() ? record->revision : 0);
   tokens.Put(txn, token->id, token->value);
@@ -179,7 +187,7 @@ absl::StatusOr<v1::JoinResponse> JoinTokens::TryRedeem(const v1::JoinRequest& re
 
   v1::JoinResponse response;
   response.set_certificate_pem(issued.pem);
-  response.set_ca_pem(authority_->pem());
+  response.set_ca_pem(authorities.Bundle());
   response.set_fleet(authority_->fleet());
   return response;
 }

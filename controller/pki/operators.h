@@ -25,11 +25,20 @@ class Operators {
   // came in between.
   absl::StatusOr<v1::AddOperatorResponse> Add(const OperatorName& name, v1::Role role,
                                               const std::string& csr_pem);
+  // Signs another certificate for an operator who calls with the certificate `serial`, which stays
+  // good. INVALID_ARGUMENT for a bad request; PERMISSION_DENIED when the operator, or that
+  // certificate, is not known any more.
+  absl::StatusOr<v1::RenewCertificateResponse> Renew(const std::string& name,
+                                                     const std::string& serial,
+                                                     const std::string& csr_pem);
   // NOT_FOUND; FAILED_PRECONDITION for the last admin.
   absl::Status Remove(const OperatorName& name);
   absl::StatusOr<std::vector<v1::Operator>> List() const;
 
  private:
+  absl::StatusOr<v1::RenewCertificateResponse> TryRenew(const std::string& name,
+                                                        const std::string& serial,
+                                                        const std::string& csr_pem);
   absl::Status KeepAnAdmin(const std::string& changed) const;
 
   kv::Store* const store_;

@@ -9,6 +9,7 @@
 
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
+#include "controller/pki/host_certificate.h"
 
 namespace mtp {
 namespace {
@@ -42,6 +43,15 @@ std::vector<std::string> Strangers(const state::v1::AllocationsRecord& allocatio
     if (known.count(name) == 0) strangers.push_back(name);
   }
   return strangers;
+}
+
+// A certificate that has ended is why the host cannot be reached; one that was not renewed must not
+// hide another message.
+void WarnOfCertificate(const state::v1::HostRecord& host, absl::Time now, v1::HostStatus& status) {
+  const std::string warning = CertificateWarning(host, now);
+  const bool ended = now >= FromTimestamp(host.certificate_expire_time());
+  const bool explains = ended && status.state() == v1::HOST_STATE_UNREACHABLE;
+  if (!warning.empty() && (explains || status.message().empty())) status.set_message(warning);
 }
 
 }  // namespace
@@ -110,6 +120,9 @@ v1::Host ToHost(const kv::Row<state::v1::HostRecord>& row,
   *host.mutable_labels() = row.value.labels();
   *host.mutable_create_time() = row.value.create_time();
   host.set_etag(Etag(row.revision));
+  if (row.value.has_certificate_expire_time()) {
+    *host.mutable_certificate_expire_time() = row.value.certificate_expire_time();
+  }
   v1::HostStatus& status = *host.mutable_status();
   status = observed.status;
   if (status.memory_total_mib() == 0) {
@@ -217,7 +230,9 @@ absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables,
   if (!hosts.ok()) return hosts.status();
   for (const auto& row : *hosts) {
     if (!only_host.empty() && row.id != only_host) continue;
-    *fleet.add_hosts() = ToHost(row, AllocationsOf(tables, row.id), Of(observed, row.id));
+    v1::Host& host = *fleet.add_hosts();
+    host = ToHost(row, AllocationsOf(tables, row.id), Of(observed, row.id));
+    WarnOfCertificate(row.value, now, *host.mutable_status());
   }
   return fleet;
 }

@@ -87,6 +87,7 @@ class FleetScenario final : public Scenario {
   void Pause(const std::string& rollout);
   void Resume(const std::string& rollout);
   static bool IsRefusal(const absl::Status& status);
+  bool MustAskAgain(const absl::Status& answer) const;
 
   const SecretBox box_ = SecretBox::ForTest();
   std::map<std::string, int64_t> allocatable_mib_;

@@ -258,10 +258,16 @@ Scenario::Wish FleetScenario::RolloutWish() {
           IsRefusal};
 }
 
+// A full disk is RESOURCE_EXHAUSTED; here it refuses nothing for good.
+bool FleetScenario::MustAskAgain(const absl::Status& answer) const {
+  return !ControllerLives() || absl::IsResourceExhausted(answer) ||
+         (!answer.ok() && !IsRefusal(answer));
+}
+
 void FleetScenario::Pause(const std::string& rollout) {
   const auto answer = ControllerLives() ? life_->rollouts().Pause(rollout)
                                         : absl::UnavailableError("the controller is away");
-  if (!ControllerLives() || (!answer.ok() && !IsRefusal(answer.status()))) {
+  if (MustAskAgain(answer.status())) {
     if (!quiet_) executor_.PostAfter(absl::Seconds(7), [this, rollout] { Pause(rollout); });
     // Nobody was told, and it may be paused all the same.
     if (quiet_) Resume(rollout);
@@ -281,7 +287,7 @@ void FleetScenario::Resume(const std::string& rollout) {
   if (ControllerLives()) {
     answer = abort ? life_->rollouts().Abort(rollout) : life_->rollouts().Resume(rollout);
   }
-  if (!ControllerLives() || (!answer.ok() && !IsRefusal(answer.status()))) {
+  if (MustAskAgain(answer.status())) {
     executor_.PostAfter(absl::Seconds(7), [this, rollout] { Resume(rollout); });
   }
 }

@@ -31,7 +31,7 @@ CliTest::CliTest()
           .connect =
               [this](const Endpoint& endpoint) -> absl::StatusOr<std::shared_ptr<grpc::Channel>> {
             endpoint_ = endpoint;
-            return grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
+            return NewChannel();
           },
           .listens = [this](const std::string&) { return listens_; },
           .sleep = [this](absl::Duration) { ++sleeps_; },
@@ -52,6 +52,10 @@ int CliTest::RunBare(const std::vector<std::string>& arguments) {
   out_.str("");
   err_.str("");
   return RunCli(arguments, environment_);
+}
+
+std::shared_ptr<grpc::Channel> CliTest::NewChannel() const {
+  return grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
 }
 
 std::string CliTest::File(const std::string& name, const std::string& content) {

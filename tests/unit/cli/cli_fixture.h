@@ -27,6 +27,9 @@ class CliTest : public ::testing::Test {
   int Run(std::vector<std::string> arguments);
   int RunBare(const std::vector<std::string>& arguments);
 
+  // To the fake controller.
+  std::shared_ptr<grpc::Channel> NewChannel() const;
+
   std::string File(const std::string& name, const std::string& content);
 
   std::string out() const;

@@ -134,6 +134,40 @@ grpc::Status Services::AddOperator(Context*, const v1::AddOperatorRequest* reque
   return Answer();
 }
 
+grpc::Status Services::RenewCertificate(Context*, const v1::RenewCertificateRequest* request,
+                                        v1::RenewCertificateResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  renewals.push_back(*request);
+  if (renew == nullptr) return {grpc::StatusCode::UNIMPLEMENTED, ""};
+  *response = renew(*request);
+  return grpc::Status::OK;
+}
+
+grpc::Status Services::GetAuthority(Context*, const v1::GetAuthorityRequest*,
+                                    v1::Authority* response) {
+  absl::MutexLock lock(&mutex_);
+  *response = authority;
+  return Answer();
+}
+
+grpc::Status Services::RotateAuthority(Context*, const v1::RotateAuthorityRequest* request,
+                                       v1::Operation* response) {
+  {
+    absl::MutexLock lock(&mutex_);
+    rotations.push_back(*request);
+  }
+  return Accept(response);
+}
+
+grpc::Status Services::CancelOperation(Context*, const v1::CancelOperationRequest* request,
+                                       v1::Operation* response) {
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled.push_back(*request);
+  }
+  return Accept(response);
+}
+
 grpc::Status Services::AnswerRollout(const std::string& call, v1::Rollout* response) {
   absl::MutexLock lock(&mutex_);
   rollout_calls.push_back(call);

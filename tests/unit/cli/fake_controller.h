@@ -80,6 +80,12 @@ class FakeController {
   std::vector<v1::CallTenantGatewayRequest> gateway_calls;
   std::vector<v1::CreateJoinTokenRequest> tokens;
   std::vector<v1::AddOperatorRequest> added_operators;
+  std::vector<v1::RenewCertificateRequest> renewals;
+  // Answers RenewCertificate; null for UNIMPLEMENTED.
+  std::function<v1::RenewCertificateResponse(const v1::RenewCertificateRequest&)> renew;
+  v1::Authority authority;
+  std::vector<v1::RotateAuthorityRequest> rotations;
+  std::vector<v1::CancelOperationRequest> cancelled;
   std::vector<v1::CreateBackupRequest> created_backups;
   std::vector<v1::VerifyBackupRequest> verified_backups;
   std::vector<v1::DrillBackupRequest> drilled_backups;

@@ -81,6 +81,13 @@ class Services final : public FakeController,
                                 v1::ListRepositoriesResponse*) override;
   grpc::Status AddOperator(Context*, const v1::AddOperatorRequest*,
                            v1::AddOperatorResponse*) override;
+  grpc::Status RenewCertificate(Context*, const v1::RenewCertificateRequest*,
+                                v1::RenewCertificateResponse*) override;
+  grpc::Status GetAuthority(Context*, const v1::GetAuthorityRequest*, v1::Authority*) override;
+  grpc::Status RotateAuthority(Context*, const v1::RotateAuthorityRequest*,
+                               v1::Operation*) override;
+  grpc::Status CancelOperation(Context*, const v1::CancelOperationRequest*,
+                               v1::Operation*) override;
   grpc::Status CreateRollout(Context*, const v1::CreateRolloutRequest*, v1::Rollout*) override;
   grpc::Status GetRollout(Context*, const v1::GetRolloutRequest*, v1::Rollout*) override;
   grpc::Status ListRollouts(Context*, const v1::ListRolloutsRequest*,

@@ -9,6 +9,7 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/thread_pool.h"
+#include "common/base/timestamps.h"
 #include "common/kv/sqlite_store.h"
 #include "common/kv/table.h"
 #include "common/tls/credentials.h"
@@ -47,12 +48,22 @@ class Fleet {
     return tokens.Create(HostName::Parse(host).value(), absl::Hours(1), rejoin).value();
   }
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
-  std::string Serial(const std::string& host) const {
-    return kv::Table<state::v1::HostRecord>(store_.get(), "/hosts/")
-        .Get(host)
-        ->value.certificate_serial();
-  }
+  std::string Serial(const std::string& host) const { return Record(host).certificate_serial(); }
   const Authority& authority() const { return authority_; }
+  // A host that joined `ago` and was off since: its files, and its record.
+  void AddHostThatJoined(absl::Duration ago, const std::string& folder) {
+    const tls::Identity host{tls::Identity::Kind::kAgent, "f", "h1"};
+    const absl::Time then = clock_.Now() - ago;
+    state::v1::HostRecord record;
+    record.set_name("h1");
+    record.set_certificate_serial(authority_.EnsureIdentity(folder, host, then).value());
+    *record.mutable_certificate_expire_time() = ToTimestamp(then + kCertificateLifetime);
+    record.set_cordoned(true);
+    ASSERT_TRUE(store_->Commit(kv::Txn().Put("/hosts/h1", record.SerializeAsString())).ok());
+  }
+  state::v1::HostRecord Record(const std::string& host) const {
+    return kv::Table<state::v1::HostRecord>(store_.get(), "/hosts/").Get(host)->value;
+  }
 
  private:
   testing::TempFolder folder_;
@@ -104,6 +115,16 @@ TEST_F(JoinTest, TheSameHostAskingAgainEndsTheSame) {
   ASSERT_TRUE(Join(token).ok());
   ASSERT_TRUE(Join(token).ok());
   EXPECT_EQ(Certificate().serial, fleet_.Serial("h1"));
+}
+
+TEST_F(JoinTest, AHostThatWasOffForLongerThanItsCertificateLivedComesBackWithAToken) {
+  fleet_.AddHostThatJoined(absl::Hours(24 * 500), host_ / "identity");
+  ASSERT_LT(Certificate().not_after, absl::Now());
+  ASSERT_TRUE(Join(fleet_.NewToken("h1", /*rejoin=*/true)).ok());
+  EXPECT_GT(Certificate().not_after, absl::Now() + absl::Hours(24 * 360));
+  EXPECT_EQ(Certificate().serial, fleet_.Serial("h1"));
+  EXPECT_TRUE(fleet_.Record("h1").cordoned()) << "what is known of it stays";
+  EXPECT_EQ(tls::ReadIdentity(host_ / "identity")->facts.serial, fleet_.Serial("h1"));
 }
 
 TEST_F(JoinTest, AnotherMachineWithAUsedTokenIsRefusedWithOneSentence) {

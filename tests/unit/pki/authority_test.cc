@@ -47,20 +47,20 @@ TEST_F(AuthorityTest, SignsForAYearBeginningALittleInThePast) {
   EXPECT_EQ(facts.not_after, clock_.Now() + kCertificateLifetime);
 }
 
-TEST_F(AuthorityTest, KeepsAnIdentityThatIsGoodForAnotherMonth) {
+TEST_F(AuthorityTest, KeepsAnIdentityForTwoThirdsOfItsLife) {
   const auto first = authority_.EnsureIdentity(folder_ / "id", kAgent, clock_.Now());
   ASSERT_TRUE(first.ok());
   const std::string key = Contents(folder_ / "id/key.pem");
-  clock_.Advance(kCertificateLifetime - absl::Hours(24 * 31));
+  clock_.Advance(kCertificateLifetime * 2 / 3 - absl::Hours(1));
   const auto second = authority_.EnsureIdentity(folder_ / "id", kAgent, clock_.Now());
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(*first, *second);
   EXPECT_EQ(Contents(folder_ / "id/key.pem"), key);
 }
 
-TEST_F(AuthorityTest, RenewsAnIdentityInItsLastMonth) {
+TEST_F(AuthorityTest, RenewsAnIdentityInTheLastQuarterOfItsLife) {
   const auto first = authority_.EnsureIdentity(folder_ / "id", kAgent, clock_.Now());
-  clock_.Advance(kCertificateLifetime - absl::Hours(24 * 29));
+  clock_.Advance(kCertificateLifetime * 3 / 4 + absl::Hours(1));
   const auto second = authority_.EnsureIdentity(folder_ / "id", kAgent, clock_.Now());
   ASSERT_TRUE(second.ok());
   EXPECT_NE(*first, *second);
@@ -75,6 +75,7 @@ TEST_F(AuthorityTest, ReplacesAnIdentityOfSomeoneElseAndADamagedOne) {
   ASSERT_TRUE(replaced.ok());
   EXPECT_NE(*agent, *replaced);
   ASSERT_TRUE(WriteFileAtomically(folder_ / "id/cert.pem", "damaged", 0644).ok());
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "id/key.pem", "damaged", 0600).ok());
   EXPECT_TRUE(authority_.EnsureIdentity(folder_ / "id", controller, clock_.Now()).ok());
   const auto facts = tls::ReadCertificate(Contents(folder_ / "id/cert.pem"));
   ASSERT_TRUE(facts.ok());

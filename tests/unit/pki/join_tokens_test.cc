@@ -129,6 +129,8 @@ TEST_F(JoinTokensTest, RejoinAHostWithANewCertificateAndKeepWhatIsKnownOfIt) {
   auto row = Hosts().Get("h1").value();
   const std::string old_serial = row.value.certificate_serial();
   row.value.set_cordoned(true);
+  row.value.set_next_certificate_pem("what the machine before was to get");
+  clock_.Advance(absl::Hours(24));
   kv::Txn txn;
   Hosts().Put(txn, "h1", row.value);
   ASSERT_TRUE(store_->Commit(txn).ok());
@@ -136,6 +138,9 @@ TEST_F(JoinTokensTest, RejoinAHostWithANewCertificateAndKeepWhatIsKnownOfIt) {
   const auto after = Hosts().Get("h1").value();
   EXPECT_NE(after.value.certificate_serial(), old_serial);
   EXPECT_TRUE(after.value.cordoned());
+  EXPECT_EQ(after.value.next_certificate_pem(), "");
+  EXPECT_EQ(FromTimestamp(after.value.certificate_expire_time()),
+            clock_.Now() + kCertificateLifetime);
 }
 
 TEST_F(JoinTokensTest, LiveAtMostSevenDays) {

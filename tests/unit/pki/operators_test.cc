@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "common/base/timestamps.h"
 #include "common/kv/table.h"
 #include "mtp/state/v1/state.pb.h"
 #include "tests/unit/pki/pki_fixture.h"
@@ -60,6 +61,45 @@ TEST_F(OperatorsTest, HaveAtMostEightCertificatesAndLoseTheOldest) {
   }
   serials.erase(serials.begin());
   EXPECT_THAT(Record("alice").certificate_serials(), ::testing::ElementsAreArray(serials));
+}
+
+TEST_F(OperatorsTest, RenewTheirOwnCertificateAndKeepRoleAndOldOne) {
+  const auto added = Add("alice", v1::ROLE_ADMIN);
+  const std::string first = tls::ReadCertificate(added->certificate_pem())->serial;
+  clock_.Advance(absl::Hours(24 * 250));
+  const auto renewed = operators_.Renew("alice", first, NewCsr());
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  const auto facts = tls::ReadCertificate(renewed->certificate_pem()).value();
+  EXPECT_EQ(facts.identity.ToString(), "operator/alice");
+  EXPECT_EQ(facts.not_after, clock_.Now() + kCertificateLifetime);
+  EXPECT_EQ(renewed->ca_pem(), authority_.pem());
+  EXPECT_THAT(Record("alice").certificate_serials(), ElementsAre(first, facts.serial));
+  EXPECT_EQ(Record("alice").role(), v1::ROLE_ADMIN);
+  EXPECT_EQ(FromTimestamp(Record("alice").certificate_expire_time()), facts.not_after);
+}
+
+TEST_F(OperatorsTest, RenewingAgainAfterLostAnswersNeverCostsTheOneInUse) {
+  const auto added = Add("alice", v1::ROLE_ADMIN);
+  const std::string in_use = tls::ReadCertificate(added->certificate_pem())->serial;
+  std::string last;
+  for (int i = 0; i < 20; ++i) {
+    const auto renewed = operators_.Renew("alice", in_use, NewCsr());
+    ASSERT_TRUE(renewed.ok()) << renewed.status();
+    last = tls::ReadCertificate(renewed->certificate_pem())->serial;
+  }
+  const auto record = Record("alice");
+  EXPECT_EQ(record.certificate_serials_size(), 8);
+  EXPECT_THAT(record.certificate_serials(), ::testing::Contains(in_use));
+  EXPECT_THAT(record.certificate_serials(), ::testing::Contains(last));
+}
+
+TEST_F(OperatorsTest, AreNotRenewedOnceTheyOrTheirCertificateAreGone) {
+  const auto added = Add("alice", v1::ROLE_ADMIN);
+  const std::string serial = tls::ReadCertificate(added->certificate_pem())->serial;
+  EXPECT_TRUE(absl::IsPermissionDenied(operators_.Renew("alice", "0a", NewCsr()).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(operators_.Renew("bob", serial, NewCsr()).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(operators_.Renew("alice", serial, "nonsense").status()));
+  EXPECT_EQ(Record("alice").certificate_serials_size(), 1);
 }
 
 TEST_F(OperatorsTest, NeverLoseTheLastAdmin) {

@@ -89,6 +89,9 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.FleetService/ListOperators", For::kAdmins},
       {"mtp.v1.FleetService/AddOperator", For::kAdmins},
       {"mtp.v1.FleetService/RemoveOperator", For::kAdmins},
+      {"mtp.v1.FleetService/RenewCertificate", For::kViewers},
+      {"mtp.v1.FleetService/GetAuthority", For::kAdmins},
+      {"mtp.v1.FleetService/RotateAuthority", For::kAdmins},
       {"mtp.v1.EnrollmentService/Join", For::kHostsWithAToken},
       {"mtp.v1.AgentService/EnsureAction", For::kTheController},
       {"mtp.v1.AgentService/CancelAction", For::kTheController},
@@ -98,6 +101,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/CallGateway", For::kTheController},
       {"mtp.v1.AgentService/ExportBackup", For::kTheController},
       {"mtp.v1.AgentService/StoreState", For::kTheController},
+      {"mtp.v1.AgentService/ReplaceTrust", For::kTheController},
   };
   return *expected;
 }
@@ -259,7 +263,8 @@ TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
   RolloutServiceImpl rollouts(&gate, store_.get(), nullptr);
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
-  FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, &audit_, &clock_, "f");
+  FleetServiceImpl fleet(&gate, store_.get(), nullptr, nullptr, nullptr, nullptr, &audit_, &clock_,
+                         "f");
   grpc::ServerBuilder builder;
   builder.RegisterService(&tenants);
   builder.RegisterService(&hosts);

@@ -4,6 +4,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "common/tls/credentials.h"
 #include "mtp/v1/operation.grpc.pb.h"
 #include "tests/support/temp_folder.h"
@@ -47,7 +49,8 @@ class ClientIdentityTest : public ::testing::Test {
   // With the controller's identity, to whoever proves to be `server` with the certificate `serial`.
   grpc::StatusCode CallAsController(const Identity& server, const std::string& serial) {
     const ClientIdentity controller(folder_ / "controller");
-    return Call(port_, controller.CredentialsFor(server, serial), server);
+    const auto accept = [serial](const std::string& shown) { return shown == serial; };
+    return Call(port_, controller.CredentialsFor(server, accept), server);
   }
 
   TestAuthority authority_;
@@ -68,6 +71,18 @@ TEST_F(ClientIdentityTest, DoesNotTalkToAHostWhoseCertificateWasReplaced) {
   const std::string newer = authority_.Equip(folder_ / "new-h1", kAgent);
   Serve(folder_ / "h1");
   EXPECT_EQ(CallAsController(kAgent, newer), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ClientIdentityTest, AsksInEachHandshakeWhichCertificateWillDoNow) {
+  const std::string serial = authority_.Equip(folder_ / "h1", kAgent);
+  Serve(folder_ / "h1");
+  const ClientIdentity controller(folder_ / "controller");
+  std::atomic<bool> in_use = true;
+  const auto credentials = controller.CredentialsFor(
+      kAgent, [&](const std::string& shown) { return in_use && shown == serial; });
+  EXPECT_EQ(Call(port_, credentials, kAgent), grpc::StatusCode::UNIMPLEMENTED);
+  in_use = false;
+  EXPECT_EQ(Call(port_, credentials, kAgent), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ClientIdentityTest, DoesNotTalkToAnotherHostOrToTheControllerInsteadOfAHost) {

@@ -25,7 +25,11 @@ class TestAuthority {
 
   IssuedCertificate Sign(const std::string& request, const Identity& identity,
                          absl::Time not_after = absl::Now() + absl::Hours(1)) const {
-    return Issue(request, {identity, absl::Now() - absl::Hours(1), not_after}, pem_, key_).value();
+    return SignFrom(request, identity, absl::Now() - absl::Hours(1), not_after);
+  }
+  IssuedCertificate SignFrom(const std::string& request, const Identity& identity,
+                             absl::Time not_before, absl::Time not_after) const {
+    return Issue(request, {identity, not_before, not_after}, pem_, key_).value();
   }
   // Key and certificate of the identity as files of `folder`; the certificate's serial.
   std::string Equip(const std::string& folder, const Identity& identity,

@@ -157,5 +157,20 @@ TEST(Sha256, IsTheKnownValue) {
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Keys, TellWhoseCertificateItIsAndWhoSignedIt) {
+  const TestAuthority authority;
+  const TestAuthority other;
+  const SecretString key = NewPrivateKey().value();
+  const std::string request = NewRequest(key, "x").value();
+  const std::string pem = authority.Sign(request, kAgent).pem;
+  EXPECT_EQ(ReadCertificate(pem)->key, KeyFingerprint(key).value());
+  EXPECT_EQ(ReadCertificate(pem)->key, RequestKeyFingerprint(request).value());
+  EXPECT_TRUE(CheckIssuer(pem, authority.pem()).ok());
+  EXPECT_TRUE(CheckIssuer(pem, other.pem() + authority.pem()).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckIssuer(pem, other.pem())));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckIssuer(pem, "")));
+  EXPECT_EQ(FirstCertificate(pem + authority.pem()).value(), pem);
+}
+
 }  // namespace
 }  // namespace mtp::tls
