@@ -5,6 +5,7 @@ A kind of the programs that is not in KINDS makes the matrix fail.
 
 import os
 import subprocess
+import time
 
 from fleet import HOST
 from store_edit import age_backup
@@ -15,10 +16,12 @@ DAY_S = 24 * 3600
 
 
 def write_pulse(fleet, text):
-    """As the container's user would write it."""
+    """As the container's user would write it; two of the same length differ in no size, not even in a manifest's."""
     path = fleet.project(HOST) / "data" / SUBJECT / PULSE
     path.write_text(text)
     os.chown(path, 1000, 1000)
+    now_s = int(time.time())
+    os.utime(path, ns=(now_s * 10**9 + 123456789, now_s * 10**9 + 123456789))
 
 
 def operation_id(operation):
