@@ -118,7 +118,8 @@ class Backup(Kind):
     def check(self, fleet, observer, operation, attempt):
         backup = operation_id(operation)
         code, _, error = fleet.try_cli("backup", "verify", backup)
-        wrong = [] if code == 0 else [f"the backup {backup} does not verify: {error.strip()[-300:]}"]
+        said = [line for line in error.splitlines() if line.startswith("error: ")]
+        wrong = [] if code == 0 else [f"the backup {backup} does not verify: {' '.join(said)}"]
         return wrong + pulse_is_in(observer, backup, attempt.pulses)
 
 
