@@ -67,13 +67,16 @@ def run(cases, everything, options):
         runner.run(cases)
     except (FleetError, subprocess.CalledProcessError) as error:
         print(f"the run cannot go on: {error}", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
     finally:
         if options.keep:
             print(f"the fleet is left in {fleet.folder}: deploy/quickstart.sh --fleet-dir {fleet.folder} --down")
         else:
             fleet.down()
             shutil.rmtree(work, ignore_errors=True)
-        # What was not tried has not passed.
+        if runner.told < len(cases):
+            print(f"{len(cases) - runner.told} cases were not tried, and count as failed")
         failed = len(cases) - runner.passed
         print(f"{len(cases)} cases, {failed} failed", flush=True)
     return 1 if failed else 0
