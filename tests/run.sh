@@ -10,7 +10,7 @@
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
-#                                a fleet killed at each step boundary of each kind of operation (1 to 2 hours)
+#                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
 #   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour;

@@ -52,9 +52,25 @@ std::string Role(const v1::AuthorityCertificate& one, bool alone) {
   return one.serving() ? "serves" : "trusted";
 }
 
+// How far the operation is, in the words of its step.
+std::string StepInTurn(const v1::Operation& operation) {
+  for (const v1::OperationStep& step : operation.steps()) {
+    if (step.state() != v1::STEP_STATE_RUNNING) continue;
+    return step.message().empty() ? step.name() : absl::StrCat(step.name(), ": ", step.message());
+  }
+  return operation.message();
+}
+
 absl::StatusOr<int> Show(Invocation& invocation, const NoOptions&) {
   MTP_ASSIGN_OR_RETURN(const v1::Authority authority,
                        Call(invocation, &Stub::GetAuthority, v1::GetAuthorityRequest()));
+  v1::Operation rotation;
+  if (!authority.operation().empty()) {
+    v1::GetOperationRequest request;
+    request.set_name(authority.operation());
+    MTP_ASSIGN_OR_RETURN(rotation,
+                         Call(invocation, &v1::OperationService::Stub::GetOperation, request));
+  }
   invocation.Print(AuthorityJson(authority), [&] {
     Table table({{"AUTHORITY", 0, 16}, {"ROLE"}, {"BEGAN", 2}, {"UNTIL", 1}});
     for (const v1::AuthorityCertificate& one : authority.certificates()) {
@@ -65,7 +81,8 @@ absl::StatusOr<int> Show(Invocation& invocation, const NoOptions&) {
     }
     std::string text = table.Render(invocation.columns(), invocation.colour());
     if (authority.operation().empty()) return text;
-    absl::StrAppend(&text, "\nA rotation goes on: ", authority.operation(), "\n");
+    absl::StrAppend(&text, "\nA rotation goes on: ", authority.operation(), "\n",
+                    Visible(StepInTurn(rotation)), "\n");
     if (authority.hosts_to_renew_size() > 0) {
       absl::StrAppend(&text, "Hosts that have not renewed: ",
                       Visible(absl::StrJoin(authority.hosts_to_renew(), ", ")), "\n");

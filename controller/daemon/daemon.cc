@@ -40,6 +40,7 @@
 #include "controller/recovery/state_copies.h"
 #include "controller/rollouts/all_kinds.h"
 #include "controller/rollouts/rollouts.h"
+#include "controller/tenants/abandoned_action.h"
 #include "controller/tenants/tenants.h"
 #include "controller/trust/agent_trust.h"
 #include "controller/trust/rotation.h"
@@ -122,8 +123,10 @@ class RunningDaemon final : public Daemon {
                                                    std::move(options));
     AgentSessions::Callbacks callbacks;
     callbacks.connect = absl::bind_front(&AgentChannels::To, &*channels_);
-    callbacks.on_action = [this](const std::string&, const v1::Action& action) {
-      engine_->Wake(action.key().substr(0, action.key().find('/')));
+    callbacks.on_action = [this](const std::string& host, const v1::Action& action) {
+      const std::string operation = action.key().substr(0, action.key().find('/'));
+      engine_->Wake(operation);
+      CancelIfAbandoned(operation, host, action);
     };
     callbacks.on_connected = [this](const std::string& host) {
       log_.Info(absl::StrCat("host ", host, " is connected"));
@@ -287,13 +290,25 @@ class RunningDaemon final : public Daemon {
     return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", port);
   }
 
-  // Operations of that host may wait for something that happened while nobody listened.
+  // Where the cancellation does not arrive, the host tells of the action again when it is back.
+  void CancelIfAbandoned(const std::string& operation, const std::string& host,
+                         const v1::Action& action) {
+    if (action.state() != v1::ACTION_STATE_RUNNING) return;
+    const auto known = engine_->Get(operation);
+    if (!known.ok() || !IsAbandoned(*known, action.key())) return;
+    step_pool_.Post(
+        [this, host, key = action.key()] { (void)sessions_->CancelAction(host, key).status(); });
+  }
+
+  // Operations of that host may wait for something that happened while nobody listened. One without
+  // a host of its own (the check of a repository, a rollout) may wait for any.
   void WakeHost(const std::string& host) {
     for (const auto& lock : store_->List("/locks/")) {
       state::v1::LockRecord record;
       if (!record.ParseFromString(lock.value)) continue;
       auto operation = engine_->Get(record.operation());
-      if (operation.ok() && operation->host() == host) engine_->Wake(record.operation());
+      if (!operation.ok()) continue;
+      if (operation->host().empty() || operation->host() == host) engine_->Wake(record.operation());
     }
   }
 

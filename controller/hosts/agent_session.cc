@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/status.h"
 
@@ -60,6 +61,7 @@ void AgentSession::Open() {
     number = ++stream_number_;
     snapshot_complete_ = false;
     snapshot_ = HostObservation();
+    snapshot_actions_.clear();
     last_event_ = owner_->clock_->Monotonic();
     stream->Begin(owner_->instance_);
   }
@@ -108,6 +110,7 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
         snapshot_.kept_data = {event.kept_data().tenants().begin(),
                                event.kept_data().tenants().end()};
       }
+      if (event.has_action()) snapshot_actions_.push_back(event.action());
       if (event.snapshot_complete()) completes_snapshot = snapshot_complete_ = true;
     }
   }
@@ -125,13 +128,15 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
     });
     if (event.has_host()) RememberCapacity(event.host());
   }
-  if (event.has_action()) owner_->callbacks_.on_action(host_, event.action());
+  if (live && event.has_action()) owner_->callbacks_.on_action(host_, event.action());
 }
 
 void AgentSession::OnSnapshotComplete() {
   v1::HostStatus status;
+  std::vector<v1::Action> actions;
   owner_->observations_->Update(host_, [&](HostObservation& seen) {
     absl::MutexLock lock(&mutex_);
+    actions = std::exchange(snapshot_actions_, {});
     seen = std::move(snapshot_);
     seen.connected = true;
     seen.last_seen = owner_->clock_->Now();
@@ -140,6 +145,7 @@ void AgentSession::OnSnapshotComplete() {
   });
   RememberCapacity(status);
   owner_->callbacks_.on_connected(host_);
+  for (const v1::Action& action : actions) owner_->callbacks_.on_action(host_, action);
 }
 
 void AgentSession::OnEnd(const grpc::Status& status) {

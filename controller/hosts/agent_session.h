@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/hosts/agent_sessions.h"
 #include "mtp/v1/agent.grpc.pb.h"
@@ -50,6 +51,8 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   bool snapshot_complete_ ABSL_GUARDED_BY(mutex_) = false;
   // Collects a snapshot, which replaces the observation as a whole once complete.
   HostObservation snapshot_ ABSL_GUARDED_BY(mutex_);
+  // Those of which the agent told before its snapshot was complete.
+  std::vector<v1::Action> snapshot_actions_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace mtp

@@ -43,7 +43,8 @@ class AgentSessions final : public AgentDirectory {
     std::function<std::shared_ptr<grpc::Channel>(const std::string& host,
                                                  const std::string& address)>
         connect;
-    // An action began, progressed or ended.
+    // An action began, progressed or ended, or was told of by a host that is back; by then the host
+    // is connected.
     std::function<void(const std::string& host, const v1::Action& action)> on_action;
     // The snapshot of a new stream is complete: whatever waits for this host should look again.
     std::function<void(const std::string& host)> on_connected;

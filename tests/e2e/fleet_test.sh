@@ -8,7 +8,7 @@
 #   … --without PART                     without one part
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
-# The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, drills, updates,
+# The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
 # limits, crash_loops, faults, flips, hostile and many; life goes on with the tenant of deaths. Each of faults, flips and
 # hostile takes long by itself.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
@@ -259,8 +259,10 @@ deaths() {
 # --- Trust
 # shellcheck source=tests/e2e/join_tokens.sh
 source "$repository/tests/e2e/join_tokens.sh"
-handshake() { # in TLS 1.3 the caller's handshake ends first; one that is refused then finds the connection closed
-  sleep 2 | timeout 10 openssl s_client -connect "$controller" -CAfile "$work/viewer/ca.pem" -tls1_3 -alpn h2 "$@" 2>&1
+handshake() { # handshake AUTHORITIES OPTION…; in TLS 1.3 the caller's handshake ends first; one that is refused then finds the connection closed
+  local authorities=$1
+  shift
+  sleep 2 | timeout 10 openssl s_client -connect "$controller" -CAfile "$authorities" -tls1_3 -alpn h2 "$@" 2>&1
 }
 trust() {
   check "a viewer is added" exits 0 "$cli" operator add watcher --role viewer --out "$work/viewer"
@@ -268,9 +270,9 @@ trust() {
   check "a viewer may look" exits 0 "$cli" --controller "$controller" --identity "$work/viewer" status
   check "a viewer may not remove" exits 3 "$cli" --controller "$controller" --identity "$work/viewer" remove acme --yes
   openssl req -x509 -newkey ed25519 -nodes -keyout "$work/other.key" -out "$work/other.pem" -days 1 -subj /CN=other 2>/dev/null
-  check "a caller with a certificate is let in" exits 0 handshake -cert "$work/viewer/cert.pem" -key "$work/viewer/key.pem"
-  check "a caller without a certificate is refused" says "unexpected eof" handshake
-  check "a caller of another authority is refused" says "unexpected eof" handshake -cert "$work/other.pem" -key "$work/other.key"
+  check "a caller with a certificate is let in" exits 0 handshake "$work/viewer/ca.pem" -cert "$work/viewer/cert.pem" -key "$work/viewer/key.pem"
+  check "a caller without a certificate is refused" says "unexpected eof" handshake "$work/viewer/ca.pem"
+  check "a caller of another authority is refused" says "unexpected eof" handshake "$work/viewer/ca.pem" -cert "$work/other.pem" -key "$work/other.key"
   check "TLS 1.2 is refused" bash -c "! openssl s_client -connect $controller -tls1_2 -alpn h2 </dev/null >/dev/null 2>&1"
   join_tokens
 }
@@ -323,7 +325,7 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery drills updates limits faults flips hostile many; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile many; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -341,6 +343,7 @@ part backups
 [ -n "$real" ] || part backups backup_deaths
 [ -z "$servers" ] || part servers remote_repositories
 [ -n "$real" ] || part recovery
+[ -n "$real" ] || part rotation
 part drills
 part updates
 part limits

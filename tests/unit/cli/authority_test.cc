@@ -20,6 +20,10 @@ class AuthorityCommand : public CliTest {
     made.set_fingerprint("bb22");
     made.set_issuing(issues);
     controller_.authority.set_operation("operations/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    v1::OperationStep& step = *controller_.going_on.add_steps();
+    step.set_name("renew-hosts");
+    step.set_state(v1::STEP_STATE_RUNNING);
+    step.set_message("waits for the hosts h3");
     controller_.authority.add_hosts_to_renew("h3");
     controller_.authority.add_operators_to_renew("bob");
   }
@@ -29,6 +33,7 @@ TEST_F(AuthorityCommand, ShowTellsWhichIsTrustedAndWhoIsWaitedFor) {
   Rotating(true);
   EXPECT_EQ(Run({"authority", "show"}), 0) << err();
   EXPECT_THAT(out(), HasSubstr("aa11"));
+  EXPECT_THAT(out(), HasSubstr("renew-hosts: waits for the hosts h3"));
   EXPECT_THAT(out(), HasSubstr("Hosts that have not renewed: h3"));
   EXPECT_THAT(out(), HasSubstr("Operators that have not renewed: bob"));
   EXPECT_EQ(Run({"authority", "show", "-o", "json"}), 0);
@@ -57,7 +62,7 @@ TEST_F(AuthorityCommand, RotateAsksAPerson) {
 }
 
 TEST_F(AuthorityCommand, AbortCancelsItUntilTheNewOneHasIssued) {
-  EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 1);
+  EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 3);
   EXPECT_THAT(err(), HasSubstr("no rotation"));
   Rotating(false);
   EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 0) << err();
@@ -65,7 +70,7 @@ TEST_F(AuthorityCommand, AbortCancelsItUntilTheNewOneHasIssued) {
   EXPECT_EQ(controller_.cancelled[0].name(), controller_.authority.operation());
   controller_.authority.Clear();
   Rotating(true);
-  EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 1);
+  EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 3);
   EXPECT_THAT(err(), HasSubstr("issued certificates already"));
   EXPECT_EQ(controller_.cancelled.size(), 1u);
 }

@@ -159,6 +159,13 @@ grpc::Status Services::RotateAuthority(Context*, const v1::RotateAuthorityReques
   return Accept(response);
 }
 
+grpc::Status Services::GetOperation(Context*, const v1::GetOperationRequest*,
+                                    v1::Operation* response) {
+  absl::MutexLock lock(&mutex_);
+  *response = going_on;
+  return Answer();
+}
+
 grpc::Status Services::CancelOperation(Context*, const v1::CancelOperationRequest* request,
                                        v1::Operation* response) {
   {

@@ -49,6 +49,8 @@ class FakeController {
   // The operation of every change of a tenant. Those that back up have the tenant as their target
   // and names that count up, `operations/01ARZ3NDEKTSV4RRFFQ69G5FA0` and so on.
   v1::Operation accepted;
+  // What GetOperation finds.
+  v1::Operation going_on;
   v1::PlacementDecision placement;
   // One for each WatchOperation.
   std::deque<OperationStream> streams;

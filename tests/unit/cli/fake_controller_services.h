@@ -86,6 +86,7 @@ class Services final : public FakeController,
   grpc::Status GetAuthority(Context*, const v1::GetAuthorityRequest*, v1::Authority*) override;
   grpc::Status RotateAuthority(Context*, const v1::RotateAuthorityRequest*,
                                v1::Operation*) override;
+  grpc::Status GetOperation(Context*, const v1::GetOperationRequest*, v1::Operation*) override;
   grpc::Status CancelOperation(Context*, const v1::CancelOperationRequest*,
                                v1::Operation*) override;
   grpc::Status CreateRollout(Context*, const v1::CreateRolloutRequest*, v1::Rollout*) override;

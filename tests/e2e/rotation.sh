@@ -1,0 +1,93 @@
+# shellcheck shell=bash disable=SC2154
+# The certificate authority is replaced while calls go on, with a host away, an operator asleep, and the controller killed
+# in the middle; then a host comes back that has no certificate any more. Part of fleet_test.sh, which has check, exits,
+# says, eventually, field and handshake, and sets cli, work, fleet and controller.
+
+authority() { "$cli" authority show -o json | jq -er "$1"; } # authority FILTER
+authority_is() { authority "$1" >/dev/null || { "$cli" authority show; "$cli" op list; return 1; }; }
+# Fingerprints of the authorities that a file of the fleet trusts, as `authority show` prints them.
+fingerprints_in() {
+  local certificate
+  certificate=$(mktemp -d)
+  csplit --quiet --elide-empty-files --prefix "$certificate/" "$1" '/-----BEGIN/' '{*}'
+  for one in "$certificate"/*; do openssl x509 -in "$one" -outform DER | sha256sum | cut -c -64; done
+  rm -rf "$certificate"
+}
+trusts_only() { # trusts_only FILE FINGERPRINT
+  [ "$(fingerprints_in "$1")" = "$2" ] || { fingerprints_in "$1"; return 1; }
+}
+# Calls one after the other, until no_call_failed.
+begin_calls() {
+  rm -f "$work/calls.end"
+  {
+    calls=0 failures=0
+    until [ -e "$work/calls.end" ]; do
+      calls=$((calls + 1))
+      "$cli" status -o json >/dev/null || failures=$((failures + 1))
+      sleep 0.2
+    done
+    echo "$failures of $calls calls failed"
+  } >"$work/calls.log" 2>&1 &
+  calls_pid=$!
+}
+no_call_failed() {
+  touch "$work/calls.end"
+  wait "$calls_pid"
+  cat "$work/calls.log"
+  grep -q '^0 of [1-9][0-9]* calls' "$work/calls.log"
+}
+rejoins() { # rejoins HOST: as docs/recovery.md says, in the host's own network
+  "$cli" host token "$1" --rejoin |
+    nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- "$repository/build/bin/mtp-agent" join - --data-dir "$fleet/hosts/$1/agent"
+}
+host_is() { [ "$(field ".hosts[] | select(.name == \"$1\") | .state")" = "$2" ] || { "$cli" status; return 1; }; }
+
+rotation() {
+  local old new host settings_before
+  controller=$(jq -r .controller.address <<<"$info")
+  old=$(authority '.authorities[0].fingerprint')
+  check "there is one authority" authority_is '.authorities | length == 1'
+  check "an operator is added that will sleep" exits 0 "$cli" operator add sleeper --role viewer --out "$work/sleeper"
+  cp --archive "$work/sleeper" "$work/of-old"
+  begin_calls
+  check "the agent of h2 is stopped" exits 0 quickstart --stop agent:h2
+  check "a rotation begins" exits 0 "$cli" authority rotate --yes
+  check "and no second one beside it" exits 3 "$cli" authority rotate --yes
+  check "it is not finished while h2 is away" authority_is '.authorities | length == 2'
+  check "and says so" eventually 90 says h2 "$cli" op show "$(authority .operation)"
+  check "tenants are still cared for" exits 0 "$cli" restart acme
+  check "the agent of h2 is back" exits 0 quickstart --start agent:h2
+  check "every host renews its certificate" eventually 300 authority_is \
+    '(.hosts_to_renew | length == 0) and any(.authorities[]; .issuing and (.serving | not))'
+  new=$(authority '.authorities[] | select(.issuing) | .fingerprint')
+  check "the new authority is another one" test "$new" != "$old"
+  check "it can only go on now" exits 3 "$cli" authority rotate --abort
+  check "no call has failed so far" no_call_failed
+  check "the controller is killed in the middle" quickstart --kill controller
+  check "and starts again" quickstart --start controller
+  begin_calls
+  check "the sleeper alone is waited for" eventually 120 authority_is '.operators_to_renew == ["sleeper"]'
+  check "the sleeper's old certificate is still let in" \
+    exits 0 "$cli" --controller "$controller" --identity "$work/sleeper" status
+  check "the rotation ends" eventually 300 authority_is '.operation == null and (.authorities | length == 1)'
+  check "with the new authority" test "$(authority '.authorities[0].fingerprint')" = "$new"
+  for host in h1 h2; do
+    check "$host trusts the new one alone" eventually 30 trusts_only "$fleet/hosts/$host/agent/identity/ca.pem" "$new"
+  done
+  check "no call has failed since" no_call_failed
+  check "and who calls trusts the new one alone" trusts_only "$HOME/.config/mtp/identities/quickstart/ca.pem" "$new"
+  check "a certificate of the old authority is refused" \
+    says "unexpected eof" handshake "$work/sleeper/ca.pem" -cert "$work/of-old/cert.pem" -key "$work/of-old/key.pem"
+  check "and one of the new authority is not" \
+    exits 0 handshake "$work/sleeper/ca.pem" -cert "$work/sleeper/cert.pem" -key "$work/sleeper/key.pem"
+  check "the sleeper goes on" exits 0 "$cli" --controller "$controller" --identity "$work/sleeper" status
+  check "acme restarts" exits 0 "$cli" restart acme
+
+  settings_before=$(sha256sum <"$fleet/hosts/h2/agent/agent.yaml")
+  check "the agent of h2 is stopped once more" exits 0 quickstart --stop agent:h2
+  rm -f "$fleet/hosts/h2/agent/identity/"*.pem
+  check "h2 joins again by the documented command" exits 0 rejoins h2
+  check "with the settings that it had" test "$settings_before" = "$(sha256sum <"$fleet/hosts/h2/agent/agent.yaml")"
+  check "its agent starts" exits 0 quickstart --start agent:h2
+  check "and h2 is ready" eventually 60 host_is h2 ready
+}
