@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "agent/compose/project_folder.h"
@@ -137,6 +138,18 @@ TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
   ASSERT_TRUE(WriteFileAtomically(path, "{ /* mine */ }", 0644).ok());
   ASSERT_TRUE(folder.Prepare().ok());
   EXPECT_EQ(*folder.ConfigTemplate(), "{ /* mine */ }");
+}
+
+TEST(ProjectFolder, TakesAwayAnEnvFileThatADeathLeftUnfinished) {
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
+  ASSERT_TRUE(folder.Prepare().ok());
+  ASSERT_TRUE(folder.Write({{".env", "A=1\n", 0600}}).ok());
+  const std::string unfinished = folder.path() + "/.env.tmp.4711.3";
+  ASSERT_TRUE(WriteFileAtomically(unfinished, "A=former-secret\n", 0600).ok());
+  ASSERT_TRUE(folder.Prepare().ok());
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+  EXPECT_EQ(*ReadFile(folder.path() + "/.env", 100), "A=1\n");
 }
 
 TEST(ProjectFolder, LeavesAFileAloneThatIsRightAlready) {
