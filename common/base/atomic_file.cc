@@ -1,5 +1,6 @@
 #include "common/base/atomic_file.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -101,6 +102,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
   if (fd.get() < 0) return ErrnoStatus(errno, absl::StrCat("open ", path));
   std::string content;
   char buffer[16 * 1024];
+  // Many files hold secrets; what is read ends up in memory that its owner wipes.
+  const auto wipe = absl::MakeCleanup([&buffer] { explicit_bzero(buffer, sizeof buffer); });
   while (true) {
     const ssize_t got = read(fd.get(), buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
