@@ -1,5 +1,5 @@
 // What a program that handles secrets does about its memory: nobody else reads it, no core of it is
-// written, and what it gives back is wiped. See docs/decisions/0015-secrets-in-memory.md.
+// written, and what it gives back is wiped. See docs/decisions/0015-secrets.md.
 #pragma once
 
 #include <absl/status/status.h>
