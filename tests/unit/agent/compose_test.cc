@@ -32,6 +32,14 @@ TEST(ComposeErrors, ShowsTheEnginesOwnSentence) {
             "no space left on device");
 }
 
+// As Compose 2.26 says it.
+TEST(ComposeErrors, NeverQuotesWhatStandsInTheEnvFile) {
+  const std::string sentence = DistillComposeError(
+      "failed to read /srv/project/.env: line 4: unterminated quoted value 'planted-secret\n");
+  EXPECT_THAT(sentence, HasSubstr("writes it anew"));
+  EXPECT_THAT(sentence, Not(HasSubstr("planted-secret")));
+}
+
 TEST(ComposeErrors, SaysWhatToDoAboutAPortThatIsTaken) {
   const absl::Status status = ComposeError(
       "Error response from daemon: driver failed programming external connectivity on endpoint "
