@@ -146,10 +146,10 @@ case ${1:-all} in
     tests/deploy_test.sh
     run_contract --only double
     # Faults, flips and hostile have not been seen to pass from end to end yet; `tests/run.sh fleet` has all of it.
-    # Recovery, updates and limits have fleets of their own.
-    run_fleet --without recovery --without faults --without flips --without hostile \
+    # Recovery, rotation, updates and limits have fleets of their own.
+    run_fleet --without recovery --without rotation --without canaries --without faults --without flips --without hostile \
       --without updates --without limits --without crash_loops
-    run_fleet --only deaths --only recovery
+    run_fleet --only deaths --only recovery --only rotation
     run_fleet --only updates --only limits --only crash_loops
     # Servers for backups were tried with the double.
     run_fleet --real --no-servers --without updates --without limits

@@ -130,7 +130,7 @@ StepResult WaitForOperators(const RotationClients& clients, StepContext& context
     return StepResult::Done(absl::StrCat("is not waited for any longer: ", Named(*operators)));
   }
   return StepResult::Wait(
-      absl::Minutes(1),
+      kRecheck,
       absl::StrCat("waits until ", absl::FormatTime("%Y-%m-%d", drop_at, absl::UTCTimeZone()),
                    " for the operators ", Named(*operators)));
 }

@@ -12,6 +12,8 @@ namespace mtp {
 namespace {
 
 constexpr absl::Duration kInterval = absl::Minutes(1);
+// While there are two authorities each host has something to take up, more than once.
+constexpr absl::Duration kIntervalOfRotation = absl::Seconds(10);
 constexpr int kTimesUntilTold = 3;
 
 // Fingerprint of the authority that signed it; empty when none of them did.
@@ -61,7 +63,9 @@ void TrustKeeper::Stop() {
 }
 
 void TrustKeeper::RunAgain() {
-  executor_->PostAfter(kInterval, [self = weak_from_this()] {
+  const auto authorities = authority_->Now();
+  const bool rotating = authorities.ok() && authorities->members.size() > 1;
+  executor_->PostAfter(rotating ? kIntervalOfRotation : kInterval, [self = weak_from_this()] {
     const auto alive = self.lock();
     if (alive == nullptr) return;
     alive->Look();
@@ -166,8 +170,7 @@ void TrustKeeper::Tell(const std::string& what, const absl::Status& status) {
   Failure& failure = failures_[what];
   if (failure.why != status.message()) failure = {std::string(status.message())};
   if (++failure.times != kTimesUntilTold) return;
-  log_.Warning(
-      absl::StrCat(what, " could not be renewed, will be tried again each minute: ", failure.why));
+  log_.Warning(absl::StrCat(what, " could not be renewed, will be tried again: ", failure.why));
 }
 
 }  // namespace mtp

@@ -21,8 +21,9 @@
 
 namespace mtp {
 
-// Every minute it looks through the hosts' records. What is begun is in the record before it is
-// sent, so that it goes on after a crash, a lost answer, or when the host comes back.
+// Every minute, and every 10 s during a rotation, it looks through the hosts' records. What is
+// begun is in the record before it is sent, so that it goes on after a crash, a lost answer, or
+// when the host comes back.
 //
 // Thread-safe. To be held by a shared_ptr; the arguments must outlive Stop.
 class TrustKeeper : public std::enable_shared_from_this<TrustKeeper> {
@@ -47,7 +48,7 @@ class TrustKeeper : public std::enable_shared_from_this<TrustKeeper> {
   // Waits for what is under way. Nothing is done after it returns. Twice changes nothing.
   void Stop();
 
-  // One look at everything, as each minute. At most one at a time.
+  // One look at everything, as it does by itself. At most one at a time.
   void Look();
   // Takes a host's renewal as far as it goes now; does nothing when none is due. UNAVAILABLE when
   // the host has not taken its new certificate up yet, or is away; ABORTED when its record was
