@@ -19,8 +19,9 @@ constexpr absl::Duration kGatewayTimeout = absl::Seconds(60);
 
 TenantServiceImpl::TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
                                      const Observations* observations,
-                                     const AgentSessions* sessions)
+                                     const AgentSessions* sessions, const Gate* gateways)
     : gate_(gate),
+      gateways_(gateways == nullptr ? gate : gateways),
       tenants_(tenants),
       tables_(store),
       observations_(observations),
@@ -192,7 +193,7 @@ grpc::ServerWriteReactor<v1::ExecOutput>* TenantServiceImpl::ExecTenant(
 grpc::ServerUnaryReactor* TenantServiceImpl::CallTenantGateway(
     grpc::CallbackServerContext* context, const v1::CallTenantGatewayRequest* request,
     v1::CallTenantGatewayResponse* response) {
-  return gate_->Unary<v1::CallTenantGatewayRequest, v1::CallTenantGatewayResponse>(
+  return gateways_->Unary<v1::CallTenantGatewayRequest, v1::CallTenantGatewayResponse>(
       context, "mtp.v1.TenantService/CallTenantGateway", request, response,
       [this](const Caller&, const v1::CallTenantGatewayRequest& r,
              v1::CallTenantGatewayResponse* out, AuditNote& note) -> absl::Status {

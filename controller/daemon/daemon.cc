@@ -53,6 +53,9 @@ namespace {
 // Steps and handlers wait for agents and for the disk, not for the processor.
 constexpr int kStepThreads = 16;
 constexpr int kApiThreads = 8;
+// Calls of gateways wait for a tenant.
+constexpr int kGatewayThreads = 16;
+constexpr int kMaxGatewayCalls = 64;
 constexpr absl::Duration kDrainTime = absl::Seconds(2);
 // The largest request of an operator is a call of a gateway, with parameters of at most 1 MiB.
 constexpr int kMaxRequestBytes = 2 << 20;
@@ -65,13 +68,15 @@ class RunningDaemon final : public Daemon {
         data_dir_(std::move(data_dir)),
         settings_(std::move(settings)),
         step_pool_(kStepThreads),
-        api_pool_(kApiThreads) {}
+        api_pool_(kApiThreads),
+        gateway_pool_(kGatewayThreads) {}
   ~RunningDaemon() override { Stop(); }
 
   absl::Status Start() {
     MTP_RETURN_IF_ERROR(OpenState());
     step_pool_.Start();
     api_pool_.Start();
+    gateway_pool_.Start();
     MTP_RETURN_IF_ERROR(StartWork());
     return Serve();
   }
@@ -91,6 +96,7 @@ class RunningDaemon final : public Daemon {
     if (sessions_) sessions_->Stop();
     if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
+    gateway_pool_.Stop();
     api_pool_.Stop();
     step_pool_.Stop();
   }
@@ -229,8 +235,11 @@ class RunningDaemon final : public Daemon {
     audit_ = std::make_unique<AuditLog>(store_.get(), &clock_, &random_);
     authorizer_ = std::make_unique<Authorizer>(store_.get(), settings_.fleet);
     gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &api_pool_);
-    tenant_service_ = std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
-                                                          &observations_, sessions_.get());
+    gateway_gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &gateway_pool_,
+                                           Gate::Limits{.max_calls = kMaxGatewayCalls});
+    tenant_service_ =
+        std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
+                                            &observations_, sessions_.get(), gateway_gate_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
     backup_service_ =
@@ -333,6 +342,7 @@ class RunningDaemon final : public Daemon {
   SystemRandom random_;
   ThreadPool step_pool_;
   ThreadPool api_pool_;
+  ThreadPool gateway_pool_;
   Observations observations_;
   std::optional<SecretBox> box_;
   std::optional<Authority> authority_;
@@ -360,6 +370,7 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Authorizer> authorizer_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Gate> gateway_gate_;
   std::unique_ptr<TenantServiceImpl> tenant_service_;
   std::unique_ptr<HostServiceImpl> host_service_;
   std::unique_ptr<BackupServiceImpl> backup_service_;
