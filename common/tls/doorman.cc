@@ -88,17 +88,19 @@ FileDescriptor ListenAt(const addrinfo& at) {
 
 absl::StatusOr<FileDescriptor> Listen(const std::string& address) {
   MTP_ASSIGN_OR_RETURN(const Place place, ParsePlace(address));
-  const bool any = place.host == "0.0.0.0" || place.host == "::";
-  const std::vector<std::string> hosts =
-      any ? std::vector<std::string>{"::", "0.0.0.0"} : std::vector<std::string>{place.host};
-  std::string why = "no such address";
-  for (const std::string& host : hosts) {
+  std::vector<std::pair<std::string, int>> tried = {{place.host, AF_INET}, {place.host, AF_INET6}};
+  if (place.host == "0.0.0.0" || place.host == "::")
+    tried = {{"::", AF_INET6}, {"0.0.0.0", AF_INET}};
+  std::string why;
+  for (const auto& [host, family] : tried) {
     addrinfo hints{};
+    hints.ai_family = family;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* found = nullptr;
     if (const int code = getaddrinfo(host.c_str(), place.port.c_str(), &hints, &found); code != 0) {
-      why = gai_strerror(code);
+      // Of the other family there may have been one.
+      if (why.empty()) why = gai_strerror(code);
       continue;
     }
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> all(found, freeaddrinfo);

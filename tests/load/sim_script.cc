@@ -81,7 +81,9 @@ class SimScript final : public ActionScript {
 }  // namespace
 
 std::string ImageId(const std::string& image) {
-  return "sha256:" + tls::Sha256Hex(image.substr(0, image.find('@')));
+  const size_t digest = image.find("@sha256:");
+  if (digest != std::string::npos) return image.substr(digest + 1);
+  return "sha256:" + tls::Sha256Hex(image);
 }
 
 std::string Pinned(const std::string& image) {
