@@ -2,11 +2,11 @@
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # Precompiled headers are cached only with these settings (ccache manual, "Precompiled headers"); with the
-  # inode cache a header of 180 MB is hashed once, not for each file that uses it.
+  # Precompiled headers are cached only with these settings (ccache manual, "Precompiled headers"); what they are
+  # known by is in common/CMakeLists.txt.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_INODECACHE=1 ${CCACHE})
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_INODECACHE=1 CCACHE_PCH_EXTSUM=1 ${CCACHE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-fpch-preprocess)
   endif()

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "agent/tenants/last_words.h"
 #include "agent/tenants/scripts.h"
@@ -17,7 +18,8 @@ namespace mtp {
 namespace {
 
 // A channel that meets its predecessor's long poll (409) is away for 34 s and comes back by itself
-// (measured with 2026.9.6). One that is away for longer, or at the end, is not well.
+// (measured with 2026.9.6). One that is away for longer in all is not well: the time begins anew
+// after each illness, so one that comes and goes never passes, and ends here.
 constexpr absl::Duration kGrace = absl::Seconds(60);
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
@@ -73,13 +75,17 @@ class SoakScript final : public ActionScript {
     }
     const std::string failing = WhatFails(*details);
     if (failing.empty()) {
-      ill_since_.reset();
+      if (ill_since_) {
+        ill_before_ += now - *std::exchange(ill_since_, std::nullopt);
+        begin_ = now;
+      }
       if (now - *begin_ >= duration_) return PhaseResult::Done();
     } else {
       if (!ill_since_) ill_since_ = now;
-      if (now - *ill_since_ >= kGrace) {
-        return Ill(absl::StrCat("it was ready, and then not any more for ",
-                                absl::FormatDuration(kGrace), " (", failing, ")"));
+      if (ill_before_ + (now - *ill_since_) >= kGrace) {
+        return Ill(
+            absl::StrCat("it was ready, and then not any more for ", absl::FormatDuration(kGrace),
+                         ill_before_ > absl::ZeroDuration() ? " in all (" : " (", failing, ")"));
       }
     }
     context.progress(failing.empty() ? absl::StrCat("seeing whether it stays well for ",
@@ -97,7 +103,8 @@ class SoakScript final : public ActionScript {
 
   // Until the soak, or the patience with an illness, is over.
   absl::Duration NextMoment(absl::Duration now) const {
-    const absl::Duration moment = ill_since_ ? *ill_since_ + kGrace : *begin_ + duration_;
+    const absl::Duration moment =
+        ill_since_ ? *ill_since_ + kGrace - ill_before_ : *begin_ + duration_;
     return std::max(moment - now, absl::Milliseconds(10));
   }
 
@@ -114,8 +121,9 @@ class SoakScript final : public ActionScript {
   TenantTools* const tools_;
   const TenantName name_;
   const absl::Duration duration_;
-  std::optional<absl::Duration> begin_;
+  std::optional<absl::Duration> begin_;  // of being well
   std::optional<absl::Duration> ill_since_;
+  absl::Duration ill_before_;  // all illnesses that are over
 };
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST_F(FollowAuthority, DoesNothingWhenItIsTheSame) {
 
 TEST_F(FollowAuthority, DoesNothingForAnIdentityThatWasJustMade) {
   Serve(next_.pem() + old_.pem());
-  Give(absl::Minutes(15));
+  Give(absl::Minutes(11));
   EXPECT_EQ(Capacity(), 0) << err();
   EXPECT_EQ(renewals_, 0);
 }
