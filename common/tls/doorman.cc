@@ -162,6 +162,7 @@ class ListeningDoorman final : public Doorman {
 
   int port() const override { return port_; }
   int64_t refused() const override { return refused_; }
+  int64_t lacked() const override { return lacked_; }
 
  private:
   // Waits until somebody comes, or, with `timeout_ms`, for that time alone.
@@ -181,7 +182,9 @@ class ListeningDoorman final : public Doorman {
       } else if (errno == EAGAIN) {
         Wait(-1);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        Warn(absl::StrCat("no connection can be taken: ", std::strerror(errno)));
+        const int why = errno;
+        ++lacked_;
+        Warn(absl::StrCat("no connection can be taken: ", std::strerror(why)));
         Wait(kPauseMs);
       }
       // All else is about one connection that has gone again.
@@ -217,6 +220,7 @@ class ListeningDoorman final : public Doorman {
   const std::unique_ptr<Acceptor> acceptor_;
   std::atomic<bool> stopping_{false};
   std::atomic<int64_t> refused_{0};
+  std::atomic<int64_t> lacked_{0};
   // Of the thread alone.
   DoorSeats seats_;
   absl::Duration swept_ = -absl::InfiniteDuration();

@@ -42,8 +42,9 @@ class Doorman {
   virtual void Stop() = 0;
 
   virtual int port() const = 0;
-  // Turned away so far.
+  // Turned away so far, and how often none could be taken for want of a descriptor.
   virtual int64_t refused() const = 0;
+  virtual int64_t lacked() const = 0;
 };
 
 }  // namespace mtp::tls

@@ -155,8 +155,9 @@ TEST_F(DoormanTest, ALackOfDescriptorsPasses) {
   door.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   door.sin_port = htons(static_cast<uint16_t>(door_->port()));
   EXPECT_EQ(connect(waiting.get(), reinterpret_cast<sockaddr*>(&door), sizeof(door)), 0);
-  // Long enough for the server to have tried.
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto end = std::chrono::steady_clock::now() + kDeadline;
+  while (door_->lacked() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_GT(door_->lacked(), 0);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   const auto answer = Call();
   EXPECT_TRUE(answer.ok()) << answer.status();
