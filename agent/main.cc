@@ -22,6 +22,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
+#include "common/process/private_memory.h"
 #include "common/tls/credentials.h"
 #include "common/tls/join_token.h"
 
@@ -169,6 +170,7 @@ void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
   mtp::tls::RestrictTls();
 
   CLI::App app("mtp-agent acts on one host for the fleet's controller.");

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
+#include "common/process/private_memory.h"
 #include "common/tls/credentials.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/init.h"
@@ -139,6 +140,7 @@ CLI::App* AddRecover(CLI::App& app, mtp::RecoverArguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
   mtp::tls::RestrictTls();
   CLI::App app(
       "Decides where tenants run and carries operations out through the agents of the hosts.");

@@ -59,6 +59,11 @@ std::string DistillComposeError(absl::string_view output) {
   if (daemon != absl::string_view::npos) {
     chosen = chosen.substr(daemon + sizeof("Error response from daemon: ") - 1);
   }
+  // Compose quotes what it does not understand there: a secret.
+  if (absl::StrContains(chosen, "/.env: ")) {
+    return "Compose cannot read .env in the project folder: somebody changed it by hand. The agent "
+           "writes it anew within a minute; then try again";
+  }
   std::string sentence(chosen.substr(0, kMaxSentence));
   for (char& c : sentence) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';

@@ -47,6 +47,8 @@ std::string ProjectFolder::AdminSocketPath() const {
 
 absl::Status ProjectFolder::Prepare() const {
   MTP_RETURN_IF_ERROR(MakeFolders(path_, 0755));
+  // An `.env` that was not finished holds every secret of its time.
+  MTP_RETURN_IF_ERROR(RemoveUnfinishedFiles(path_));
   MTP_RETURN_IF_ERROR(MakeFolders(path_ + "/config", 0755));
   MTP_RETURN_IF_ERROR(MakeFolders(DataPath(), 0711));
   MTP_RETURN_IF_ERROR(MakeFolders(BackupsPath(), 0700));

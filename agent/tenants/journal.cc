@@ -145,7 +145,7 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
 
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
-  txn.Put(SecretsKey(name), Seal(SecretsKey(name), change.secrets));
+  txn.Put(SecretsKey(name), Seal(SecretsKey(name), change.secrets)).LeaveNoTrace();
   MTP_RETURN_IF_ERROR(Commit(txn));
   return record;
 }
@@ -234,7 +234,7 @@ absl::Status Journal::RemoveTenant(const TenantName& name) {
   kv::Txn txn;
   txn.Delete(CrashHistoryKey(name));
   txn.Delete(tenants_.Key(name.value()));
-  txn.Delete(SecretsKey(name));
+  txn.Delete(SecretsKey(name)).LeaveNoTrace();
   return Commit(txn);
 }
 

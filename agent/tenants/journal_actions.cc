@@ -102,8 +102,10 @@ absl::Status Journal::EndAction(const state::v1::AgentActionRecord& record) {
   absl::MutexLock lock(&mutex_);
   kv::Txn txn;
   actions_.Put(txn, record.action().key(), record);
-  txn.Delete(ActionSecretsKey(record.action().key()));
-  txn.Delete(ActionRepositoryKey(record.action().key()));
+  for (const std::string& secrets :
+       {ActionSecretsKey(record.action().key()), ActionRepositoryKey(record.action().key())}) {
+    if (store_->Get(secrets).ok()) txn.Delete(secrets).LeaveNoTrace();
+  }
   return Commit(txn);
 }
 

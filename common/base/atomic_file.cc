@@ -1,6 +1,9 @@
 #include "common/base/atomic_file.h"
 
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -8,12 +11,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "common/base/file_descriptor.h"
 #include "common/base/status.h"
 
 namespace mtp {
 namespace {
+
+constexpr absl::string_view kTemporary = ".tmp.";
 
 absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
   while (!content.empty()) {
@@ -35,6 +43,16 @@ absl::Status WriteTemporary(const std::string& path, absl::string_view content, 
   return absl::OkStatus();
 }
 
+// Whether the name ends as those of temporary files do.
+bool IsTemporary(absl::string_view name) {
+  const size_t begin = name.rfind(kTemporary);
+  if (begin == absl::string_view::npos || begin == 0) return false;
+  const std::pair<absl::string_view, absl::string_view> numbers =
+      absl::StrSplit(name.substr(begin + kTemporary.size()), absl::MaxSplits('.', 1));
+  uint64_t ignored = 0;
+  return absl::SimpleAtoi(numbers.first, &ignored) && absl::SimpleAtoi(numbers.second, &ignored);
+}
+
 }  // namespace
 
 std::string FolderOf(const std::string& path) {
@@ -54,7 +72,7 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   // The number keeps two threads apart; a leftover of a crashed process with this id is
   // overwritten.
   static std::atomic<uint64_t> number{0};
-  const std::string temporary = absl::StrCat(path, ".tmp.", getpid(), ".", number.fetch_add(1));
+  const std::string temporary = absl::StrCat(path, kTemporary, getpid(), ".", number.fetch_add(1));
   unlink(temporary.c_str());
   absl::Status status = WriteTemporary(temporary, content, mode);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
@@ -67,11 +85,25 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   return SyncFolder(FolderOf(path));
 }
 
+absl::Status RemoveUnfinishedFiles(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (!IsTemporary(entry.path().filename().string()) || !entry.is_regular_file(error)) continue;
+    if (unlink(entry.path().c_str()) != 0 && errno != ENOENT) {
+      return ErrnoStatus(errno, absl::StrCat("remove ", entry.path().string()));
+    }
+  }
+  if (error) return ErrnoStatus(error.value(), absl::StrCat("read ", folder));
+  return SyncFolder(folder);
+}
+
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return ErrnoStatus(errno, absl::StrCat("open ", path));
   std::string content;
   char buffer[16 * 1024];
+  // Many files hold secrets; what is read ends up in memory that its owner wipes.
+  const auto wipe = absl::MakeCleanup([&buffer] { explicit_bzero(buffer, sizeof buffer); });
   while (true) {
     const ssize_t got = read(fd.get(), buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;

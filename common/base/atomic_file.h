@@ -14,6 +14,10 @@ namespace mtp {
 // the disk is full.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode);
 
+// Removes from the folder what a WriteFileAtomically has left that was killed, and which may hold
+// what `path` holds no more. Only while nobody writes there. NOT_FOUND when there is no folder.
+absl::Status RemoveUnfinishedFiles(const std::string& folder);
+
 // The whole file, at most `max_bytes` (RESOURCE_EXHAUSTED beyond). NOT_FOUND when absent.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 

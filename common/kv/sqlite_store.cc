@@ -26,12 +26,16 @@ constexpr int64_t kApplicationId = 0x4d545053;
 constexpr int64_t kLayout = 1;
 
 // The write-ahead log is checkpointed every 1,000 pages (4 MiB) and cut to 16 MiB after a burst.
+// What is deleted is overwritten, not only unlinked.
 constexpr char kPragmas[] =
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
     "PRAGMA wal_autocheckpoint=1000;"
     "PRAGMA journal_size_limit=16777216;"
+    "PRAGMA secure_delete=ON;"
     "PRAGMA busy_timeout=5000;";
+constexpr char kWaitForNobody[] = "PRAGMA busy_timeout=0";
+constexpr char kWaitForOthers[] = "PRAGMA busy_timeout=5000";
 
 constexpr char kLayoutSql[] =
     "BEGIN IMMEDIATE;"
@@ -137,6 +141,8 @@ class SqliteStore final : public Store {
     MTP_ASSIGN_OR_RETURN(delete_, database_.Prepare("DELETE FROM kv WHERE key = ?1"));
     MTP_ASSIGN_OR_RETURN(set_revision_,
                          database_.Prepare("UPDATE meta SET value = ?1 WHERE name = 'revision'"));
+    // A process that was killed may have left former values in it.
+    has_traces_ = !EmptyLog();
     return absl::OkStatus();
   }
 
@@ -155,6 +161,7 @@ class SqliteStore final : public Store {
       revision = content_.Revision() + 1;
       MTP_RETURN_IF_ERROR(WriteDurably(txn, revision));
       content_.Apply(txn, revision);
+      if (txn.leaves_no_trace || has_traces_) has_traces_ = !EmptyLog();
     }
     // Outside of the lock: a slow callback holds up nobody but its own committer.
     content_.Deliver();
@@ -205,6 +212,15 @@ class SqliteStore final : public Store {
     return database_.Execute("COMMIT");
   }
 
+  // Moves all of the write-ahead log, which keeps each former value until it is written over, into
+  // the main file, where secure_delete has overwritten them. False when someone reads the files or
+  // the disk fails: the transaction holds all the same. Waits for nobody.
+  bool EmptyLog() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mutex_) {
+    if (!database_.Execute(kWaitForNobody).ok()) return false;
+    const auto blocked = ReadInt64(database_, "PRAGMA wal_checkpoint(TRUNCATE)");
+    return database_.Execute(kWaitForOthers).ok() && blocked.ok() && *blocked == 0;
+  }
+
   static absl::Status Run(Statement& statement) {
     const absl::Status status = statement.Step().status();
     statement.Reset();
@@ -218,6 +234,8 @@ class SqliteStore final : public Store {
   Statement put_ ABSL_GUARDED_BY(commit_mutex_);
   Statement delete_ ABSL_GUARDED_BY(commit_mutex_);
   Statement set_revision_ ABSL_GUARDED_BY(commit_mutex_);
+  // Former values that were to leave none are still in the files.
+  bool has_traces_ ABSL_GUARDED_BY(commit_mutex_) = false;
   Content content_;
 };
 

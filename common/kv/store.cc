@@ -21,4 +21,9 @@ Txn& Txn::Delete(std::string key) {
   return *this;
 }
 
+Txn& Txn::LeaveNoTrace() {
+  leaves_no_trace = true;
+  return *this;
+}
+
 }  // namespace mtp::kv

@@ -33,11 +33,14 @@ struct Txn {
   std::vector<Compare> compares;
   std::vector<std::pair<std::string, std::string>> puts;
   std::vector<std::string> deletes;
+  // What it replaces and deletes is soon gone from the disk too: for secrets, sealed or not.
+  bool leaves_no_trace = false;
 
   Txn& RequireRevision(std::string key, int64_t mod_revision);
   Txn& RequireAbsent(std::string key);
   Txn& Put(std::string key, std::string value);
   Txn& Delete(std::string key);
+  Txn& LeaveNoTrace();
 };
 
 // One change. Several events of one transaction share a revision.
@@ -68,7 +71,9 @@ class Store {
   // Carries the transaction out; returns its revision. ABORTED when a compare fails: nothing was
   // changed, read again and decide anew. RESOURCE_EXHAUSTED when the disk is full and INTERNAL for
   // other faults of it: nothing was changed, the store goes on. A key named twice among puts and
-  // deletes is INVALID_ARGUMENT.
+  // deletes is INVALID_ARGUMENT. One that leaves no trace has taken the former values off the
+  // files of the store when it returns; when someone reads these meanwhile or the disk fails, the
+  // next transaction of any kind or the next opening does it.
   virtual absl::StatusOr<int64_t> Commit(const Txn& txn) = 0;
   // Calls `on_events` for each later transaction that touches `prefix`, beginning after
   // `after_revision`, in order, each revision once, one at a time, on a thread of the store or of

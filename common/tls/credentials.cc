@@ -50,6 +50,7 @@ absl::Status WritePair(const IdentityFolder& files, const SecretString& key,
 
 void RestrictTls() {
   setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", /*overwrite=*/1);
+  unsetenv("GRPC_TRACE");
 }
 
 IdentityFolder::IdentityFolder(const std::string& folder)

@@ -133,7 +133,9 @@ StepResult Carry(const BackupClients& clients, StepContext& context, const Part&
 
 void TakeFromCatalogue(const BackupClients& clients, StepContext& context, const Part& part) {
   const Tables tables(clients.tenants.store);
-  for (const std::string& id : part.ids) context.txn().Delete(tables.backups.Key(id));
+  for (const std::string& id : part.ids) {
+    context.txn().Delete(tables.backups.Key(id)).LeaveNoTrace();
+  }
 }
 
 StepResult Forget(const BackupClients& clients, StepContext& context) {

@@ -115,15 +115,18 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> AgentSessions::ConnectedChannel(
 absl::StatusOr<std::shared_ptr<AgentSession>> AgentSessions::Connected(
     const std::string& host) const {
   const HostObservation seen = observations_->GetHost(host);
-  absl::MutexLock lock(&mutex_);
-  auto it = sessions_.find(host);
-  if (it == sessions_.end()) return absl::NotFoundError(absl::StrCat("there is no host ", host));
-  if (!seen.connected) {
-    return absl::UnavailableError(absl::StrCat(
-        "host ", host,
-        " is not connected: ", seen.error.empty() ? "not heard from yet" : seen.error));
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = sessions_.find(host);
+    if (it != sessions_.end() && seen.connected) return it->second;
+    // While the controller starts or ends there are no sessions, and there are hosts all the same.
+    if (it == sessions_.end() && absl::IsNotFound(tables_.hosts.Get(host).status())) {
+      return absl::NotFoundError(absl::StrCat("there is no host ", host));
+    }
   }
-  return it->second;
+  return absl::UnavailableError(
+      absl::StrCat("host ", host,
+                   " is not connected: ", seen.error.empty() ? "not heard from yet" : seen.error));
 }
 
 }  // namespace mtp

@@ -88,7 +88,7 @@ absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::
   txn.Delete(tables.tenants.Key(tenant));
   txn.Delete(tables.env_prefixes.Key(name.EnvPrefixKey()));
   txn.Delete(tables.bots.Key(row->value.bot_fingerprint()));
-  txn.Delete(tables.secrets.Key(tenant));
+  txn.Delete(tables.secrets.Key(tenant)).LeaveNoTrace();
   txn.Delete(tables.policies.Key("tenants/" + tenant));
   txn.Delete(tables.schedules.Key(tenant));
   return absl::OkStatus();

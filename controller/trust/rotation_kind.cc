@@ -22,7 +22,9 @@ constexpr size_t kMaxNamed = 10;
 void Put(const RotationClients& clients, const TrustedAuthorities& authorities,
          StepContext& context) {
   context.txn().RequireRevision(kAuthoritiesKey, authorities.revision);
-  context.txn().Put(kAuthoritiesKey, ToRecord(authorities, *clients.box).SerializeAsString());
+  context.txn()
+      .Put(kAuthoritiesKey, ToRecord(authorities, *clients.box).SerializeAsString())
+      .LeaveNoTrace();
 }
 
 std::string Named(const std::vector<std::string>& names) {

@@ -150,7 +150,7 @@ start_controller() {
   fi
   lab_accept_port "$CONTROLLER_PORT"
   lab_accept_port "$ENROLL_PORT"
-  proc_start controller "$binary" run --data-dir "$data"
+  proc_start controller "$binary" run --data-dir "$data" --log-level "${MTP_LOG_LEVEL:-info}"
   wait_for 20 nc_open "$LAB_BRIDGE_ADDRESS" "$CONTROLLER_PORT" ||
     fail "the controller did not start" "its log: $PROC_DIR/controller.log"
 }

@@ -9,8 +9,8 @@
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile and many; life goes on with the tenant of deaths. Each of faults, flips and
-# hostile takes long by itself.
+# limits, crash_loops, faults, flips, hostile, many and canaries; life goes on with the tenant of deaths. Each of faults,
+# flips and hostile takes long by itself.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
 real='' servers=yes without=' ' only=' ' flips=40
@@ -325,7 +325,7 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile many; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile many canaries; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -352,4 +352,5 @@ part limits
 [ -n "$real" ] || part flips random_flips
 [ -n "$real" ] || part hostile hostile_data
 [ -n "$real" ] || part many
+[ -n "$real" ] || part canaries planted_secrets
 finish

@@ -75,7 +75,8 @@ rotation() {
     check "$host trusts the new one alone" eventually 30 trusts_only "$fleet/hosts/$host/agent/identity/ca.pem" "$new"
   done
   check "no call has failed since" no_call_failed
-  check "and who calls trusts the new one alone" trusts_only "$HOME/.config/mtp/identities/quickstart/ca.pem" "$new"
+  check "and who calls trusts the new one alone" \
+    trusts_only "$("$cli" context list -o json | jq -r '.contexts[] | select(.current) | .identity')/ca.pem" "$new"
   check "a certificate of the old authority is refused" \
     says "unexpected eof" handshake "$work/sleeper/ca.pem" -cert "$work/of-old/cert.pem" -key "$work/of-old/key.pem"
   check "and one of the new authority is not" \

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "agent/compose/project_folder.h"
@@ -29,6 +30,14 @@ TEST(ComposeErrors, ShowsTheEnginesOwnSentence) {
                                 "time=\"x\" level=warning msg=\"y\"\n"
                                 "Error response from daemon: no space left on device\n"),
             "no space left on device");
+}
+
+// As Compose 2.26 says it.
+TEST(ComposeErrors, NeverQuotesWhatStandsInTheEnvFile) {
+  const std::string sentence = DistillComposeError(
+      "failed to read /srv/project/.env: line 4: unterminated quoted value 'planted-secret\n");
+  EXPECT_THAT(sentence, HasSubstr("writes it anew"));
+  EXPECT_THAT(sentence, Not(HasSubstr("planted-secret")));
 }
 
 TEST(ComposeErrors, SaysWhatToDoAboutAPortThatIsTaken) {
@@ -137,6 +146,18 @@ TEST(ProjectFolder, NeverReplacesATemplateThatTheOperatorEdited) {
   ASSERT_TRUE(WriteFileAtomically(path, "{ /* mine */ }", 0644).ok());
   ASSERT_TRUE(folder.Prepare().ok());
   EXPECT_EQ(*folder.ConfigTemplate(), "{ /* mine */ }");
+}
+
+TEST(ProjectFolder, TakesAwayAnEnvFileThatADeathLeftUnfinished) {
+  const testing::TempFolder temp;
+  const ProjectFolder folder(temp.path());
+  ASSERT_TRUE(folder.Prepare().ok());
+  ASSERT_TRUE(folder.Write({{".env", "A=1\n", 0600}}).ok());
+  const std::string unfinished = folder.path() + "/.env.tmp.4711.3";
+  ASSERT_TRUE(WriteFileAtomically(unfinished, "A=former-secret\n", 0600).ok());
+  ASSERT_TRUE(folder.Prepare().ok());
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+  EXPECT_EQ(*ReadFile(folder.path() + "/.env", 100), "A=1\n");
 }
 
 TEST(ProjectFolder, LeavesAFileAloneThatIsRightAlready) {

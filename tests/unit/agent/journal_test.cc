@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "common/base/atomic_file.h"
 #include "common/kv/sqlite_store.h"
 #include "tests/support/seeded_random.h"
+#include "tests/support/temp_folder.h"
 
 namespace mtp {
 namespace {
@@ -60,6 +64,37 @@ TEST_F(JournalTest, ForgetsAnActionsOwnSecretsAtItsEnd) {
   record.mutable_action()->set_state(v1::ACTION_STATE_FAILED);
   ASSERT_TRUE(journal_.EndAction(record).ok());
   EXPECT_EQ(journal_.ActionSecrets("o/1").status().code(), absl::StatusCode::kNotFound);
+}
+
+// Sealed they may still be opened by who gets the master key later.
+TEST_F(JournalTest, LeavesNoSealedSecretInItsFilesOnceItIsForgotten) {
+  mtp::testing::TempFolder folder;
+  auto store = *kv::OpenSqliteStore(folder / "journal.sqlite");
+  Journal journal(store.get(), &box_);
+  auto record = Action("o/1", "acme", 1);
+  v1::EnsureActionRequest request;
+  request.mutable_apply()->mutable_secrets()->set_anthropic_key("planted-secret");
+  std::vector<std::string> forgotten;
+  const auto remember = [&](const std::string& key) {
+    const auto entry = store->Get(key);
+    ASSERT_TRUE(entry.ok()) << key;
+    forgotten.push_back(entry->value);
+  };
+  ASSERT_TRUE(journal.BeginAction(record, request).ok());
+  remember("/action-secrets/o/1");
+  ASSERT_TRUE(journal.PutTenant(Name("acme"), Change(18801)).ok());
+  remember("/secrets/acme");
+  ASSERT_TRUE(journal.PutTenant(Name("acme"), Change(18801)).ok());
+  remember("/secrets/acme");
+  record.mutable_action()->set_state(v1::ACTION_STATE_DONE);
+  ASSERT_TRUE(journal.EndAction(record).ok());
+  ASSERT_TRUE(journal.RemoveTenant(Name("acme")).ok());
+  for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+    const std::string bytes = *ReadFile(file.path(), 64 << 20);
+    for (const std::string& sealed : forgotten) {
+      EXPECT_FALSE(absl::StrContains(bytes, sealed)) << file.path();
+    }
+  }
 }
 
 TEST_F(JournalTest, HoldsTheAccessToARepositorySealedAndUntilTheEnd) {

@@ -1,10 +1,15 @@
 #include "common/base/atomic_file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "tests/support/temp_folder.h"
 
@@ -39,6 +44,43 @@ TEST(AtomicFile, KeepsTheOldFileWhenTheNewOneCannotBeWritten) {
   EXPECT_TRUE(absl::IsNotFound(WriteFileAtomically(folder / "no/file", "x", 0600)));
   const auto files = std::filesystem::directory_iterator(folder.path());
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+// Writes the file in a process that dies in the middle of it.
+void DieWriting(const std::string& path) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    signal(SIGXFSZ, SIG_DFL);
+    const rlimit small{4096, 4096};
+    const rlimit none{0, 0};
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0 || setrlimit(RLIMIT_CORE, &none) != 0) _exit(1);
+    WriteFileAtomically(path, std::string(8192, 's'), 0600).IgnoreError();
+    _exit(2);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFSIGNALED(status));
+}
+
+TEST(AtomicFile, WhatADeathInTheMiddleLeftIsRemovedAndNothingElse) {
+  testing::TempFolder folder;
+  const std::vector<std::string> others = {".env", "tmp.1.2", ".tmp.1.2", "a.tmp.1", "a.tmp.1.2.x"};
+  for (const std::string& name : others) {
+    ASSERT_TRUE(WriteFileAtomically(folder / name, "old", 0600).ok());
+  }
+  std::filesystem::create_directory(folder / "folder.tmp.1.2");
+  const auto count = [&] {
+    const auto files = std::filesystem::directory_iterator(folder.path());
+    return std::distance(begin(files), end(files));
+  };
+  const auto before = count();
+  DieWriting(folder / ".env");
+  ASSERT_EQ(count(), before + 1);
+  EXPECT_TRUE(RemoveUnfinishedFiles(folder.path()).ok());
+  EXPECT_EQ(count(), before);
+  for (const std::string& name : others) EXPECT_EQ(*ReadFile(folder / name, 100), "old") << name;
+  EXPECT_TRUE(RemoveUnfinishedFiles(folder.path()).ok());
+  EXPECT_TRUE(absl::IsNotFound(RemoveUnfinishedFiles(folder / "none")));
 }
 
 TEST(ReadFile, IsBounded) {

@@ -74,7 +74,8 @@ TEST_F(Renewal, ThatFailsIsAWarningInOneLineAndTheCommandGoesOn) {
   controller_.renew = nullptr;
   EXPECT_EQ(Status(), 0);
   EXPECT_THAT(err(), HasSubstr("could not be renewed"));
-  EXPECT_EQ(std::count(err_.str().begin(), err_.str().end(), '\n'), 1);
+  const std::string said = err();
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1);
   EXPECT_THAT(out(), HasSubstr("host"));
   EXPECT_EQ(Has().serial, first_);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/thread_pool.h"
+#include "common/kv/sqlite_store.h"
 #include "mtp/v1/agent.grpc.pb.h"
 
 namespace mtp {
@@ -98,6 +99,10 @@ class AgentSessionsTest : public ::testing::Test {
   }
 
   void Begin(absl::Duration silence_timeout = absl::Seconds(30)) {
+    Make(silence_timeout);
+    ASSERT_TRUE(sessions_->Start().ok());
+  }
+  void Make(absl::Duration silence_timeout = absl::Seconds(30)) {
     AgentSessions::Options options;
     options.silence_timeout = silence_timeout;
     options.min_reconnect = absl::Milliseconds(1);
@@ -114,7 +119,6 @@ class AgentSessionsTest : public ::testing::Test {
     };
     sessions_ = std::make_unique<AgentSessions>(store_.get(), &observations_, &clock_, &pool_,
                                                 "instance", std::move(callbacks), options);
-    ASSERT_TRUE(sessions_->Start().ok());
   }
 
   // What was heard, once it is `count` things.
@@ -150,7 +154,7 @@ using Words = std::vector<std::string>;
 // Who hears of an action may answer the host at once.
 TEST_F(AgentSessionsTest, AHostIsConnectedBeforeAnActionOfItIsTold) {
   agent_.Say({Tells("A/snapshot", v1::ACTION_STATE_RUNNING), Complete(),
-              Tells("B/stop", v1::ACTION_STATE_SUCCEEDED)});
+              Tells("B/stop", v1::ACTION_STATE_DONE)});
   Begin();
   EXPECT_EQ(Heard(3), Words({"h1 is connected", "A/snapshot on h1", "B/stop on h1"}));
 }
@@ -176,6 +180,19 @@ TEST_F(AgentSessionsTest, AnAgentThatFallsSilentIsGivenUpAndAskedAgain) {
   agent_.Say({Complete()});
   Begin(absl::Milliseconds(50));
   EXPECT_GE(Heard(2).size(), 2U);
+}
+
+// A step that asks while the controller starts or ends waits; one of a host that was removed fails.
+TEST_F(AgentSessionsTest, OnlyAHostThatIsNotInTheTableIsNone) {
+  Make();
+  EXPECT_TRUE(absl::IsUnavailable(sessions_->CancelAction(kHost, "A/snapshot").status()));
+  EXPECT_TRUE(absl::IsNotFound(sessions_->CancelAction("h9", "A/snapshot").status()));
+  agent_.Say({Complete()});
+  ASSERT_TRUE(sessions_->Start().ok());
+  ASSERT_EQ(Heard(1).size(), 1U);
+  sessions_->Stop();
+  EXPECT_TRUE(absl::IsUnavailable(sessions_->CancelAction(kHost, "A/snapshot").status()));
+  EXPECT_TRUE(absl::IsNotFound(sessions_->CancelAction("h9", "A/snapshot").status()));
 }
 
 v1::AgentEvent Has(int number) {

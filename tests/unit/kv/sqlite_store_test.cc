@@ -115,6 +115,71 @@ TEST_F(SqliteStoreTest, KeepsWhatWasAcknowledgedBeforeAKill) {
   EXPECT_EQ(Open()->List("/k").size(), 200U);
 }
 
+// Whether any file of the store holds the text, deleted pages and the write-ahead log included.
+bool AnyFileHolds(const std::string& folder, const std::string& text) {
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    const auto bytes = ReadFile(file.path(), 64 << 20);
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    if (bytes.ok() && bytes->find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// As much as makes it take pages of its own, and others beside it.
+std::string LargeValue(const std::string& text) {
+  return absl::StrCat(std::string(9000, 'x'), text, std::string(9000, 'y'));
+}
+
+TEST_F(SqliteStoreTest, LeavesNoTraceOfWhatWasToLeaveNone) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Txn().Put("/a", "former-a").Put("/b", LargeValue("former-b"))).ok());
+  ASSERT_TRUE(store->Commit(Txn().Put("/c", "stays")).ok());
+  EXPECT_TRUE(AnyFileHolds(folder_.path(), "former-a"));
+  ASSERT_TRUE(store->Commit(Txn().Put("/a", "new").LeaveNoTrace()).ok());
+  ASSERT_TRUE(store->Commit(Txn().Delete("/b").LeaveNoTrace()).ok());
+  EXPECT_FALSE(AnyFileHolds(folder_.path(), "former-a"));
+  EXPECT_FALSE(AnyFileHolds(folder_.path(), "former-b"));
+  EXPECT_TRUE(AnyFileHolds(folder_.path(), "stays"));
+  EXPECT_EQ(store->Get("/a")->value, "new");
+}
+
+// What the test above would find if the log were not emptied.
+TEST_F(SqliteStoreTest, AnOrdinaryTransactionLeavesTheFormerValueInTheLog) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Txn().Put("/a", "former-a")).ok());
+  ASSERT_TRUE(store->Commit(Txn().Put("/a", "new")).ok());
+  EXPECT_TRUE(AnyFileHolds(folder_.path(), "former-a"));
+}
+
+TEST_F(SqliteStoreTest, AReaderOnlyPutsOffThatNoTraceIsLeft) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Txn().Put("/a", "former-a")).ok());
+  sqlite3* reader = nullptr;
+  ASSERT_EQ(sqlite3_open_v2(path_.c_str(), &reader, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM kv", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  ASSERT_TRUE(store->Commit(Txn().Delete("/a").LeaveNoTrace()).ok());
+  EXPECT_TRUE(AnyFileHolds(folder_.path(), "former-a"));
+  sqlite3_close(reader);
+  ASSERT_TRUE(store->Commit(Txn().Put("/b", "1")).ok());
+  EXPECT_FALSE(AnyFileHolds(folder_.path(), "former-a"));
+}
+
+TEST_F(SqliteStoreTest, AnOpeningTakesAwayWhatAKillLeft) {
+  const int code = InChild([&] {
+    auto store = OpenSqliteStore(path_);
+    if (!store.ok()) return 1;
+    if (!(*store)->Commit(Txn().Put("/a", "former-a")).ok()) return 2;
+    if (!(*store)->Commit(Txn().Delete("/a")).ok()) return 3;
+    kill(getpid(), SIGKILL);
+    return 4;
+  });
+  ASSERT_EQ(code, 128 + SIGKILL);
+  EXPECT_TRUE(AnyFileHolds(folder_.path(), "former-a"));
+  auto store = Open();
+  EXPECT_FALSE(AnyFileHolds(folder_.path(), "former-a"));
+}
+
 // The connection that the store has opened, so that a test can narrow the disk beneath it.
 sqlite3* g_connection = nullptr;
 int RememberConnection(sqlite3* connection, const char**, const void*) {

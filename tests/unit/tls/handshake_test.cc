@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 
@@ -103,6 +104,12 @@ class HandshakeTest : public ::testing::Test {
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };
+
+TEST(RestrictTls, TakesAwayWhatWouldLogDecryptedBytes) {
+  setenv("GRPC_TRACE", "all", /*overwrite=*/1);
+  RestrictTls();
+  EXPECT_EQ(getenv("GRPC_TRACE"), nullptr);
+}
 
 TEST_F(HandshakeTest, TellsWhoCalled) {
   ServeMutualTls();
