@@ -1,6 +1,5 @@
 #!/bin/bash
-# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `load`, `crash --list` and the placement part
-# of `bench`.
+# Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
 #   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
@@ -82,8 +81,8 @@ run_fuzz() {
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
 
-need_root() {
-  [ "$(id -u)" -eq 0 ] || { echo "this makes network namespaces, which needs root: sudo $called" >&2; exit 2; }
+need_root() { # need_root [WHAT]
+  [ "$(id -u)" -eq 0 ] || { echo "this ${1:-makes network namespaces}, which needs root: sudo $called" >&2; exit 2; }
 }
 
 run_e2e() {
@@ -117,6 +116,7 @@ run_crash() {
 }
 
 run_load() {
+  need_root "looks at the controller's descriptors"
   build load_agents load_caller mtp-controller mtp-cli
   python3 -B tests/load/load.py "$@"
 }

@@ -2,7 +2,7 @@
 """A controller under load and under attack: 20 hosts with simulated engines and 1,000 tenants.
 
 What must stay within bounds is checked; how long things took is only printed. The last line is
-`N checks, F failed`. Needs neither root nor Docker.
+`N checks, F failed`. Needs no Docker, but root: nobody else may look at the controller's descriptors.
 """
 
 import argparse
