@@ -18,6 +18,7 @@
 #include "agent/daemon/settings.h"
 #include "agent/join/join.h"
 #include "common/base/atomic_file.h"
+#include "common/base/descriptor_limit.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
@@ -43,6 +44,7 @@ int Fail(const absl::Status& status) {
 
 int Run(const std::string& data_dir) {
   mallopt(M_ARENA_MAX, kHeaps);
+  mtp::RaiseDescriptorLimit(mtp::kServerDescriptors);
   auto settings = mtp::LoadSettings(data_dir);
   if (!settings.ok()) return Fail(settings.status());
   mtp::LogLevel level = mtp::LogLevel::kInfo;

@@ -1,5 +1,6 @@
 // mtp-controller: decides, and never touches Docker.
 #include <absl/strings/str_cat.h>
+#include <malloc.h>
 #include <pthread.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "common/base/descriptor_limit.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
@@ -22,6 +24,9 @@ namespace {
 
 constexpr char kDefaultDataDir[] = "/var/lib/mtp-controller";
 constexpr int kWrongUsage = 2;
+// Heaps that malloc divides among the threads, most of which wait most of the time: a heap for each
+// keeps memory that nobody uses.
+constexpr int kHeaps = 2;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "mtp-controller: %s\n", std::string(status.message()).c_str());
@@ -56,6 +61,8 @@ int Init(InitArguments arguments) {
 }
 
 int Run(const std::string& data_dir, const std::string& level_name) {
+  mallopt(M_ARENA_MAX, kHeaps);
+  mtp::RaiseDescriptorLimit(mtp::kServerDescriptors);
   mtp::LogLevel level = mtp::LogLevel::kInfo;
   if (absl::Status status = mtp::ParseLogLevel(level_name, &level); !status.ok())
     return Fail(status);

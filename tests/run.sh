@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, clang-tidy and the contract of the real OpenClaw
+#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
@@ -11,6 +11,9 @@
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
 #                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
+#   tests/run.sh load [--hosts N] [--tenants N] [--watchers N] [--share S] [--seconds N] [--no-attacks] [--keep]
+#                                a real controller with 20 hosts of simulated engines and 1,000 tenants: 64 operations at once,
+#                                100 watching CLIs, a week's operations, attacks on its ports (about 15 minutes)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
 #   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour;
@@ -78,8 +81,8 @@ run_fuzz() {
 
 run_standins() { python3 -W error tests/standins/standins_test.py; }
 
-need_root() {
-  [ "$(id -u)" -eq 0 ] || { echo "this makes network namespaces, which needs root: sudo $called" >&2; exit 2; }
+need_root() { # need_root [WHAT]
+  [ "$(id -u)" -eq 0 ] || { echo "this ${1:-makes network namespaces}, which needs root: sudo $called" >&2; exit 2; }
 }
 
 run_e2e() {
@@ -112,6 +115,12 @@ run_crash() {
   python3 -B tests/crash/crash.py "$@"
 }
 
+run_load() {
+  need_root "looks at the controller's descriptors"
+  build load_agents load_caller mtp-controller mtp-cli
+  python3 -B tests/load/load.py "$@"
+}
+
 run_contract() {
   need_root
   tests/doubles/openclaw/contract_test.sh "$@"
@@ -133,6 +142,7 @@ case ${1:-all} in
   e2e) run_e2e ;;
   fleet) shift; run_fleet "$@" ;;
   crash) shift; run_crash "$@" ;;
+  load) shift; run_load "$@" ;;
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;

@@ -24,6 +24,8 @@
 #include "common/base/status.h"
 #include "common/base/thread_pool.h"
 #include "common/kv/sqlite_store.h"
+#include "common/tls/credentials.h"
+#include "common/tls/doorman.h"
 
 namespace mtp {
 namespace {
@@ -79,10 +81,11 @@ class DaemonImpl final : public Daemon {
     return Begin(std::move(access));
   }
 
-  int port() const override { return port_; }
+  int port() const override { return door_->port(); }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    if (door_) door_->Stop();
     if (server_)
       server_->Shutdown(std::chrono::system_clock::now() +
                         absl::ToChronoMilliseconds(kShutdownGrace));
@@ -241,19 +244,13 @@ class DaemonImpl final : public Daemon {
     deps.authorize = std::move(access.authorize);
     service_ = NewAgentService(std::move(deps));
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(settings_.listen, access.credentials, &port_);
-    builder.SetMaxReceiveMessageSize(8 << 20);
-    // Another process on the same address is an error, not a sharer.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+    tls::SetServerDefaults(builder);
+    MTP_ASSIGN_OR_RETURN(door_, tls::Doorman::Open(builder, settings_.listen, access.credentials,
+                                                   tls::Doorman::Options{.log = log_.For("door")}));
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
-    if (!server_ || port_ == 0) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot listen on ", settings_.listen, "; is another agent running there?"));
-    }
+    if (!server_) return absl::InternalError("the agent's server cannot be started");
+    door_->Start();
     log_.Info(absl::StrCat("host ", settings_.host, " listens on ", settings_.listen, ", project ",
                            settings_.project_dir));
     return absl::OkStatus();
@@ -295,7 +292,7 @@ class DaemonImpl final : public Daemon {
   ThreadPool calls_;
   ThreadPool blocking_;
   std::unique_ptr<grpc::Server> server_;
-  int port_ = 0;
+  std::unique_ptr<tls::Doorman> door_;
   bool stopped_ = false;
 };
 

@@ -32,9 +32,9 @@ class Daemon {
 };
 
 // Opens the journal, brings the folder to what it says, resumes actions, listens.
-// FAILED_PRECONDITION when Docker's command line is missing or another agent runs on this data
-// folder; UNAVAILABLE when the address cannot be listened on. The engine may be away: the host is
-// then reported so.
+// FAILED_PRECONDITION when Docker's command line is missing, another agent runs on this data
+// folder, or the address cannot be listened on. The engine may be away: the host is then reported
+// so.
 absl::StatusOr<std::unique_ptr<Daemon>> StartDaemon(const AgentSettings& settings,
                                                     DaemonAccess access, const Log& log);
 

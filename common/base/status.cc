@@ -8,6 +8,9 @@ namespace mtp {
 namespace {
 
 constexpr size_t kMaxMessageBytes = 8192;
+// A message travels with all else that ends a call in at most 8 KiB of headers; beyond that the
+// caller would hear of nothing but that.
+constexpr size_t kMaxGrpcMessageBytes = 4000;
 
 absl::Status Make(int code, absl::string_view message) {
   // A code from a newer build becomes UNKNOWN instead of a value that no switch expects.
@@ -25,7 +28,8 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context) {
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      ValidUtf8(status.message(), kMaxGrpcMessageBytes));
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

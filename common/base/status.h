@@ -13,6 +13,7 @@ namespace mtp {
 // `context: message`, same code. OK stays OK.
 absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
+// The message as valid UTF-8, cut after 4,000 bytes: it may quote what a caller sent.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 

@@ -16,6 +16,11 @@ namespace {
 
 constexpr unsigned kRefreshSeconds = 10;
 constexpr size_t kMaxFileBytes = 256 << 10;
+// A connection that has not said by then who it is, nor begun to speak HTTP/2, is closed.
+constexpr int kHandshakeMs = 10'000;
+// Of one connection.
+constexpr int kMaxStreams = 128;
+constexpr int kIdleMs = 600'000;
 constexpr char kCertificateBegins[] = "-----BEGIN CERTIFICATE-----";
 
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(
@@ -139,6 +144,9 @@ grpc::ChannelArguments PeerArguments(const Identity& peer) {
 }
 
 void SetServerDefaults(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMs);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);

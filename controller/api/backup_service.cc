@@ -83,18 +83,19 @@ grpc::ServerUnaryReactor* BackupServiceImpl::CheckRepository(
 grpc::ServerWriteReactor<v1::ExportChunk>* BackupServiceImpl::ExportBackup(
     grpc::CallbackServerContext* context, const v1::ExportBackupRequest* request) {
   constexpr char kMethod[] = "mtp.v1.BackupService/ExportBackup";
-  auto caller = gate_->Admit(context, kMethod);
-  if (!caller.ok()) return new RefusedStream<v1::ExportChunk>(caller.status());
+  auto admitted = gate_->AdmitStream(context, kMethod);
+  if (!admitted.ok()) return new RefusedStream<v1::ExportChunk>(admitted.status());
   auto plan = backups_->PlanExport(*request, fleet_);
   auto channel = plan.ok() ? sessions_->ConnectedChannel(plan->host) : plan.status();
   AuditNote note;
   note.target = Named(*request);
   if (plan.ok()) note.message = absl::StrCat("tenant ", plan->request.backup().tenant());
-  const absl::Status outcome = gate_->Close(context, *caller, kMethod, note, channel.status());
+  const absl::Status outcome =
+      gate_->Close(context, admitted->caller, kMethod, note, channel.status());
   if (!outcome.ok()) return new RefusedStream<v1::ExportChunk>(outcome);
   const auto stub = std::make_shared<v1::AgentService::Stub>(*channel);
   return new PassThrough<v1::ExportFromRepositoryRequest, v1::ExportChunk>(
-      *channel, std::move(plan->request),
+      *channel, std::move(admitted->place), std::move(plan->request),
       [stub](grpc::ClientContext* call, const v1::ExportFromRepositoryRequest* r,
              grpc::ClientReadReactor<v1::ExportChunk>* reactor) {
         stub->async()->ExportBackup(call, r, reactor);

@@ -2,62 +2,13 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
-#include "controller/api/latest_stream.h"
 #include "controller/api/pass_through.h"
 #include "controller/state/fleet.h"
 
 namespace mtp {
 namespace {
 
-constexpr absl::Duration kWatchInterval = absl::Milliseconds(500);
 constexpr char kWatchMethod[] = "mtp.v1.FleetService/WatchFleetStatus";
-
-// Feeds one status stream: any change schedules one look, at most every kWatchInterval.
-class StatusFeed final : public std::enable_shared_from_this<StatusFeed> {
- public:
-  using Look = std::function<absl::StatusOr<v1::FleetStatus>()>;
-
-  StatusFeed(std::shared_ptr<LatestStream<v1::FleetStatus>> stream, Executor* executor, Look look)
-      : stream_(std::move(stream)), executor_(executor), look_(std::move(look)) {}
-
-  void Changed() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (scheduled_) return;
-      scheduled_ = true;
-    }
-    executor_->PostAfter(kWatchInterval, [self = weak_from_this()] {
-      if (auto feed = self.lock()) feed->Show();
-    });
-  }
-
-  void Show() {
-    {
-      absl::MutexLock lock(&mutex_);
-      scheduled_ = false;
-    }
-    auto status = look_();
-    if (status.ok()) {
-      stream_->Push(*std::move(status));
-    } else {
-      stream_->Close(status.status());
-    }
-  }
-
-  void Hold(std::shared_ptr<void> listener, std::unique_ptr<kv::Watch> watch) {
-    listener_ = std::move(listener);
-    watch_ = std::move(watch);
-  }
-
- private:
-  const std::shared_ptr<LatestStream<v1::FleetStatus>> stream_;
-  Executor* const executor_;
-  const Look look_;
-  absl::Mutex mutex_;
-  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<void> listener_;
-  std::unique_ptr<kv::Watch> watch_;
-};
 
 }  // namespace
 
@@ -73,7 +24,9 @@ FleetServiceImpl::FleetServiceImpl(const Gate* gate, kv::Store* store, Observati
       rotations_(rotations),
       audit_(audit),
       clock_(clock),
-      fleet_(std::move(fleet)) {}
+      fleet_(std::move(fleet)),
+      watch_(FleetWatch::Create(store, observations, gate->executor(), clock,
+                                [this](const std::string& tenant) { return Status(tenant); })) {}
 
 absl::StatusOr<v1::FleetStatus> FleetServiceImpl::Status(const std::string& tenant) const {
   auto status = ToFleetStatus(tables_, observations_->Get(), clock_->Now(), tenant);
@@ -91,36 +44,23 @@ grpc::ServerUnaryReactor* FleetServiceImpl::GetFleetStatus(grpc::CallbackServerC
       });
 }
 
-grpc::ServerWriteReactor<v1::FleetStatus>* FleetServiceImpl::WatchFleetStatus(
-    grpc::CallbackServerContext* context, const v1::WatchFleetStatusRequest* request) {
-  auto caller = gate_->Admit(context, kWatchMethod);
-  if (!caller.ok()) return new RefusedStream<v1::FleetStatus>(caller.status());
-  const auto stream = LatestStream<v1::FleetStatus>::Create();
-  const auto feed = std::make_shared<StatusFeed>(
-      stream, gate_->executor(),
-      [this, tenant = request->tenant(), who = *caller]() -> absl::StatusOr<v1::FleetStatus> {
-        if (!gate_->StillAllowed(who, kWatchMethod)) {
-          return absl::PermissionDeniedError("this operator may not read the fleet any more");
-        }
-        return Status(tenant);
-      });
-  const std::weak_ptr<StatusFeed> weak = feed;
-  const auto changed = [weak] {
-    if (auto alive = weak.lock()) alive->Changed();
-  };
-  auto watch = store_->WatchPrefix("/", store_->Revision(),
-                                   [changed](const std::vector<kv::Event>&) { changed(); });
-  if (!watch.ok()) {
-    stream->Close(watch.status());
-    return stream.get();
+grpc::ServerWriteReactor<grpc::ByteBuffer>* FleetServiceImpl::WatchFleetStatus(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  auto admitted = gate_->AdmitStream(context, kWatchMethod);
+  if (!admitted.ok()) return new RefusedStream<grpc::ByteBuffer>(admitted.status());
+  v1::WatchFleetStatusRequest parsed;
+  grpc::ByteBuffer bytes = *request;
+  if (!grpc::SerializationTraits<v1::WatchFleetStatusRequest>::Deserialize(&bytes, &parsed).ok()) {
+    return new RefusedStream<grpc::ByteBuffer>(
+        absl::InvalidArgumentError("the request cannot be read"));
   }
-  feed->Hold(observations_->Listen(changed), *std::move(watch));
-  Executor* const executor = gate_->executor();
-  // Released on the executor: a watch must not end inside its own callback. `feed = feed` is not
-  // const, so that it is really moved away.
-  stream->OnEnd([feed = feed, executor]() mutable { executor->Post([feed = std::move(feed)] {}); });
-  feed->Show();
-  return stream.get();
+  FleetWatch::Watcher watcher;
+  watcher.tenant = parsed.tenant();
+  watcher.may_read = [this, who = admitted->caller] {
+    return gate_->StillAllowed(who, kWatchMethod);
+  };
+  watcher.place = std::move(admitted->place);
+  return watch_->Add(std::move(watcher));
 }
 
 grpc::ServerUnaryReactor* FleetServiceImpl::GetCapacity(grpc::CallbackServerContext* context,

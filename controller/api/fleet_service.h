@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/clock.h"
+#include "controller/api/fleet_watch.h"
 #include "controller/api/gate.h"
 #include "controller/pki/operators.h"
 #include "controller/state/observations.h"
@@ -12,8 +13,12 @@
 
 namespace mtp {
 
+// The status goes to its watchers in bytes that were made once for all of them.
+using FleetServiceBase =
+    v1::FleetService::WithRawCallbackMethod_WatchFleetStatus<v1::FleetService::CallbackService>;
+
 // Thread-safe. The arguments must outlive it.
-class FleetServiceImpl final : public v1::FleetService::CallbackService {
+class FleetServiceImpl final : public FleetServiceBase {
  public:
   FleetServiceImpl(const Gate* gate, kv::Store* store, Observations* observations, Tenants* tenants,
                    Operators* operators, Rotations* rotations, const AuditLog* audit,
@@ -22,8 +27,9 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   grpc::ServerUnaryReactor* GetFleetStatus(grpc::CallbackServerContext* context,
                                            const v1::GetFleetStatusRequest* request,
                                            v1::FleetStatus* response) override;
-  grpc::ServerWriteReactor<v1::FleetStatus>* WatchFleetStatus(
-      grpc::CallbackServerContext* context, const v1::WatchFleetStatusRequest* request) override;
+  using FleetServiceBase::WatchFleetStatus;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchFleetStatus(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* GetCapacity(grpc::CallbackServerContext* context,
                                         const v1::GetCapacityRequest* request,
                                         v1::Capacity* response) override;
@@ -62,6 +68,7 @@ class FleetServiceImpl final : public v1::FleetService::CallbackService {
   const AuditLog* const audit_;
   const Clock* const clock_;
   const std::string fleet_;
+  const std::shared_ptr<FleetWatch> watch_;
 };
 
 }  // namespace mtp

@@ -20,6 +20,23 @@ absl::StatusOr<Caller> Gate::Admit(grpc::CallbackServerContext* context,
   return caller;
 }
 
+absl::StatusOr<AdmittedStream> Gate::AdmitStream(grpc::CallbackServerContext* context,
+                                                 absl::string_view method) const {
+  AdmittedStream stream;
+  MTP_ASSIGN_OR_RETURN(stream.caller, Admit(context, method));
+  MTP_ASSIGN_OR_RETURN(stream.place, streams_.Take(stream.caller.Name()));
+  return stream;
+}
+
+absl::Status Gate::CarryOut(
+    grpc::CallbackServerContext* context, absl::string_view method,
+    const std::function<absl::Status(const Caller&, AuditNote&)>& handle) const {
+  MTP_ASSIGN_OR_RETURN(const Caller caller, Admit(context, method));
+  AuditNote note;
+  const absl::Status outcome = handle(caller, note);
+  return Close(context, caller, method, note, outcome);
+}
+
 absl::Status Gate::Close(grpc::CallbackServerContext* context, const Caller& caller,
                          absl::string_view method, const AuditNote& note,
                          const absl::Status& outcome) const {

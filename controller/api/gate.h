@@ -4,13 +4,16 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "common/base/executor.h"
 #include "common/base/status.h"
 #include "controller/api/audit_log.h"
 #include "controller/api/authorizer.h"
+#include "controller/api/stream_places.h"
 
 namespace mtp {
 
@@ -21,15 +24,38 @@ struct AuditNote {
   std::string message;    // one line; the outcome's sentence when empty
 };
 
+// A stream that may begin. The place is held until the stream's end.
+struct AdmittedStream {
+  Caller caller;
+  std::shared_ptr<void> place;
+};
+
 // Thread-safe. The arguments must outlive it.
 class Gate {
  public:
+  struct Limits {
+    // Unary calls that wait or are carried out; RESOURCE_EXHAUSTED beyond.
+    int max_calls = 512;
+    // Streams in all, and of one caller; RESOURCE_EXHAUSTED beyond.
+    int max_streams = 1024;
+    int max_streams_per_caller = 256;
+  };
+
   Gate(const Authorizer* authorizer, AuditLog* audit, Executor* executor)
-      : authorizer_(authorizer), audit_(audit), executor_(executor) {}
+      : Gate(authorizer, audit, executor, Limits()) {}
+  Gate(const Authorizer* authorizer, AuditLog* audit, Executor* executor, Limits limits)
+      : authorizer_(authorizer),
+        audit_(audit),
+        executor_(executor),
+        max_calls_(limits.max_calls),
+        streams_(limits.max_streams, limits.max_streams_per_caller) {}
 
   // Who calls, when they may. Refusals are audited.
   absl::StatusOr<Caller> Admit(grpc::CallbackServerContext* context,
                                absl::string_view method) const;
+  // The same for a stream, when there is a place for it.
+  absl::StatusOr<AdmittedStream> AdmitStream(grpc::CallbackServerContext* context,
+                                             absl::string_view method) const;
   // Whether a stream that was admitted may go on: false once the operator was removed.
   bool StillAllowed(const Caller& caller, absl::string_view method) const {
     return authorizer_->Authorize(caller.peer, method).ok();
@@ -48,16 +74,20 @@ class Gate {
       std::function<absl::Status(const Caller&, const Request&, Response*, AuditNote&)> handle)
       const {
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    if (calls_.fetch_add(1) >= max_calls_) {
+      calls_.fetch_sub(1);
+      reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+          "the controller has too many calls to answer at this moment; try again soon")));
+      return reactor;
+    }
     executor_->Post(
         [this, context, method, request, response, reactor, handle = std::move(handle)] {
-          auto caller = Admit(context, method);
-          if (!caller.ok()) {
-            reactor->Finish(ToGrpc(caller.status()));
-            return;
-          }
-          AuditNote note;
-          const absl::Status outcome = handle(*caller, *request, response, note);
-          reactor->Finish(ToGrpc(Close(context, *caller, method, note, outcome)));
+          const absl::Status outcome =
+              CarryOut(context, method, [&](const Caller& caller, AuditNote& note) {
+                return handle(caller, *request, response, note);
+              });
+          calls_.fetch_sub(1);
+          reactor->Finish(ToGrpc(outcome));
         });
     return reactor;
   }
@@ -65,9 +95,16 @@ class Gate {
   Executor* executor() const { return executor_; }
 
  private:
+  // Admits, handles and audits.
+  absl::Status CarryOut(grpc::CallbackServerContext* context, absl::string_view method,
+                        const std::function<absl::Status(const Caller&, AuditNote&)>& handle) const;
+
   const Authorizer* const authorizer_;
   AuditLog* const audit_;
   Executor* const executor_;
+  const int max_calls_;
+  mutable std::atomic<int> calls_{0};
+  mutable StreamPlaces streams_;
 };
 
 // Copies a StatusOr's value to a response.

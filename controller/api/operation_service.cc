@@ -104,10 +104,10 @@ grpc::ServerUnaryReactor* OperationServiceImpl::CancelOperation(
 
 grpc::ServerWriteReactor<v1::Operation>* OperationServiceImpl::WatchOperation(
     grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) {
-  auto caller = gate_->Admit(context, "mtp.v1.OperationService/WatchOperation");
-  if (!caller.ok()) return new RefusedStream<v1::Operation>(caller.status());
+  auto admitted = gate_->AdmitStream(context, "mtp.v1.OperationService/WatchOperation");
+  if (!admitted.ok()) return new RefusedStream<v1::Operation>(admitted.status());
   return StreamUntilEnd<v1::Operation>(
-      *gate_, *store_,
+      *gate_, std::move(admitted->place), *store_,
       {[&] { return Find(request->name()); },
        [&](int64_t after, std::function<void(v1::Operation)> show) {
          return store_->WatchPrefix(tables_.operations.Key(*ParseId(request->name())), after,

@@ -22,9 +22,13 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
   using Begin =
       std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Message>*)>;
 
-  // `channel` is kept until the end. `begin` starts the agent's call.
-  PassThrough(std::shared_ptr<grpc::Channel> channel, Request request, const Begin& begin)
-      : channel_(std::move(channel)), request_(std::move(request)), source_(this) {
+  // `channel` and `place` are kept until the end. `begin` starts the agent's call.
+  PassThrough(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<void> place, Request request,
+              const Begin& begin)
+      : channel_(std::move(channel)),
+        place_(std::move(place)),
+        request_(std::move(request)),
+        source_(this) {
     begin(&source_.context, &request_, &source_);
     // Reads are asked for outside of the call's own reactions, when a message has been passed on.
     // Without a hold the agent's end of the call could come in between, and the call be gone. A
@@ -75,6 +79,7 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
   }
 
   std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<void> place_;
   const Request request_;
   Message message_;
   Source source_;

@@ -95,9 +95,9 @@ grpc::ServerUnaryReactor* RolloutServiceImpl::AbortRollout(grpc::CallbackServerC
 
 grpc::ServerWriteReactor<v1::Rollout>* RolloutServiceImpl::WatchRollout(
     grpc::CallbackServerContext* context, const v1::WatchRolloutRequest* request) {
-  auto caller = gate_->Admit(context, "mtp.v1.RolloutService/WatchRollout");
-  if (!caller.ok()) return new RefusedStream<v1::Rollout>(caller.status());
-  return StreamUntilEnd<v1::Rollout>(*gate_, *store_,
+  auto admitted = gate_->AdmitStream(context, "mtp.v1.RolloutService/WatchRollout");
+  if (!admitted.ok()) return new RefusedStream<v1::Rollout>(admitted.status());
+  return StreamUntilEnd<v1::Rollout>(*gate_, std::move(admitted->place), *store_,
                                      {[&] { return rollouts_->Get(request->name()); },
                                       [&](int64_t after, std::function<void(v1::Rollout)> show) {
                                         return rollouts_->Watch(request->name(), after,

@@ -26,9 +26,11 @@ struct Watched {
   bool (*ended)(const Message&) = nullptr;
 };
 
-// The record now and after each change, until it has ended, to an admitted caller.
+// The record now and after each change, until it has ended, to an admitted caller, whose place is
+// held until then.
 template <typename Message>
-grpc::ServerWriteReactor<Message>* StreamUntilEnd(const Gate& gate, const kv::Store& store,
+grpc::ServerWriteReactor<Message>* StreamUntilEnd(const Gate& gate, std::shared_ptr<void> place,
+                                                  const kv::Store& store,
                                                   const Watched<Message>& watched) {
   const int64_t revision = store.Revision();
   auto now = watched.get();
@@ -47,7 +49,8 @@ grpc::ServerWriteReactor<Message>* StreamUntilEnd(const Gate& gate, const kv::St
   // Released on the executor: a watch must not end inside its own callback.
   std::shared_ptr<kv::Watch> held = *std::move(watch);
   Executor* const executor = gate.executor();
-  stream->OnEnd([held = std::move(held), executor]() mutable {
+  stream->OnEnd([held = std::move(held), place = std::move(place), executor]() mutable {
+    place.reset();
     executor->Post([held = std::move(held)] {});
   });
   // What the watch has shown meanwhile is newer than `now`, and comes again with the next change or

@@ -19,8 +19,9 @@ constexpr absl::Duration kGatewayTimeout = absl::Seconds(60);
 
 TenantServiceImpl::TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
                                      const Observations* observations,
-                                     const AgentSessions* sessions)
+                                     const AgentSessions* sessions, const Gate* gateways)
     : gate_(gate),
+      gateways_(gateways == nullptr ? gate : gateways),
       tenants_(tenants),
       tables_(store),
       observations_(observations),
@@ -153,13 +154,13 @@ grpc::ServerUnaryReactor* TenantServiceImpl::RestartTenant(grpc::CallbackServerC
 
 grpc::ServerWriteReactor<v1::LogChunk>* TenantServiceImpl::StreamTenantLogs(
     grpc::CallbackServerContext* context, const v1::StreamTenantLogsRequest* request) {
-  auto caller = gate_->Admit(context, "mtp.v1.TenantService/StreamTenantLogs");
-  if (!caller.ok()) return new RefusedStream<v1::LogChunk>(caller.status());
+  auto admitted = gate_->AdmitStream(context, "mtp.v1.TenantService/StreamTenantLogs");
+  if (!admitted.ok()) return new RefusedStream<v1::LogChunk>(admitted.status());
   auto channel = ChannelTo(request->name());
   if (!channel.ok()) return new RefusedStream<v1::LogChunk>(channel.status());
   const auto stub = std::make_shared<v1::AgentService::Stub>(*channel);
   return new PassThrough<v1::StreamTenantLogsRequest, v1::LogChunk>(
-      *channel, *request,
+      *channel, std::move(admitted->place), *request,
       [stub](grpc::ClientContext* call, const v1::StreamTenantLogsRequest* r,
              grpc::ClientReadReactor<v1::LogChunk>* reactor) {
         stub->async()->StreamLogs(call, r, reactor);
@@ -169,19 +170,20 @@ grpc::ServerWriteReactor<v1::LogChunk>* TenantServiceImpl::StreamTenantLogs(
 grpc::ServerWriteReactor<v1::ExecOutput>* TenantServiceImpl::ExecTenant(
     grpc::CallbackServerContext* context, const v1::ExecTenantRequest* request) {
   constexpr char kMethod[] = "mtp.v1.TenantService/ExecTenant";
-  auto caller = gate_->Admit(context, kMethod);
-  if (!caller.ok()) return new RefusedStream<v1::ExecOutput>(caller.status());
+  auto admitted = gate_->AdmitStream(context, kMethod);
+  if (!admitted.ok()) return new RefusedStream<v1::ExecOutput>(admitted.status());
   auto channel = ChannelTo(request->name());
   AuditNote note;
   if (channel.ok()) note.target = request->name();
   // The arguments may hold a secret: only the program is named.
   if (request->command_size() > 0)
     note.message = absl::StrCat("exec ", request->command(0).substr(0, 100));
-  const absl::Status outcome = gate_->Close(context, *caller, kMethod, note, channel.status());
+  const absl::Status outcome =
+      gate_->Close(context, admitted->caller, kMethod, note, channel.status());
   if (!outcome.ok()) return new RefusedStream<v1::ExecOutput>(outcome);
   const auto stub = std::make_shared<v1::AgentService::Stub>(*channel);
   return new PassThrough<v1::ExecTenantRequest, v1::ExecOutput>(
-      *channel, *request,
+      *channel, std::move(admitted->place), *request,
       [stub](grpc::ClientContext* call, const v1::ExecTenantRequest* r,
              grpc::ClientReadReactor<v1::ExecOutput>* reactor) {
         stub->async()->Exec(call, r, reactor);
@@ -191,7 +193,7 @@ grpc::ServerWriteReactor<v1::ExecOutput>* TenantServiceImpl::ExecTenant(
 grpc::ServerUnaryReactor* TenantServiceImpl::CallTenantGateway(
     grpc::CallbackServerContext* context, const v1::CallTenantGatewayRequest* request,
     v1::CallTenantGatewayResponse* response) {
-  return gate_->Unary<v1::CallTenantGatewayRequest, v1::CallTenantGatewayResponse>(
+  return gateways_->Unary<v1::CallTenantGatewayRequest, v1::CallTenantGatewayResponse>(
       context, "mtp.v1.TenantService/CallTenantGateway", request, response,
       [this](const Caller&, const v1::CallTenantGatewayRequest& r,
              v1::CallTenantGatewayResponse* out, AuditNote& note) -> absl::Status {

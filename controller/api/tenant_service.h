@@ -13,8 +13,11 @@ namespace mtp {
 // Thread-safe. The arguments must outlive it.
 class TenantServiceImpl final : public v1::TenantService::CallbackService {
  public:
+  // Calls of gateways, which may take a minute each, go through `gateways`, so that they never hold
+  // up others; null means `gate`.
   TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
-                    const Observations* observations, const AgentSessions* sessions);
+                    const Observations* observations, const AgentSessions* sessions,
+                    const Gate* gateways = nullptr);
 
   grpc::ServerUnaryReactor* GetTenant(grpc::CallbackServerContext* context,
                                       const v1::GetTenantRequest* request,
@@ -59,6 +62,7 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& resource) const;
 
   const Gate* const gate_;
+  const Gate* const gateways_;
   Tenants* const tenants_;
   const Tables tables_;
   const Observations* const observations_;

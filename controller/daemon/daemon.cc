@@ -18,6 +18,7 @@
 #include "common/kv/table.h"
 #include "common/tls/client_identity.h"
 #include "common/tls/credentials.h"
+#include "common/tls/doorman.h"
 #include "controller/api/backup_service.h"
 #include "controller/api/enrollment_service.h"
 #include "controller/api/fleet_service.h"
@@ -52,7 +53,13 @@ namespace {
 // Steps and handlers wait for agents and for the disk, not for the processor.
 constexpr int kStepThreads = 16;
 constexpr int kApiThreads = 8;
+// Calls of gateways wait for a tenant.
+constexpr int kGatewayThreads = 16;
+constexpr int kMaxGatewayCalls = 64;
 constexpr absl::Duration kDrainTime = absl::Seconds(2);
+// The largest request of an operator is a call of a gateway, with parameters of at most 1 MiB.
+constexpr int kMaxRequestBytes = 2 << 20;
+constexpr int kMaxJoinBytes = 64 << 10;
 
 class RunningDaemon final : public Daemon {
  public:
@@ -61,13 +68,15 @@ class RunningDaemon final : public Daemon {
         data_dir_(std::move(data_dir)),
         settings_(std::move(settings)),
         step_pool_(kStepThreads),
-        api_pool_(kApiThreads) {}
+        api_pool_(kApiThreads),
+        gateway_pool_(kGatewayThreads) {}
   ~RunningDaemon() override { Stop(); }
 
   absl::Status Start() {
     MTP_RETURN_IF_ERROR(OpenState());
     step_pool_.Start();
     api_pool_.Start();
+    gateway_pool_.Start();
     MTP_RETURN_IF_ERROR(StartWork());
     return Serve();
   }
@@ -76,6 +85,8 @@ class RunningDaemon final : public Daemon {
     if (stopped_) return;
     stopped_ = true;
     const auto deadline = absl::ToChronoTime(absl::Now() + kDrainTime);
+    if (enroll_door_) enroll_door_->Stop();
+    if (api_door_) api_door_->Stop();
     if (enroll_server_) enroll_server_->Shutdown(deadline);
     if (api_server_) api_server_->Shutdown(deadline);
     if (agent_copies_) agent_copies_->Stop();
@@ -85,6 +96,7 @@ class RunningDaemon final : public Daemon {
     if (sessions_) sessions_->Stop();
     if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
+    gateway_pool_.Stop();
     api_pool_.Stop();
     step_pool_.Stop();
   }
@@ -223,8 +235,11 @@ class RunningDaemon final : public Daemon {
     audit_ = std::make_unique<AuditLog>(store_.get(), &clock_, &random_);
     authorizer_ = std::make_unique<Authorizer>(store_.get(), settings_.fleet);
     gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &api_pool_);
-    tenant_service_ = std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
-                                                          &observations_, sessions_.get());
+    gateway_gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &gateway_pool_,
+                                           Gate::Limits{.max_calls = kMaxGatewayCalls});
+    tenant_service_ =
+        std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
+                                            &observations_, sessions_.get(), gateway_gate_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
     backup_service_ =
@@ -244,27 +259,28 @@ class RunningDaemon final : public Daemon {
 
     grpc::ServerBuilder api;
     tls::SetServerDefaults(api);
-    int api_port = 0;
-    api.AddListeningPort(settings_.listen, tls::MutualTlsServer(IdentityFolder()), &api_port);
+    api.SetMaxReceiveMessageSize(kMaxRequestBytes);
+    MTP_ASSIGN_OR_RETURN(
+        api_door_, tls::Doorman::Open(api, settings_.listen, tls::MutualTlsServer(IdentityFolder()),
+                                      DoorOptions()));
     api.RegisterService(tenant_service_.get());
     api.RegisterService(host_service_.get());
     api.RegisterService(backup_service_.get());
     api.RegisterService(operation_service_.get());
     api.RegisterService(rollout_service_.get());
     api.RegisterService(fleet_service_.get());
-    api_server_ = api.BuildAndStart();
-    MTP_ASSIGN_OR_RETURN(api_address_, AddressOf(api_server_.get(), settings_.listen, api_port));
+    MTP_ASSIGN_OR_RETURN(api_server_, Begin(api, *api_door_));
+    api_address_ = AddressOf(settings_.listen, *api_door_);
 
     grpc::ServerBuilder enroll;
     tls::SetServerDefaults(enroll);
-    int enroll_port = 0;
-    enroll.AddListeningPort(settings_.enroll_listen, tls::EnrollmentServer(IdentityFolder()),
-                            &enroll_port);
-    enroll.SetMaxReceiveMessageSize(64 << 10);
+    enroll.SetMaxReceiveMessageSize(kMaxJoinBytes);
+    MTP_ASSIGN_OR_RETURN(
+        enroll_door_, tls::Doorman::Open(enroll, settings_.enroll_listen,
+                                         tls::EnrollmentServer(IdentityFolder()), DoorOptions()));
     enroll.RegisterService(enrollment_service_.get());
-    enroll_server_ = enroll.BuildAndStart();
-    MTP_ASSIGN_OR_RETURN(enroll_address_,
-                         AddressOf(enroll_server_.get(), settings_.enroll_listen, enroll_port));
+    MTP_ASSIGN_OR_RETURN(enroll_server_, Begin(enroll, *enroll_door_));
+    enroll_address_ = AddressOf(settings_.enroll_listen, *enroll_door_);
     return absl::OkStatus();
   }
 
@@ -280,14 +296,19 @@ class RunningDaemon final : public Daemon {
     return schedule_->Start();
   }
 
-  static absl::StatusOr<std::string> AddressOf(const grpc::Server* server, const std::string& asked,
-                                               int port) {
-    if (server == nullptr || port == 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot listen on ", asked,
-                       "; is another program there, or is the address not this machine's?"));
-    }
-    return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", port);
+  tls::Doorman::Options DoorOptions() const { return {.log = log_.For("door")}; }
+
+  static absl::StatusOr<std::unique_ptr<grpc::Server>> Begin(grpc::ServerBuilder& builder,
+                                                             tls::Doorman& door) {
+    auto server = builder.BuildAndStart();
+    if (server == nullptr) return absl::InternalError("the server of the API cannot be started");
+    door.Start();
+    return server;
+  }
+
+  // As asked for, with the port that it is.
+  static std::string AddressOf(const std::string& asked, const tls::Doorman& door) {
+    return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", door.port());
   }
 
   // Where the cancellation does not arrive, the host tells of the action again when it is back.
@@ -321,6 +342,7 @@ class RunningDaemon final : public Daemon {
   SystemRandom random_;
   ThreadPool step_pool_;
   ThreadPool api_pool_;
+  ThreadPool gateway_pool_;
   Observations observations_;
   std::optional<SecretBox> box_;
   std::optional<Authority> authority_;
@@ -348,6 +370,7 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Authorizer> authorizer_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Gate> gateway_gate_;
   std::unique_ptr<TenantServiceImpl> tenant_service_;
   std::unique_ptr<HostServiceImpl> host_service_;
   std::unique_ptr<BackupServiceImpl> backup_service_;
@@ -357,6 +380,8 @@ class RunningDaemon final : public Daemon {
   std::unique_ptr<EnrollmentServiceImpl> enrollment_service_;
   std::unique_ptr<grpc::Server> api_server_;
   std::unique_ptr<grpc::Server> enroll_server_;
+  std::unique_ptr<tls::Doorman> api_door_;
+  std::unique_ptr<tls::Doorman> enroll_door_;
   std::string api_address_;
   std::string enroll_address_;
   bool stopped_ = false;

@@ -9,6 +9,18 @@
 #include "common/base/status.h"
 
 namespace mtp {
+namespace {
+
+// More than any host of ours tells of: what it says is held here.
+constexpr size_t kMaxTenants = 4096;
+constexpr size_t kMaxKeptData = 100'000;
+constexpr size_t kMaxSnapshotActions = 20'000;
+
+bool IsTooMuch(const HostObservation& seen) {
+  return seen.tenants.size() > kMaxTenants || seen.kept_data.size() > kMaxKeptData;
+}
+
+}  // namespace
 
 // One watch stream; owns itself until OnDone.
 class AgentSession::Stream final : public grpc::ClientReadReactor<v1::AgentEvent> {
@@ -98,7 +110,7 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
   bool live = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (stream != stream_ || closed_) return;
+    if (stream != stream_ || closed_ || told_too_much_) return;
     last_event_ = owner_->clock_->Monotonic();
     live = snapshot_complete_;
     if (!live) {
@@ -111,11 +123,16 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
                                event.kept_data().tenants().end()};
       }
       if (event.has_action()) snapshot_actions_.push_back(event.action());
+      if (IsTooMuch(snapshot_) || snapshot_actions_.size() > kMaxSnapshotActions) {
+        GiveUp();
+        return;
+      }
       if (event.snapshot_complete()) completes_snapshot = snapshot_complete_ = true;
     }
   }
   if (completes_snapshot) OnSnapshotComplete();
   if (live) {
+    bool too_much = false;
     owner_->observations_->Update(host_, [&](HostObservation& seen) {
       seen.last_seen = owner_->clock_->Now();
       if (event.has_host()) seen.status = event.host();
@@ -125,10 +142,25 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
       if (event.has_kept_data()) {
         seen.kept_data = {event.kept_data().tenants().begin(), event.kept_data().tenants().end()};
       }
+      too_much = IsTooMuch(seen);
     });
+    if (too_much) {
+      absl::MutexLock lock(&mutex_);
+      GiveUp();
+      return;
+    }
     if (event.has_host()) RememberCapacity(event.host());
   }
   if (live && event.has_action()) owner_->callbacks_.on_action(host_, event.action());
+}
+
+void AgentSession::GiveUp() {
+  // What it said is not kept; it may try again, seldom.
+  snapshot_ = HostObservation();
+  snapshot_actions_.clear();
+  told_too_much_ = true;
+  reconnect_ = owner_->options_.max_reconnect;
+  if (stream_ != nullptr) stream_->Cancel();
 }
 
 void AgentSession::OnSnapshotComplete() {
@@ -151,15 +183,24 @@ void AgentSession::OnSnapshotComplete() {
 void AgentSession::OnEnd(const grpc::Status& status) {
   absl::Duration delay;
   bool closed = false;
+  bool too_much = false;
   {
     absl::MutexLock lock(&mutex_);
     closed = closed_;
+    too_much = std::exchange(told_too_much_, false);
     delay = reconnect_;
     reconnect_ = std::min(2 * reconnect_, owner_->options_.max_reconnect);
   }
   if (!closed) {
     owner_->observations_->Update(host_, [&](HostObservation& seen) {
       seen.connected = false;
+      if (too_much) {
+        seen.tenants.clear();
+        seen.kept_data.clear();
+        seen.error = absl::StrCat("the agent at ", address_,
+                                  " tells of more than a host can have; look at its log");
+        return;
+      }
       seen.error = status.error_code() == grpc::StatusCode::CANCELLED
                        ? "the agent fell silent"
                        : absl::StrCat("the agent at ", address_,

@@ -32,6 +32,8 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   void OnEvent(Stream* stream, const v1::AgentEvent& event);
   void OnEnd(const grpc::Status& status);
   void OnSnapshotComplete();
+  // Of a stream that tells of more than a host can have.
+  void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckSilence(int64_t stream_number);
   void RememberCapacity(const v1::HostStatus& status);
 
@@ -49,6 +51,7 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   absl::Duration last_event_ ABSL_GUARDED_BY(mutex_);
   absl::Duration reconnect_ ABSL_GUARDED_BY(mutex_);
   bool snapshot_complete_ ABSL_GUARDED_BY(mutex_) = false;
+  bool told_too_much_ ABSL_GUARDED_BY(mutex_) = false;
   // Collects a snapshot, which replaces the observation as a whole once complete.
   HostObservation snapshot_ ABSL_GUARDED_BY(mutex_);
   // Those of which the agent told before its snapshot was complete.

@@ -27,6 +27,8 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 
 constexpr size_t kMaxEnded = 1000;
+// One of a thousand tenants has some hundred KiB.
+constexpr size_t kMaxEndedBytes = 16 << 20;
 constexpr size_t kMaxDropped = 100;  // in one transaction
 constexpr absl::string_view kPrefix = "rollouts/";
 constexpr absl::string_view kRequests = "/requests/";
@@ -107,12 +109,19 @@ absl::StatusOr<v1::Rollout> Rollouts::Plan(const std::vector<std::string>& tenan
 
 absl::Status Rollouts::DropOldest(kv::Txn& txn) const {
   MTP_ASSIGN_OR_RETURN(const auto rows, tables_.rollouts.List());
-  std::vector<std::string> ended;  // oldest first
+  std::vector<std::pair<std::string, size_t>> ended;  // oldest first, with their bytes
+  size_t bytes = 0;
   for (const auto& row : rows) {
-    if (HasEnded(row.value.rollout())) ended.push_back(row.id);
+    if (!HasEnded(row.value.rollout())) continue;
+    ended.emplace_back(row.id, row.value.ByteSizeLong());
+    bytes += ended.back().second;
   }
-  for (size_t i = 0; i < kMaxDropped && ended.size() - i >= kMaxEnded && i < ended.size(); ++i) {
-    txn.Delete(tables_.rollouts.Key(ended[i]));
+  size_t left = ended.size();
+  for (const auto& [id, size] : ended) {
+    if (txn.deletes.size() == kMaxDropped || (left < kMaxEnded && bytes <= kMaxEndedBytes)) break;
+    txn.Delete(tables_.rollouts.Key(id));
+    --left;
+    bytes -= size;
   }
   return absl::OkStatus();
 }

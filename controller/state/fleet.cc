@@ -27,9 +27,11 @@ state::v1::AllocationsRecord AllocationsOf(const Tables& tables, const std::stri
   return row.ok() ? row->value : state::v1::AllocationsRecord();
 }
 
-HostObservation Of(const FleetObservation& observed, const std::string& host) {
-  auto it = observed.find(host);
-  return it == observed.end() ? HostObservation() : it->second;
+// Not a copy: it has all of the host's tenants.
+const HostObservation& Of(const FleetObservation& observed, const std::string& host) {
+  static const auto* const kNothing = new HostObservation();
+  const auto it = observed.find(host);
+  return it == observed.end() ? *kNothing : it->second;
 }
 
 // Tenants that are there and have no place there, as after a recovery from an older copy of the

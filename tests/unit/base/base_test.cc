@@ -91,6 +91,12 @@ TEST(Status, SurvivesBothWires) {
   }
 }
 
+TEST(Status, WhatItQuotesOfACallerFitsIntoTheEndOfACall) {
+  EXPECT_EQ(ToGrpc(absl::NotFoundError(std::string(1 << 20, 'x'))).error_message(),
+            std::string(4000, 'x'));
+  EXPECT_EQ(ToGrpc(absl::NotFoundError("a\xff")).error_message(), "a?");
+}
+
 TEST(Status, TakesACodeOfANewerVersionAsUnknown) {
   v1::Error error;
   error.set_code(99);

@@ -3,9 +3,11 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/clock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -191,6 +193,36 @@ TEST_F(AgentSessionsTest, OnlyAHostThatIsNotInTheTableIsNone) {
   sessions_->Stop();
   EXPECT_TRUE(absl::IsUnavailable(sessions_->CancelAction(kHost, "A/snapshot").status()));
   EXPECT_TRUE(absl::IsNotFound(sessions_->CancelAction("h9", "A/snapshot").status()));
+}
+
+v1::AgentEvent Has(int number) {
+  v1::AgentEvent event;
+  event.mutable_tenant()->set_tenant(absl::StrCat("t", number));
+  return event;
+}
+
+TEST_F(AgentSessionsTest, AnAgentThatTellsOfMoreThanAHostCanHaveIsGivenUp) {
+  std::vector<v1::AgentEvent> at_once;
+  for (int i = 0; i <= 4096; ++i) at_once.push_back(Has(i));
+  at_once.push_back(Complete());
+  std::vector<v1::AgentEvent> later = at_once;
+  std::rotate(later.begin(), later.end() - 1, later.end());
+  for (const auto& said : {at_once, later}) {
+    agent_.Say(said);
+    Begin();
+    const absl::Time end = absl::Now() + kPatience;
+    HostObservation seen;
+    do {
+      absl::SleepFor(absl::Milliseconds(1));
+      seen = observations_.GetHost(kHost);
+    } while ((seen.connected || seen.error.empty()) && absl::Now() < end);
+    EXPECT_FALSE(seen.connected);
+    EXPECT_NE(seen.error.find("more than a host can have"), std::string::npos) << seen.error;
+    EXPECT_TRUE(seen.tenants.empty());
+    agent_.Drop();
+    sessions_->Stop();
+    observations_.Remove(kHost);
+  }
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class Controller final : public v1::TenantService::CallbackService {
   grpc::ServerWriteReactor<v1::LogChunk>* StreamTenantLogs(
       grpc::CallbackServerContext*, const v1::StreamTenantLogsRequest* request) override {
     return new PassThrough<v1::StreamTenantLogsRequest, v1::LogChunk>(
-        agent_, *request,
+        agent_, nullptr, *request,
         [this](grpc::ClientContext* call, const v1::StreamTenantLogsRequest* r,
                grpc::ClientReadReactor<v1::LogChunk>* reactor) {
           stub_->async()->StreamLogs(call, r, reactor);

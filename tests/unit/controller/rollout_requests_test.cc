@@ -211,5 +211,22 @@ TEST_F(RolloutRequests, AThousandEndedOnesAreKept) {
   EXPECT_EQ(rollouts_->List()->front().name(), next) << "newest first";
 }
 
+TEST_F(RolloutRequests, EndedOnesAreKeptAsLongAsTheyAreNotLarge) {
+  for (int i = 0; i < 20; ++i) {
+    state::v1::RolloutRecord record;
+    record.mutable_rollout()->set_state(v1::ROLLOUT_STATE_SUCCEEDED);
+    record.mutable_rollout()->set_message(std::string((1 << 20) - 64, 'x'));
+    kv::Txn txn;
+    tables_.rollouts.Put(txn, absl::StrCat("00000000000000000000", absl::Dec(i, absl::kZeroPad6)),
+                         record);
+    ASSERT_TRUE(disk_->Commit(txn).ok());
+  }
+  const std::string next = MustCreate(Request());
+  EXPECT_THAT(disk_->List("/rollouts/", nullptr), SizeIs(17)) << "16 MiB and the new one";
+  EXPECT_TRUE(absl::IsNotFound(rollouts_->Get("rollouts/00000000000000000000000003").status()));
+  EXPECT_TRUE(rollouts_->Get("rollouts/00000000000000000000000004").ok());
+  EXPECT_TRUE(rollouts_->Get(next).ok());
+}
+
 }  // namespace
 }  // namespace mtp
