@@ -50,7 +50,7 @@ dies() { quickstart --kill "$1" && loudly quickstart --start "$1"; } # dies cont
 # takes an S3 secret from its environment, which root alone can read.
 watch_processes() {
   local file
-  until [ -e "$work/watch.end" ]; do
+  until [ -e "$work/watch.end" ] || [ ! -e "$canaries/words" ]; do
     echo >>"$work/looks"
     while IFS= read -r file; do
       case $file in
@@ -138,7 +138,8 @@ refused_secrets() {
 }
 repository_secrets() {
   local address=${telegram#http://} host flags
-  plant s3-access '' && plant s3-secret '' && openssl rand -hex 32 >"$canaries/s3-root"
+  plant s3-access '' && plant s3-secret '' && sed -i 's/ //' "$canaries"/s3-* # keys of S3 have no spaces
+  openssl rand -hex 32 >"$canaries/s3-root"
   note s3-root "$(cat "$canaries/s3-root")"
   # Nobody listens there.
   check "a repository on S3 is added" exits 0 tell repository add can-s3 "s3:https://${address%:*}:1/canaries/x" \

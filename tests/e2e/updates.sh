@@ -19,7 +19,7 @@ members=(alpha bravo charlie) bad_soak=20s
 brief=''
 [ -z "$real" ] || [ -n "$servers" ] || brief=1 members=(alpha)
 
-declare -A image_of
+declare -A image_of=()
 load_images() { # onto every host: they have the same image under the same name without a registry
   local kind reference archive host
   while read -r kind reference archive; do
