@@ -41,9 +41,9 @@ class AgentSession::Stream final : public grpc::ClientReadReactor<v1::AgentEvent
     StartRead(&event_);
   }
   void OnDone(const grpc::Status& status) override {
-    const std::shared_ptr<AgentSession> session = std::move(session_);
+    // Until it forgets this stream, the session may still cancel it.
+    session_->OnEnd(status);
     delete this;
-    session->OnEnd(status);
   }
 
  private:
@@ -206,12 +206,14 @@ void AgentSession::OnEnd(const grpc::Status& status) {
                        : absl::StrCat("the agent at ", address_,
                                       " cannot be reached: ", status.error_message());
     });
-    owner_->executor_->PostAfter(delay, [self = weak_from_this()] {
-      if (auto session = self.lock()) session->Open();
-    });
   }
+  // Nothing of the owner is used after this: Close() waits for it.
   absl::MutexLock lock(&mutex_);
   stream_ = nullptr;
+  if (closed_) return;
+  owner_->executor_->PostAfter(delay, [self = weak_from_this()] {
+    if (auto session = self.lock()) session->Open();
+  });
 }
 
 void AgentSession::RememberCapacity(const v1::HostStatus& status) {
