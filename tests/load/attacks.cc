@@ -61,7 +61,7 @@ std::string SlowReaders(const Target& target, int streams, absl::Duration hold) 
   int refused = 0;
   int held = 0;
   for (const auto& stream : open) {
-    // One that was not refused has had a status waiting here all the time.
+    // One that was not refused has had a status waiting here, unless its connection was given up.
     v1::FleetStatus status;
     if (stream->reader->Read(&status)) {
       ++held;

@@ -218,8 +218,8 @@ class LoadRun:
         self._at_once("64 at once, 300 slow readers")
         self._status("300 slow readers")
         _, seen = self._fleet.end_caller(slow)
-        well = seen["held"] == MAX_STREAMS_PER_CALLER and seen["refused"] == 300 - MAX_STREAMS_PER_CALLER
-        self._checks.expect("a caller's streams", well, seen)
+        # Of the others most are gone by then: who does not read answers no ping either.
+        self._checks.expect("a caller's streams beyond its places are refused", seen["refused"] == 300 - MAX_STREAMS_PER_CALLER, seen)
 
         flood = self._fleet.begin_caller("--parallel", 32, "--seconds", 10, "joins")
         time.sleep(2)

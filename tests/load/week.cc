@@ -210,8 +210,8 @@ void Update(const Target& target, int count, int parallel, Figures& figures) {
   absl::Status status = FromGrpc(reader->Finish());
   for (const v1::RolloutTenant& tenant : rollout.tenants()) {
     if (!status.ok() || tenant.state() == v1::ROLLOUT_TENANT_STATE_UPDATED) continue;
-    status = absl::InternalError(
-        absl::StrCat(tenant.tenant(), ": ", v1::RolloutTenantState_Name(tenant.state())));
+    status = absl::InternalError(absl::StrCat(
+        tenant.tenant(), ": ", v1::RolloutTenantState_Name(tenant.state()), " ", tenant.message()));
   }
   figures.Add(absl::StrCat("update of ", count), absl::Now() - called, status);
 }
