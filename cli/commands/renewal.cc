@@ -1,14 +1,16 @@
 #include "cli/commands/renewal.h"
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "cli/commands/call.h"
 #include "common/base/atomic_file.h"
@@ -94,15 +96,36 @@ void RenewIf(Invocation& invocation, const std::string& folder, const Wants& wan
                    " and could not be renewed: ", renewed.message()));
 }
 
-// The authority that issues: the first one behind the server's own certificate.
-std::string IssuingAuthority(const grpc::AuthContext& connection) {
+std::vector<std::string> Certificates(absl::string_view pem) {
+  constexpr absl::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  std::vector<std::string> all;
+  for (size_t at = pem.find(kBegin); at != pem.npos; at = pem.find(kBegin, at + 1)) {
+    if (auto one = tls::FirstCertificate(pem.substr(at)); one.ok()) all.push_back(*std::move(one));
+  }
+  return all;
+}
+
+// What the controller trusts: all behind its own certificate, the authority that issues first.
+std::vector<std::string> AuthoritiesOf(const grpc::AuthContext& connection) {
   const auto chains = connection.FindPropertyValues("x509_pem_cert_chain");
-  if (chains.empty()) return "";
-  const std::string chain(chains[0].data(), chains[0].size());
-  const size_t second = chain.find("-----BEGIN CERTIFICATE-----", 1);
-  if (second == std::string::npos) return "";
-  auto pem = tls::FirstCertificate(absl::string_view(chain).substr(second));
-  return pem.ok() ? *std::move(pem) : "";
+  if (chains.empty()) return {};
+  auto all = Certificates(absl::string_view(chains[0].data(), chains[0].size()));
+  if (!all.empty()) all.erase(all.begin());
+  return all;
+}
+
+// Whether the identity is of the authority that issues, and trusts that one, and none that the
+// controller does not trust (any more).
+bool Follows(const tls::StoredIdentity& identity, const std::string& trusted_pem,
+             const std::vector<std::string>& authorities) {
+  const std::vector<std::string> trusted = Certificates(trusted_pem);
+  const auto has = [](const std::vector<std::string>& all, const std::string& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  };
+  return has(trusted, authorities.front()) &&
+         std::all_of(trusted.begin(), trusted.end(),
+                     [&](const std::string& one) { return has(authorities, one); }) &&
+         tls::CheckIssuer(identity.chain_pem, authorities.front()).ok();
 }
 
 }  // namespace
@@ -116,13 +139,12 @@ void RenewIdentity(Invocation& invocation, const std::string& folder) {
 void FollowAuthority(Invocation& invocation, const grpc::AuthContext& connection) {
   if (!invocation.renews || invocation.identity_folder.empty()) return;
   invocation.renews = false;  // once is enough
-  const std::string issuing = IssuingAuthority(connection);
-  if (issuing.empty()) return;
+  const std::vector<std::string> authorities = AuthoritiesOf(connection);
+  if (authorities.empty()) return;
   RenewIf(invocation, invocation.identity_folder, [&](const tls::StoredIdentity& present) {
     const auto trusted =
         ReadFile(tls::IdentityFolder(invocation.identity_folder).authority, 64 << 10);
-    const bool follows = trusted.ok() && absl::StrContains(*trusted, issuing) &&
-                         tls::CheckIssuer(present.chain_pem, issuing).ok();
+    const bool follows = trusted.ok() && Follows(present, *trusted, authorities);
     return !follows && invocation.now() > present.facts.not_before + kMinAge;
   });
 }

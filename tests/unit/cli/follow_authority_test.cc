@@ -51,11 +51,12 @@ class FollowAuthority : public CliTest, public v1::FleetService::Service {
     ASSERT_NE(server_, nullptr);
   }
   // Made so long ago, and good for another year.
-  void Give(absl::Duration age) {
+  void Give(absl::Duration age) { Give(age, old_.pem()); }
+  void Give(absl::Duration age, const std::string& trusted) {
     const SecretString key = tls::NewPrivateKey().value();
     const auto issued = old_.SignFrom(tls::NewRequest(key, "x").value(), kOperator,
                                       absl::Now() - age, absl::Now() + absl::Hours(24 * 365));
-    ASSERT_TRUE(tls::WriteIdentity(folder_ / "id", key, issued.pem, old_.pem()).ok());
+    ASSERT_TRUE(tls::WriteIdentity(folder_ / "id", key, issued.pem, trusted).ok());
   }
   int Capacity() {
     return RunBare({"--controller", "c:1", "--identity", folder_ / "id", "capacity"});
@@ -85,6 +86,14 @@ TEST_F(FollowAuthority, DoesNothingWhenItIsTheSame) {
   Give(absl::Hours(3));
   EXPECT_EQ(Capacity(), 0) << err();
   EXPECT_EQ(renewals_, 0) << "the new one is made, and does not issue yet";
+}
+
+// The rotation has ended: a former authority must not vouch for a controller any more.
+TEST_F(FollowAuthority, RenewsOnceWhenItTrustsOneThatTheControllerDoesNot) {
+  Serve(old_.pem());
+  Give(absl::Hours(3), old_.pem() + next_.pem());
+  EXPECT_EQ(Capacity(), 0) << err();
+  EXPECT_EQ(renewals_, 1);
 }
 
 TEST_F(FollowAuthority, DoesNothingForAnIdentityThatWasJustMade) {
