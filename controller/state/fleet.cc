@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     view.cordoned = row.value.cordoned();
     view.reachable = seen.connected;
     view.engine_up = seen.status.state() != v1::HOST_STATE_ENGINE_DOWN;
+    view.guarded = seen.connected && seen.status.guarded();
     view.allocatable_mib =
         seen.connected ? seen.status.allocatable_mib() : row.value.allocatable_mib();
     view.memory_total_mib =

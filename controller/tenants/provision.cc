@@ -56,6 +56,7 @@ scheduler::Request ToSchedulerRequest(const TenantName& name, const v1::TenantSp
   request.host = host;
   request.host_labels.insert(resolved.host_labels().begin(), resolved.host_labels().end());
   request.anti_affinity = AntiAffinityOf(resolved);
+  request.needs_guard = resolved.failover_policy() == v1::FAILOVER_POLICY_FAILOVER;
   request.policy = policy;
   return request;
 }

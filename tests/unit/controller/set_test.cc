@@ -60,6 +60,7 @@ class SetTest : public ::testing::Test {
       const TenantClients clients{&store, &test->agents_, &test->box_};
       engine.Register(ProvisionKind(clients));
       engine.Register(SetKind(clients));
+      engine.Register(SetFailoverKind(clients));
       EXPECT_TRUE(engine.Start().ok());
     }
     static Tenants::Options Options() {
@@ -116,6 +117,12 @@ class SetTest : public ::testing::Test {
     v1::UpdateTenantRequest request = Request(-1, -1);
     (*request.mutable_spec()->mutable_labels())["team"] = team;
     request.mutable_update_mask()->add_paths("labels");
+    return request;
+  }
+  static v1::UpdateTenantRequest Failover(v1::FailoverPolicy policy) {
+    v1::UpdateTenantRequest request = Request(-1, -1);
+    request.mutable_spec()->set_failover_policy(policy);
+    request.mutable_update_mask()->add_paths("failover_policy");
     return request;
   }
   absl::StatusOr<v1::Operation> Update(const v1::UpdateTenantRequest& request) {
@@ -379,6 +386,56 @@ TEST_P(SetCrash, PutsBackAfterADeathAtEachCommit) {
 
 INSTANTIATE_TEST_SUITE_P(BeforeAndAfter, SetCrash,
                          ::testing::Values(CommitFault::kCrashBefore, CommitFault::kCrashAfter));
+
+TEST_F(SetTest, ATenantIsMovableOnlyOnceItsHostHasSaidThatItIsUnderTheLease) {
+  agents_.outcomes[Act::kSetFailover] = FakeAgents::Running();
+  const auto begun = Update(Failover(v1::FAILOVER_POLICY_FAILOVER));
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  EXPECT_EQ(begun->kind(), "set-failover");
+  executor_.RunFor(absl::Seconds(5));
+  EXPECT_EQ(Record().resolved().failover_policy(), v1::FAILOVER_POLICY_FAILOVER);
+  EXPECT_FALSE(Record().leased());
+  agents_.End(Act::kSetFailover, {.result = {{"lease", "bound"}}});
+  EXPECT_EQ(Ended(begun).state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_TRUE(Record().leased());
+}
+
+TEST_F(SetTest, AnAgentThatDoesNotSayItLeavesTheTenantWhereItIs) {
+  Succeeds(Failover(v1::FAILOVER_POLICY_FAILOVER));
+  EXPECT_FALSE(Record().leased());
+}
+
+TEST_F(SetTest, AHostWithoutAGuardPutsThePolicyBack) {
+  agents_.outcomes[Act::kSetFailover] =
+      FakeAgents::Failed(absl::FailedPreconditionError("the guard does not run"));
+  agents_.on_begin = [this](const Act& request) {
+    // The undo is not refused.
+    if (request.set_failover().policy() != v1::FAILOVER_POLICY_FAILOVER) {
+      agents_.outcomes[Act::kSetFailover] = {};
+    }
+  };
+  const v1::Operation operation = Ended(Update(Failover(v1::FAILOVER_POLICY_FAILOVER)));
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_FAILED);
+  EXPECT_THAT(operation.error().message(), HasSubstr("the guard does not run"));
+  EXPECT_EQ(Record().spec().failover_policy(), v1::FAILOVER_POLICY_UNSPECIFIED);
+  EXPECT_EQ(Record().resolved().failover_policy(), v1::FAILOVER_POLICY_UNSPECIFIED);
+  EXPECT_FALSE(Record().leased());
+}
+
+TEST_F(SetTest, ATenantThatIsToStayIsSoAtOnce) {
+  agents_.outcomes[Act::kSetFailover] = {.result = {{"lease", "bound"}}};
+  Succeeds(Failover(v1::FAILOVER_POLICY_FAILOVER));
+  ASSERT_TRUE(Record().leased());
+  agents_.away = {"h1"};
+  ASSERT_TRUE(Update(Failover(v1::FAILOVER_POLICY_STAY)).ok());
+  EXPECT_EQ(Record().resolved().failover_policy(), v1::FAILOVER_POLICY_STAY);
+}
+
+TEST_F(SetTest, ThePolicyIsChangedByItself) {
+  v1::UpdateTenantRequest both = Failover(v1::FAILOVER_POLICY_STAY);
+  both.mutable_update_mask()->add_paths("labels");
+  EXPECT_TRUE(absl::IsInvalidArgument(Update(both).status()));
+}
 
 }  // namespace
 }  // namespace mtp

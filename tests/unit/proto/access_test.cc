@@ -47,6 +47,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.TenantService/StartTenant", For::kOperators},
       {"mtp.v1.TenantService/StopTenant", For::kOperators},
       {"mtp.v1.TenantService/RestartTenant", For::kOperators},
+      {"mtp.v1.TenantService/FailOverTenant", For::kOperators},
       {"mtp.v1.TenantService/StreamTenantLogs", For::kOperators},
       {"mtp.v1.TenantService/ExecTenant", For::kOperators},
       {"mtp.v1.TenantService/CallTenantGateway", For::kOperators},
