@@ -1,5 +1,6 @@
 #include "controller/rollouts/all_kinds.h"
 
+#include "controller/failover/evict_kind.h"
 #include "controller/tenants/kinds.h"
 
 namespace mtp {
@@ -11,7 +12,8 @@ std::vector<operations::Kind> AllKinds(const BackupClients& clients,
           RestartKind(tenants),         SetKind(tenants),     SetFailoverKind(tenants),
           RemoveKind(clients),          BackupKind(clients),  VerifyBackupKind(clients),
           DrillKind(clients),           RestoreKind(clients), PruneKind(clients),
-          CheckRepositoryKind(clients), UpdateKind(clients),  RolloutKind(rollout_clients)};
+          CheckRepositoryKind(clients), UpdateKind(clients),  RolloutKind(rollout_clients),
+          failover::EvictKind(tenants)};
 }
 
 }  // namespace mtp

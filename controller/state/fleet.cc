@@ -185,8 +185,10 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
     // The container probably runs on; only nobody can say so now.
     status.set_state(v1::TENANT_STATE_UNSPECIFIED);
     status.set_health(v1::TENANT_HEALTH_UNSPECIFIED);
+    const auto held = observed.held.find(row.id);
     status.set_message(
-        absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current"));
+        absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current",
+                     held == observed.held.end() ? "" : absl::StrCat("; ", held->second)));
   } else if (seen == observed.tenants.end()) {
     status.set_health(v1::TENANT_HEALTH_DOWN);
     status.set_state(record.spec().run_policy() == v1::RUN_POLICY_STOP ? v1::TENANT_STATE_STOPPED

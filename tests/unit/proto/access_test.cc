@@ -259,7 +259,7 @@ TEST_F(AccessTest, NoOperatorMayMakeCallsThatAreForPrograms) {
 // the audit log shows by which name each handler asked.
 TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
-  TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
+  TenantServiceImpl tenants(&gate, nullptr, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
   BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
   RolloutServiceImpl rollouts(&gate, store_.get(), nullptr);
