@@ -102,8 +102,9 @@ absl::Status Lease::MayStart(const std::string& tenant, int64_t epoch) const {
         "tenant ", tenant, " may fail over, and this host has no lease at the moment"));
   }
   if (*named) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("tenant ", tenant, " is not placed on this host any more"));
+  // One that has just been placed here is in the next grant.
+  return absl::UnavailableError(
+      absl::StrCat("tenant ", tenant, " is not among those that this host's lease names"));
 }
 
 bool Lease::IsEnding() const {

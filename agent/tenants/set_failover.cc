@@ -18,9 +18,7 @@ class SetFailoverScript final : public ActionScript {
       : tools_(tools),
         name_(*TenantName::Parse(request.tenant())),
         policy_(request.set_failover().policy()) {
-    if (policy_ == v1::FAILOVER_POLICY_FAILOVER) {
-      Add([this](PhaseContext&) { return PhaseResult::Of(CheckLease()); });
-    }
+    Add([this](PhaseContext&) { return PhaseResult::Of(CheckLease()); });
     Add([this](PhaseContext&) {
       return PhaseResult::Of(tools_->journal->SetFailoverPolicy(name_, policy_));
     });
@@ -36,8 +34,10 @@ class SetFailoverScript final : public ActionScript {
   }
 
  private:
+  // A tenant that is to fail over has to be one that might be started now.
   absl::Status CheckLease() {
-    MTP_ASSIGN_OR_RETURN(const auto record, tools_->journal->Tenant(name_));
+    MTP_ASSIGN_OR_RETURN(auto record, tools_->journal->Tenant(name_));
+    record.mutable_spec()->set_failover_policy(policy_);
     return MayStartLeased(*tools_, record);
   }
 

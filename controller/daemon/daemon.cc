@@ -30,6 +30,7 @@
 #include "controller/backups/repositories.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
+#include "controller/failover/evict_kind.h"
 #include "controller/failover/failovers.h"
 #include "controller/failover/keeper.h"
 #include "controller/failover/lease_book.h"
@@ -162,6 +163,7 @@ class RunningDaemon final : public Daemon {
     rotation_ = {store_.get(), &*authority_, &*box_, &clock_,
                  [this] { return EnsureOwnIdentity(); }};
     engine_->Register(RotateAuthorityKind(rotation_));
+    engine_->Register(failover::EvictKind(clients.tenants));
     MakeTenants();
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {

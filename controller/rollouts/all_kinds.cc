@@ -1,6 +1,5 @@
 #include "controller/rollouts/all_kinds.h"
 
-#include "controller/failover/evict_kind.h"
 #include "controller/tenants/kinds.h"
 
 namespace mtp {
@@ -12,8 +11,7 @@ std::vector<operations::Kind> AllKinds(const BackupClients& clients,
           RestartKind(tenants),         SetKind(tenants),     SetFailoverKind(tenants),
           RemoveKind(clients),          BackupKind(clients),  VerifyBackupKind(clients),
           DrillKind(clients),           RestoreKind(clients), PruneKind(clients),
-          CheckRepositoryKind(clients), UpdateKind(clients),  RolloutKind(rollout_clients),
-          failover::EvictKind(tenants)};
+          CheckRepositoryKind(clients), UpdateKind(clients),  RolloutKind(rollout_clients)};
 }
 
 }  // namespace mtp

@@ -108,7 +108,7 @@ TEST_F(LeaseTest, TheLastPartIsForAnOrderlyStop) {
 
 TEST_F(LeaseTest, OnlyTenantsThatAreNamedMayRunAndNoneOfAnEarlierPlacement) {
   Grant();
-  EXPECT_TRUE(absl::IsFailedPrecondition(lease_->MayStart("beta", 1)));
+  EXPECT_TRUE(absl::IsUnavailable(lease_->MayStart("beta", 1)));
   EXPECT_TRUE(lease_->MustStop("beta", 1));
   EXPECT_TRUE(MayStart(4));  // the placement was confirmed with a higher epoch
   EXPECT_FALSE(MayStart(6));
