@@ -10,6 +10,9 @@ namespace mtp {
 PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
   if (!record.ok()) return PhaseResult::Failed(record.status());
+  // Before anything is stopped: one that may not be started now is left as it is.
+  const absl::Status allowed = MayStartLeased(*tools_, *record);
+  if (!allowed.ok()) return PhaseResult::Failed(allowed);
   return BringImage(*tools_, record->spec().image(), context);
 }
 
