@@ -34,7 +34,9 @@ class LeaseBook {
  public:
   struct Options {
     // How long a lease lasts. Default 60 s: an agent says something every 4 s, and a controller
-    // that restarts is back before it ends.
+    // that restarts is back before it ends. Longer than one poll of the Bot API (at most 50 s): a
+    // poll that was open when the host was cut off is over at Telegram, too, before another copy
+    // polls.
     absl::Duration lease = absl::Seconds(60);
     // Default 10 s.
     absl::Duration margin = absl::Seconds(10);
