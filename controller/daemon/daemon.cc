@@ -173,7 +173,7 @@ class RunningDaemon final : public Daemon {
     }
     MTP_RETURN_IF_ERROR(StartStateCopies());
     StartTrust();
-    MTP_RETURN_IF_ERROR(StartFailover());
+    StartFailover();
     return sessions_->Start();
   }
 
@@ -190,19 +190,17 @@ class RunningDaemon final : public Daemon {
   }
 
   // Before the first event of an agent, which is what a lease is granted for.
-  absl::Status StartFailover() {
+  void StartFailover() {
     failover::LeaseBook::Options options;
     options.lease = absl::Seconds(settings_.lease_s);
     options.margin = options.lease / kMarginPart;
     lease_book_.emplace(store_.get(), &clock_, options);
-    MTP_RETURN_IF_ERROR(lease_book_->Open());
     failovers_.emplace(store_.get(), engine_.get(), tenants_.get(), &observations_, &*lease_book_);
     failover_keeper_ = std::make_shared<failover::Keeper>(
         store_.get(), engine_.get(), &*failovers_, &*lease_book_, &observations_, &clock_,
         &step_pool_, absl::bind_front(&AgentSessions::GrantLease, sessions_.get()),
         log_.For("failover"), failover::Keeper::Options());
     failover_keeper_->Start();
-    return absl::OkStatus();
   }
 
   void StartTrust() {

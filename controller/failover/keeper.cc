@@ -41,7 +41,12 @@ Keeper::Keeper(kv::Store* store, operations::Engine* engine, Failovers* failover
 
 Keeper::~Keeper() { Stop(); }
 
-void Keeper::Start() { RunAgain(); }
+void Keeper::Start() {
+  // A disk that is full refuses it now and is asked again at each look.
+  const absl::Status opened = book_->Open();
+  if (!opened.ok()) log_.Error(absl::StrCat("leases: ", std::string(opened.message())));
+  RunAgain();
+}
 
 void Keeper::Stop() {
   absl::MutexLock lock(&mutex_);
@@ -76,6 +81,7 @@ void Keeper::Look() {
 }
 
 absl::Status Keeper::LookThrough() {
+  MTP_RETURN_IF_ERROR(book_->Open());
   MTP_ASSIGN_OR_RETURN(const std::vector<HostLife> hosts, Hosts());
   MTP_RETURN_IF_ERROR(Evict());
   const bool all_heard =

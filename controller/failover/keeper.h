@@ -36,6 +36,7 @@ class Keeper : public std::enable_shared_from_this<Keeper> {
          Options options);
   ~Keeper();
 
+  // Opens the book of leases, and looks from then on.
   void Start();
   // Waits for a look that goes on. Nothing is done after it returns. Twice changes nothing.
   void Stop();

@@ -24,6 +24,10 @@ LeaseBook::LeaseBook(kv::Store* store, const Clock* clock, Options options)
       longest_(options.lease) {}
 
 absl::Status LeaseBook::Open() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (open_) return absl::OkStatus();
+  }
   absl::Duration earlier;
   const auto entry = store_->Get(kLeaseKey);
   if (entry.ok()) {

@@ -44,8 +44,9 @@ class LeaseBook {
 
   LeaseBook(kv::Store* store, const Clock* clock, Options options);
 
-  // Before anything else. An earlier life may have granted longer leases than these: no lease of
-  // any host counts as run out before they, too, have.
+  // Before anything is granted; nothing counts as over until then. Twice changes nothing. An error
+  // is the store's: later again. An earlier life may have granted longer leases than these: no
+  // lease of any host counts as run out before they, too, have.
   absl::Status Open();
 
   // An event with that stamp has come from the host. What to grant it now, if it is time: it names

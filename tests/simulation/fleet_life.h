@@ -35,7 +35,7 @@ class FleetLife {
   std::vector<operations::Kind> Kinds() const;
   // Once the engine has started. False when the store refused.
   bool StartSchedule();
-  // Leases and failover; neither opened nor started.
+  // Leases and failover; not started.
   void MakeFailover(const failover::LeaseBook::Options& options, failover::Keeper::Send send);
   void StopSchedule();
 

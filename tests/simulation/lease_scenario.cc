@@ -165,16 +165,8 @@ std::vector<operations::Kind> LeaseScenario::MakeKinds(const StepWorld& steps) {
   return kinds;
 }
 
-void LeaseScenario::OnBoot() { OpenBook(); }
-
-// A disk that is full refuses it for a while; nothing is granted until then.
-void LeaseScenario::OpenBook() {
-  if (!ControllerLives()) return;
-  if (life_->book().Open().ok()) return life_->keeper().Start();
-  const FleetLife* const life = life_.get();
-  executor_.PostAfter(absl::Seconds(1), [this, life] {
-    if (life_.get() == life) OpenBook();
-  });
+void LeaseScenario::OnBoot() {
+  if (ControllerLives()) life_->keeper().Start();
 }
 
 bool LeaseScenario::NeedsLease(const std::string& host,

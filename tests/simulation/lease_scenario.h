@@ -33,7 +33,6 @@ class LeaseScenario final : public Scenario {
   void AddHosts();
   void AddRepository();
   void Listen();
-  void OpenBook();
   void Observe(const std::string& host, bool reachable);
   void OnReachable(const std::string& host, bool reachable);
   absl::Status Refusal(const std::string& host, const v1::EnsureActionRequest& request) const;

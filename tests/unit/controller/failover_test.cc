@@ -22,7 +22,6 @@ class FailoverTest : public BackupRestore {
     Guard("h1");
     Guard("h2");
     agents_.outcomes[Act::kApply].result = {{"lease", "bound"}};
-    EXPECT_TRUE(book_.Open().ok());
     keeper_ = std::make_shared<failover::Keeper>(
         store_.get(), &engine_, &failovers_, &book_, &observations_, &clock_, &executor_,
         [this](const std::string& host, const v1::GrantLeaseRequest& grant) {
