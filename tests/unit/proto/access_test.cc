@@ -103,6 +103,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/ExportBackup", For::kTheController},
       {"mtp.v1.AgentService/StoreState", For::kTheController},
       {"mtp.v1.AgentService/ReplaceTrust", For::kTheController},
+      {"mtp.v1.AgentService/GrantLease", For::kTheController},
   };
   return *expected;
 }
