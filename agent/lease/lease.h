@@ -48,8 +48,8 @@ class Lease {
   bool IsGuarded() const;
 
   // Whether a tenant that may fail over may be started now. FAILED_PRECONDITION without a guard;
-  // UNAVAILABLE while there is no lease, or it does not name the tenant with at least that epoch: the
-  // next one comes within seconds where the controller is reached.
+  // UNAVAILABLE while there is no lease, or it does not name the tenant with at least that epoch:
+  // the next one comes within seconds where the controller is reached.
   absl::Status MayStart(const std::string& tenant, int64_t epoch) const;
   // Whether one that runs has to be stopped now: the lease ends in a moment, or names it no more.
   // What a new life of the agent was not told yet is not held against a tenant while the lease

@@ -72,6 +72,11 @@ StepResult PlaceBack(const BackupClients& clients, StepContext& context) {
   }
   row->value.set_host(from);
   row->value.set_port(port);
+  // One that asked for a host was on it.
+  if (!row->value.spec().host().empty()) {
+    row->value.mutable_spec()->set_host(from);
+    row->value.mutable_resolved()->set_host(from);
+  }
   row->value.set_epoch(epoch);
   row->value.set_leased(context.Fact(kLeasedBeforeFact) == "true");
   context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);

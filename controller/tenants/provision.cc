@@ -149,10 +149,6 @@ absl::StatusOr<v1::PlacementDecision> Tenants::PlaceElsewhere(
   MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(tenant.id));
   const v1::TenantSpec& resolved = tenant.value.resolved();
   const Newcomer newcomer{name, tenant.value.spec(), {}, host, {}};
-  if (!host.empty() && !resolved.host().empty() && resolved.host() != host) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("tenant ", tenant.id, " asks for host ", resolved.host(), " alone"));
-  }
   MTP_ASSIGN_OR_RETURN(const scheduler::Decision decision, Decide(newcomer, resolved));
   if (*decision.host == tenant.value.host()) {
     return absl::FailedPreconditionError(
@@ -165,6 +161,11 @@ absl::StatusOr<v1::PlacementDecision> Tenants::PlaceElsewhere(
   after.set_port(decision.port);
   after.set_epoch(NextEpoch(tables_, tenant.id));
   after.set_leased(false);
+  // The host that is asked for now is where it belongs.
+  if (!host.empty() && !after.spec().host().empty()) {
+    after.mutable_spec()->set_host(host);
+    after.mutable_resolved()->set_host(host);
+  }
   after.mutable_spec()->set_run_policy(v1::RUN_POLICY_RUN);
   after.mutable_resolved()->set_run_policy(v1::RUN_POLICY_RUN);
   MTP_RETURN_IF_ERROR(MoveClaims(tables_, tenant, after, row, *txn));

@@ -135,9 +135,11 @@ by_word() {
   check "a tenant of a connected host is not failed over" exits 3 "$cli" tenant failover "$stays" --yes
   check "the host of the one that stays is cut off" quickstart --cut "$from"
   check "by word: it is not moved by itself, and it is said why" eventually $((3 * lease_s)) said "$stays" "it stays"
-  check "by word: without the word nothing is done" exits 2 "$cli" tenant failover "$stays"
-  check "by word: the risk is named" says "two pollers" "$cli" tenant failover "$stays" --dry-run
-  check "by word: with it, it is restored on $to" exits 0 "$cli" tenant failover "$stays" --yes
+  check "by word: a host that it asks for alone is not left without another one's name" says "asks for host $from" \
+    "$cli" tenant failover "$stays" --dry-run
+  check "by word: without the word nothing is done" exits 2 "$cli" tenant failover "$stays" --host "$to"
+  check "by word: the risk is named" says "two pollers" "$cli" tenant failover "$stays" --host "$to" --dry-run
+  check "by word: with it, it is restored on $to" exits 0 "$cli" tenant failover "$stays" --host "$to" --yes
   check "by word: and is ready there" eventually 60 is_ready_on "$stays" "$to"
   quickstart --heal "$from"
   check "by word: the old copy is taken off once $from is back" eventually 60 has_one_copy "$stays"

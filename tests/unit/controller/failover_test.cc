@@ -222,6 +222,26 @@ TEST_F(FailoverTest, AWordNamesTheRiskAndNeedsItToBeAccepted) {
   EXPECT_EQ(Tenant("acme").host(), "h2");
 }
 
+TEST_F(FailoverTest, ATenantThatAsksForItsHostNeedsAnothersName) {
+  auto row = tables_.tenants.Get("acme");
+  row->value.mutable_spec()->set_host("h1");
+  row->value.mutable_resolved()->set_host("h1");
+  kv::Txn txn;
+  tables_.tenants.Put(txn, "acme", row->value);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Run(absl::Minutes(2));
+  Lose("h1");
+  EXPECT_TRUE(absl::IsResourceExhausted(failovers_.FailOver(kCaller, Word(true)).status()));
+  v1::FailOverTenantRequest word = Word(/*accept=*/true);
+  word.set_host("h2");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::InternalError("no such snapshot"));
+  Fails(failovers_.FailOver(kCaller, word));
+  EXPECT_EQ(Tenant("acme").spec().host(), "h1");
+  agents_.outcomes[Act::kRestore] = {};
+  Succeeds(failovers_.FailOver(kCaller, word));
+  EXPECT_EQ(Tenant("acme").spec().host(), "h2");
+}
+
 TEST_F(FailoverTest, WhereTheLeaseIsOverThereIsNoRisk) {
   Lease("acme");
   AddHost("h3");
