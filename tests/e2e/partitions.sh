@@ -135,6 +135,8 @@ by_word() {
   check "a tenant of a connected host is not failed over" exits 3 "$cli" tenant failover "$stays" --yes
   check "the host of the one that stays is cut off" quickstart --cut "$from"
   check "by word: it is not moved by itself, and it is said why" eventually $((3 * lease_s)) said "$stays" "it stays"
+  sleep $((lease_s + 15))
+  check "by word: nor later" tenant_is "$stays" host "$from"
   check "by word: a host that it asks for alone is not left without another one's name" says "asks for host $from" \
     "$cli" tenant failover "$stays" --dry-run
   check "by word: without the word nothing is done" exits 2 "$cli" tenant failover "$stays" --host "$to"
@@ -154,6 +156,7 @@ without_guard() {
   check "without it: the host says so" eventually 30 is_guarded "$host" false
   check "without it: a start of the tenant is refused" exits 1 "$cli" restart "$away"
   check "without it: and told what to do" bash -c "$cli op list -o json | jq -e '.operations[0].error.message | contains(\"start mtp-guard\")'"
+  check "without it: what runs goes on" polls "$away"
   check "the guard starts again" quickstart --start "guard:$host"
   check "with it: the host says so" eventually 30 is_guarded "$host" true
   check "with it: the tenant starts" exits 0 "$cli" restart "$away"
