@@ -56,8 +56,10 @@ void SimLeases::Send(const std::string& host, const v1::GrantLeaseRequest& grant
   if (world_.random->Chance(world_.faults->lost_request)) return;
   const int times = world_.random->Chance(50) ? 2 : 1;
   for (int i = 0; i < times; ++i) {
-    world_.executor->PostAfter(Delay(), [this, host, grant] {
-      if (world_.agents->IsReachable(host)) Arrive(host, grant);
+    // Some cuts are of one direction only.
+    const bool passes = world_.random->Chance(300);
+    world_.executor->PostAfter(Delay(), [this, host, grant, passes] {
+      if (passes || world_.agents->IsReachable(host)) Arrive(host, grant);
     });
   }
 }
