@@ -47,14 +47,18 @@ absl::Status DataIsLeft(const StepContext& context, const std::string& host) {
                    TenantOf(context), " --use-kept-data` goes on with it"));
 }
 
+bool IsFailover(const StepContext& context) { return !context.Fact(kFailedOverFromFact).empty(); }
+
 StepResult Reserve(StepContext& context) {
+  if (IsFailover(context)) {
+    return StepResult::Done(absl::StrCat("host ", context.Fact(kFailedOverFromFact),
+                                         " is lost; what came after the backup stays there"));
+  }
   if (context.Fact(kSetAsideFact) != "true") return StepResult::Done();
   return StepResult::Done(absl::StrCat("data that an earlier tenant \"", TenantOf(context),
                                        "\" left on host ", context.record().operation().host(),
                                        " will be put aside for a day"));
 }
-
-bool IsFailover(const StepContext& context) { return !context.Fact(kFailedOverFromFact).empty(); }
 
 StepResult PlaceBack(const BackupClients& clients, StepContext& context) {
   const Tables tables(clients.tenants.store);
