@@ -15,8 +15,6 @@ namespace {
 
 constexpr absl::Duration kInterval = absl::Seconds(15);
 
-constexpr absl::Duration kInterval = absl::Seconds(15);
-
 // The published figure, unless the new one differs by more than 2 % of it or 16 MiB.
 int64_t Steady(int64_t published_mib, int64_t now_mib) {
   const int64_t threshold = std::max<int64_t>(16, published_mib / 50);
