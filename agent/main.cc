@@ -125,8 +125,11 @@ absl::Status Join(JoinArguments arguments) {
   settings.host = joined.host;
   settings.fleet = joined.fleet;
   MTP_RETURN_IF_ERROR(mtp::SaveSettings(settings));
-  std::printf("host %s has joined fleet %s. Start it with: mtp-agent run --data-dir %s\n",
-              joined.host.c_str(), joined.fleet.c_str(), settings.data_dir.c_str());
+  std::printf(
+      "host %s has joined fleet %s. Start it with: mtp-agent run --data-dir %s\n"
+      "Beside it, for tenants that may fail over: mtp-guard %s\n",
+      joined.host.c_str(), joined.fleet.c_str(), settings.data_dir.c_str(),
+      mtp::GuardFolder(settings).c_str());
   return absl::OkStatus();
 }
 

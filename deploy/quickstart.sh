@@ -16,7 +16,7 @@
 #
 #   sudo deploy/quickstart.sh --info          the fleet as JSON
 #   sudo deploy/quickstart.sh --stop WHAT     also --start, --kill (SIGKILL); WHAT is controller,
-#                                             agent:HOST, engine:HOST, telegram or anthropic
+#                                             agent:HOST, guard:HOST, engine:HOST, telegram or anthropic
 #   sudo deploy/quickstart.sh --cut HOST      cuts the host's network; --heal HOST mends it
 #   sudo deploy/quickstart.sh --down          removes every trace of the fleet
 set -euo pipefail

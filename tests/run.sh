@@ -8,6 +8,7 @@
 #   tests/run.sh fuzz [--seconds N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer, each N seconds
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
+#   tests/run.sh partitions [--rounds N] [--real]   hosts cut off, agents and engines stopped and killed, under leases
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
 #                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
@@ -100,7 +101,7 @@ run_e2e() {
 
 run_fleet() { # run_fleet [--real]
   need_root
-  build mtp-controller mtp-agent mtp-cli
+  build mtp-controller mtp-agent mtp-guard mtp-cli
   tests/e2e/fleet_test.sh "$@"
 }
 
@@ -109,7 +110,7 @@ run_crash() {
     *" --list "* | *" --plants "* | *" --help "* | *" -h "*) build step_table ;;
     *)
       need_root
-      build step_table mtp-controller mtp-agent mtp-cli
+      build step_table mtp-controller mtp-agent mtp-guard mtp-cli
       ;;
   esac
   python3 -B tests/crash/crash.py "$@"
@@ -129,7 +130,7 @@ run_contract() {
 run_bench() {
   # What is measured ought to be a release build; a build folder that is there is only brought up to date.
   [ -e build/build.ninja ] || cmake --preset release >/dev/null
-  build placement_bench mtp-controller mtp-agent mtp-cli
+  build placement_bench mtp-controller mtp-agent mtp-guard mtp-cli
   tests/bench/bench.sh "$@"
 }
 
@@ -143,6 +144,7 @@ case ${1:-all} in
   fleet) shift; run_fleet "$@" ;;
   crash) shift; run_crash "$@" ;;
   load) shift; run_load "$@" ;;
+  partitions) shift; run_fleet --only partitions "$@" ;;
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
@@ -157,12 +159,12 @@ case ${1:-all} in
     run_contract --only double
     # Faults, flips and hostile have not been seen to pass from end to end yet; `tests/run.sh fleet` has all of it.
     # Recovery, rotation, updates and limits have fleets of their own.
-    run_fleet --without recovery --without rotation --without canaries --without faults --without flips --without hostile \
+    run_fleet --without recovery --without rotation --without canaries --without faults --without flips --without hostile --without partitions \
       --without updates --without limits --without crash_loops
     run_fleet --only deaths --only recovery --only rotation
     run_fleet --only updates --only limits --only crash_loops
     # Servers for backups were tried with the double.
-    run_fleet --real --no-servers --without updates --without limits
+    run_fleet --real --no-servers --without updates --without limits --without partitions
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;

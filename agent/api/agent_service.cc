@@ -90,7 +90,9 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
     if (!allowed.ok()) return Refuse<v1::AgentEvent>(allowed);
     deps_.log.Info(
         absl::StrCat("controller ", OneLine(request->controller_instance(), 64), " watches"));
-    return NewWatchStream(deps_.board, deps_.calls);
+    std::function<v1::LeaseStamp()> stamp;
+    if (deps_.lease != nullptr) stamp = [this] { return deps_.lease->Stamp(); };
+    return NewWatchStream(deps_.board, deps_.calls, std::move(stamp));
   }
 
   grpc::ServerWriteReactor<v1::LogChunk>* StreamLogs(
@@ -166,6 +168,18 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
                                          const v1::ReplaceTrustRequest* request,
                                          v1::HostTrust* response) override {
     return Unary(context, response, [this, request] { return deps_.trust->Replace(*request); });
+  }
+
+  grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context,
+                                       const v1::GrantLeaseRequest* request,
+                                       v1::GrantLeaseResponse* response) override {
+    return Unary(context, response, [this, request]() -> absl::StatusOr<v1::GrantLeaseResponse> {
+      if (deps_.lease == nullptr) {
+        return absl::FailedPreconditionError("this agent keeps no lease");
+      }
+      MTP_RETURN_IF_ERROR(deps_.lease->Grant(*request));
+      return v1::GrantLeaseResponse();
+    });
   }
 
   grpc::ServerUnaryReactor* StoreState(grpc::CallbackServerContext* context,

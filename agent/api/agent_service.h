@@ -9,6 +9,7 @@
 #include "agent/api/store_state.h"
 #include "agent/api/target.h"
 #include "agent/docker/engine.h"
+#include "agent/lease/lease.h"
 #include "agent/openclaw/openclaw.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
@@ -30,6 +31,8 @@ struct AgentServiceDeps {
   StateStore* state_store = nullptr;
   Exporter* exporter = nullptr;
   Trust* trust = nullptr;
+  // Null: events carry no stamp, and leases are refused.
+  Lease* lease = nullptr;
   // How long a caller may take nothing of an export before it is ended. Default 10 minutes.
   absl::Duration export_patience = absl::Minutes(10);
   const Clock* clock = nullptr;

@@ -11,7 +11,8 @@ constexpr absl::Duration kHeartbeat = absl::Seconds(4);
 class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
                           public std::enable_shared_from_this<WatchStream> {
  public:
-  explicit WatchStream(Executor* executor) : executor_(executor) {}
+  WatchStream(Executor* executor, std::function<v1::LeaseStamp()> stamp)
+      : executor_(executor), stamp_(std::move(stamp)) {}
 
   void Begin(Board* board) {
     self_ = shared_from_this();
@@ -62,6 +63,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
         heartbeat_due_ = false;
         if (!event) return;
         current_ = *std::move(event);
+        if (stamp_) *current_.mutable_lease_stamp() = stamp_();
         writing_ = true;
         StartWrite(&current_);
       }
@@ -96,6 +98,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
   }
 
   Executor* const executor_;
+  const std::function<v1::LeaseStamp()> stamp_;
   absl::Mutex mutex_;
   std::shared_ptr<Board::Listener> listener_ ABSL_GUARDED_BY(mutex_);
   v1::AgentEvent current_;
@@ -107,8 +110,9 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::AgentEvent>,
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::AgentEvent>* NewWatchStream(Board* board, Executor* executor) {
-  auto stream = std::make_shared<WatchStream>(executor);
+grpc::ServerWriteReactor<v1::AgentEvent>* NewWatchStream(Board* board, Executor* executor,
+                                                         std::function<v1::LeaseStamp()> stamp) {
+  auto stream = std::make_shared<WatchStream>(executor, std::move(stamp));
   stream->Begin(board);
   return stream.get();
 }

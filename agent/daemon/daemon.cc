@@ -10,12 +10,15 @@
 #include "agent/api/agent_service.h"
 #include "agent/compose/compose.h"
 #include "agent/compose/project_folder.h"
+#include "agent/guard/lease_text.h"
+#include "agent/lease/lease.h"
 #include "agent/memory/cgroup.h"
 #include "agent/memory/host.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/admin.h"
 #include "agent/tenants/board.h"
 #include "agent/tenants/host_observer.h"
+#include "agent/tenants/lease_watch.h"
 #include "agent/tenants/observer.h"
 #include "agent/tenants/reconcile.h"
 #include "agent/tenants/scripts.h"
@@ -75,6 +78,7 @@ class DaemonImpl final : public Daemon {
     compose_ = NewCompose(compose);
     writer_.emplace(ProjectSettings{settings_.image, subnets, settings_.admin}, &*journal_,
                     &folder_, &random_);
+    MakeLease();
     MakeTools();
     MakeActions();
     MakeObservers(socket);
@@ -90,6 +94,7 @@ class DaemonImpl final : public Daemon {
       server_->Shutdown(std::chrono::system_clock::now() +
                         absl::ToChronoMilliseconds(kShutdownGrace));
     if (actions_) actions_->Stop();
+    if (lease_watch_) lease_watch_->Stop();
     if (reconciler_) reconciler_->Stop();
     if (admin_) admin_->Stop();
     if (observer_) observer_->Stop();
@@ -103,6 +108,14 @@ class DaemonImpl final : public Daemon {
  private:
   int MaxStarts() const {
     return settings_.max_starts > 0 ? settings_.max_starts : std::max(1, host_reader_.Cpus() / 2);
+  }
+
+  // Without the file no tenant that may fail over is started; all others go on as ever.
+  void MakeLease() {
+    lease_.emplace(Lease::Options{.folder = GuardFolder(settings_), .boot_id = guard::BootId()},
+                   &clock_, &random_);
+    const absl::Status opened = lease_->Open();
+    if (!opened.ok()) log_.Error(absl::StrCat("the lease's file: ", opened.message()));
   }
 
   void MakeTools() {
@@ -129,6 +142,7 @@ class DaemonImpl final : public Daemon {
     tools_.check_databases = [](const std::string& folder, const CancelToken* cancel) {
       return CheckDatabases(folder, DatabaseCheckOptions(), cancel);
     };
+    tools_.lease = &*lease_;
     tools_.clock = &clock_;
     tools_.random = &random_;
     tools_.log = log_.For("tenants");
@@ -159,6 +173,7 @@ class DaemonImpl final : public Daemon {
     };
     actions_.emplace(std::move(deps));
     reconciler_.emplace(&tools_, &*actions_, &board_, &work_, &random_);
+    lease_watch_.emplace(&tools_, &*lease_, &work_, [this] { reconciler_->OnLeaseBack(); });
   }
 
   void MakeObservers(const std::string& socket) {
@@ -168,6 +183,7 @@ class DaemonImpl final : public Daemon {
     options.memory_reserve_mib = settings_.memory_reserve_mib;
     options.admin_enabled = settings_.admin;
     options.admin_image = settings_.image;
+    options.is_guarded = [this] { return lease_->IsGuarded(); };
     host_.emplace(options, engine_.get(), &host_reader_, &*journal_, &board_, &looks_, &clock_);
     ObserverDeps deps;
     deps.engine = engine_.get();
@@ -207,6 +223,7 @@ class DaemonImpl final : public Daemon {
     looks_.Start();
     calls_.Start();
     blocking_.Start();
+    lease_watch_->Start();
     MTP_RETURN_IF_ERROR(reconciler_->Begin());
     host_->Start();
     if (admin_) {
@@ -236,6 +253,7 @@ class DaemonImpl final : public Daemon {
                    tls::Identity{tls::Identity::Kind::kAgent, settings_.fleet, settings_.host},
                    log_.For("trust"));
     deps.trust = &*trust_;
+    deps.lease = &*lease_;
     deps.clock = &clock_;
     deps.calls = &calls_;
     deps.blocking = &blocking_;
@@ -275,10 +293,12 @@ class DaemonImpl final : public Daemon {
   std::unique_ptr<OpenClaw> openclaw_;
   std::unique_ptr<Compose> compose_;
   std::optional<ProjectWriter> writer_;
+  std::optional<Lease> lease_;
   Board board_;
   TenantTools tools_;
   std::optional<Actions> actions_;
   std::optional<Reconciler> reconciler_;
+  std::optional<LeaseWatch> lease_watch_;
   std::optional<HostObserver> host_;
   std::optional<Observer> observer_;
   std::optional<AdminKeeper> admin_;

@@ -38,6 +38,8 @@ absl::StatusOr<std::string> EngineSocketPath(const std::string& docker_host) {
 
 std::string IdentityPath(const AgentSettings& settings) { return settings.data_dir + "/identity"; }
 
+std::string GuardFolder(const AgentSettings& settings) { return settings.data_dir + "/guard"; }
+
 absl::Status CheckSettings(const AgentSettings& settings) {
   MTP_RETURN_IF_ERROR(HostName::Parse(settings.host).status());
   MTP_RETURN_IF_ERROR(EngineSocketPath(settings.docker_host).status());

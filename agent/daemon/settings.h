@@ -40,6 +40,9 @@ struct AgentSettings {
   std::string log_level = "info";
 };
 
+// Folder that the agent shares with its guard: `guard` in the data folder.
+std::string GuardFolder(const AgentSettings& settings);
+
 // INVALID_ARGUMENT with one sentence for what cannot work.
 absl::Status CheckSettings(const AgentSettings& settings);
 

@@ -5,6 +5,7 @@
 
 #include "agent/compose/render.h"
 #include "agent/tenants/health.h"
+#include "agent/tenants/leased.h"
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
 #include "common/base/words.h"
@@ -46,7 +47,21 @@ HostObserver::HostObserver(HostObserverOptions options, Engine* engine, const Ho
   }
 }
 
-void HostObserver::Start() { Look(); }
+void HostObserver::Start() {
+  Look();
+  ScheduleLook();
+}
+
+void HostObserver::ScheduleLook() {
+  executor_->PostAfter(kInterval, [this] {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_) return;
+    }
+    Look();
+    ScheduleLook();
+  });
+}
 
 void HostObserver::Stop() {
   absl::MutexLock lock(&mutex_);
@@ -91,12 +106,18 @@ void HostObserver::Look() {
   const auto memory = reader_->Memory();
   const auto disk = reader_->DiskFreeBytes(options_.data_path);
   const auto tenants = journal_->Tenants();
+  const bool guarded = options_.is_guarded && options_.is_guarded();
   const absl::Time now = clock_->Now();
 
   absl::MutexLock lock(&mutex_);
   if (stopped_) return;
   v1::HostStatus host;
+  host.set_guarded(guarded);
   host.set_state(engine_up_ ? v1::HOST_STATE_READY : v1::HOST_STATE_ENGINE_DOWN);
+  if (!guarded && tenants.ok() && std::any_of(tenants->begin(), tenants->end(), IsLeased)) {
+    host.set_message(
+        "its guard does not run, so tenants that may fail over are not started; start mtp-guard");
+  }
   if (!engine_up_) host.set_message("the Docker Engine does not answer; its tenants may run on");
   host.set_agent_version(kVersion);
   host.set_engine_version(engine_version_);

@@ -4,6 +4,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <functional>
 #include <string>
 
 #include "agent/docker/engine.h"
@@ -24,6 +25,8 @@ struct HostObserverOptions {
   int64_t memory_reserve_mib = -1;
   bool admin_enabled = false;
   std::string admin_image;
+  // Whether the guard lives; null means that there is none.
+  std::function<bool()> is_guarded;
 };
 
 // What the host keeps for itself, MiB: 512 for system, engine and agent, 1024 for an admin instance
@@ -44,6 +47,7 @@ class HostObserver {
   void SetAdmin(const v1::TenantStatus& admin);
 
  private:
+  void ScheduleLook();
   void Look();
   void ReadEngineVersion();
 

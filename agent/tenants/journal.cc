@@ -189,6 +189,14 @@ absl::Status Journal::SetLastBackup(const TenantName& name, absl::Time time) {
   });
 }
 
+absl::Status Journal::SetFailoverPolicy(const TenantName& name, v1::FailoverPolicy policy) {
+  return Change(name, [policy](auto& record) {
+    if (record.spec().failover_policy() == policy) return false;
+    record.mutable_spec()->set_failover_policy(policy);
+    return true;
+  });
+}
+
 absl::Status Journal::SetMemoryLimit(const TenantName& name, int64_t limit_mib) {
   return Change(name, [limit_mib](auto& record) {
     if (record.spec().memory_limit_mib() == limit_mib) return false;

@@ -55,6 +55,7 @@ class Journal {
   absl::Status EndProbation(const TenantName& name);
   absl::Status SetLastBackup(const TenantName& name, absl::Time time);
   // NOT_FOUND when the tenant is not on this host, here and below.
+  absl::Status SetFailoverPolicy(const TenantName& name, v1::FailoverPolicy policy);
   absl::Status SetMemoryLimit(const TenantName& name, int64_t limit_mib);
   // The tenant ended again and again: it is not started until its run policy is set anew or it is
   // put anew. `last_lines` holds no secret.

@@ -7,6 +7,7 @@
 
 #include "agent/backup/archive.h"
 #include "agent/compose/render.h"
+#include "agent/tenants/leased.h"
 #include "common/base/status.h"
 #include "common/base/ulid.h"
 
@@ -118,13 +119,23 @@ void Reconciler::LookOnce() {
     auto name = TenantName::Parse(record.name());
     if (!name.ok()) continue;
     if (HasFallenOut(*name)) {
-      // Nothing acts in the middle of an update: the end is for its operation to see.
-      if (!IsOnProbation(*name)) Recover(record);
+      // Nothing acts in the middle of an update: the end is for its operation to see. One that may
+      // fail over waits for the lease.
+      if (!IsOnProbation(*name) && MayStartLeased(*tools_, record).ok()) Recover(record);
     } else {
+      KeepLease(record, *name);
       absl::MutexLock lock(&mutex_);
       attempts_.erase(record.name());
     }
   }
+}
+
+void Reconciler::KeepLease(const state::v1::AgentTenantRecord& record, const TenantName& name) {
+  if (!IsLeased(record)) return;
+  const auto details = tools_->engine->InspectContainer(name.Container());
+  if (!details.ok()) return;
+  const absl::Status settled = SettleLease(*tools_, record, *details);
+  if (!settled.ok()) tools_->log.Error(std::string(settled.message()));
 }
 
 void Reconciler::Recover(const state::v1::AgentTenantRecord& record) {

@@ -28,6 +28,8 @@ class Reconciler {
   absl::Status Begin();
   // The engine answers (again): looks soon, and from then on every minute.
   void OnEngineUp();
+  // There is a lease again: looks now.
+  void OnLeaseBack() { ScheduleLook(absl::ZeroDuration()); }
   void Stop();
 
   // Starts what should run and does not. Blocks for some milliseconds a tenant.
@@ -52,6 +54,9 @@ class Reconciler {
   bool IsOnProbation(const TenantName& name);
   void Thaw(const TenantName& name);
   bool KeepsEnding(const TenantName& name);
+  // A container that runs is known to the guard, and left alone by the engine, as the journal says:
+  // also one that was made by hand.
+  void KeepLease(const state::v1::AgentTenantRecord& record, const TenantName& name);
   void Recover(const state::v1::AgentTenantRecord& record);
   void ScheduleLook(absl::Duration delay);
 

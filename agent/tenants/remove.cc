@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "agent/compose/render.h"
+#include "agent/lease/lease.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/stopping.h"
 #include "common/base/status.h"
@@ -57,6 +58,8 @@ class RemoveScript final : public ActionScript {
     if (!forgotten.ok()) return PhaseResult::Failed(forgotten);
     absl::Status written = tools_->writer->WriteAll();
     if (!written.ok()) return PhaseResult::Failed(written);
+    // Of a container that is gone, so a file that cannot be written now costs nothing but a line.
+    if (tools_->lease != nullptr) tools_->lease->Release(name_.value()).IgnoreError();
     if (tools_->forget) tools_->forget(name_.value());
     if (tools_->kept_data_changed) tools_->kept_data_changed();
     return PhaseResult::Done();

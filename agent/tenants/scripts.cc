@@ -37,6 +37,9 @@ absl::Status CheckMemoryLimit(int64_t limit_mib) {
 }
 
 absl::Status CheckApply(const v1::ApplyTenant& apply) {
+  if (!v1::FailoverPolicy_IsValid(apply.spec().failover_policy())) {
+    return absl::InvalidArgumentError("the failover policy is none that this agent knows");
+  }
   MTP_RETURN_IF_ERROR(CheckImageReference(apply.spec().image()));
   if (apply.port() < kFirstTenantPort || apply.port() > 65535) {
     return absl::InvalidArgumentError("the port must be from 18801 to 65535");
@@ -67,6 +70,14 @@ absl::Status CheckDrill(const v1::DrillBackupAction& drill) {
   MTP_RETURN_IF_ERROR(CheckReference(drill.backup(), drill.repository()));
   MTP_RETURN_IF_ERROR(CheckImageReference(drill.spec().image()));
   return CheckMemoryLimit(drill.spec().memory_limit_mib());
+}
+
+// A policy that this agent does not know is nothing that it could keep to.
+absl::Status CheckFailover(const v1::SetFailoverAction& action) {
+  if (v1::FailoverPolicy_IsValid(action.policy())) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the failover policy is none that this agent knows. Bring the agent to the controller's "
+      "version");
 }
 
 absl::Status CheckForget(const std::string& tenant, const v1::ForgetBackupsAction& forget) {
@@ -122,6 +133,8 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
       return CheckMemoryLimit(request.limit().memory_limit_mib());
     case v1::EnsureActionRequest::kCheck:
       return CheckAccess(ToAccess(request.check().repository()));
+    case v1::EnsureActionRequest::kSetFailover:
+      return CheckFailover(request.set_failover());
     case v1::EnsureActionRequest::kPull:
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
@@ -164,6 +177,8 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewSoakScript(tools, request);
     case v1::EnsureActionRequest::kCheck:
       return NewCheckScript(tools, request);
+    case v1::EnsureActionRequest::kSetFailover:
+      return NewSetFailoverScript(tools, request);
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

@@ -109,8 +109,10 @@ class SoakScript final : public ActionScript {
   }
 
   PhaseResult EndProbation() {
-    const absl::Status updated =
-        tools_->engine->UpdateRestartPolicy(name_.Container(), kTenantRestartPolicy);
+    const auto record = tools_->journal->Tenant(name_);
+    if (!record.ok()) return PhaseResult::Failed(record.status());
+    const absl::Status updated = tools_->engine->UpdateRestartPolicy(
+        name_.Container(), IsLeased(*record) ? kNoRestart : kTenantRestartPolicy);
     // Without a container there is nothing that the engine could restart.
     if (!updated.ok() && !absl::IsNotFound(updated)) return PhaseResult::Failed(updated);
     const absl::Status ended = tools_->journal->EndProbation(name_);

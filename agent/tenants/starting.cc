@@ -10,6 +10,9 @@ namespace mtp {
 PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
   if (!record.ok()) return PhaseResult::Failed(record.status());
+  // Before anything is stopped: one that may not be started now is left as it is.
+  const absl::Status allowed = MayStartLeased(*tools_, *record);
+  if (!allowed.ok()) return PhaseResult::Failed(allowed);
   return BringImage(*tools_, record->spec().image(), context);
 }
 
@@ -26,24 +29,31 @@ PhaseResult StartingScript::BringUp(PhaseContext& context) {
   if (!written.ok()) return PhaseResult::Failed(written);
   auto service = tools_->writer->Tenant(name_);
   if (!service.ok()) return PhaseResult::Failed(service.status());
-  return PhaseResult::Of(Annotate(Up(*service, context.cancel), "starting the container"));
+  auto record = tools_->journal->Tenant(name_);
+  if (!record.ok()) return PhaseResult::Failed(record.status());
+  absl::Status up = Annotate(Up(*record, *service, context.cancel), "starting the container");
+  if (up.ok() && IsLeased(*record)) (*context.result)[kLeaseResult] = kLeaseBound;
+  return PhaseResult::Of(up);
 }
 
 // The container's restart policy is no part of what Compose compares, so it can be changed without
-// the container being made anew. On probation it is off before the container starts for the first
-// time; in any other start it is on, whatever an earlier one has left.
-absl::Status StartingScript::Up(const ComposeService& service, const CancelToken* cancel) {
-  MTP_ASSIGN_OR_RETURN(const auto record, tools_->journal->Tenant(name_));
+// the container being made anew. On probation, and under the lease, it is off before the container
+// starts for the first time; in any other start it is on, whatever an earlier one has left. The
+// guard knows the container before it starts: whatever happens then, it ends with the lease.
+absl::Status StartingScript::Up(const state::v1::AgentTenantRecord& record,
+                                const ComposeService& service, const CancelToken* cancel) {
   const std::string container = name_.Container();
-  if (record.probation()) {
+  MTP_RETURN_IF_ERROR(MayStartLeased(*tools_, record));
+  if (record.probation() || IsLeased(record)) {
     MTP_RETURN_IF_ERROR(tools_->compose->CreateOne(service, cancel));
-    MTP_RETURN_IF_ERROR(tools_->engine->UpdateRestartPolicy(container, kNoRestart));
+    MTP_ASSIGN_OR_RETURN(const auto created, tools_->engine->InspectContainer(container));
+    MTP_RETURN_IF_ERROR(SettleLease(*tools_, record, created));
+    MTP_RETURN_IF_ERROR(MayStartLeased(*tools_, record));
     return tools_->compose->UpOne(service, cancel);
   }
   MTP_RETURN_IF_ERROR(tools_->compose->UpOne(service, cancel));
   MTP_ASSIGN_OR_RETURN(const auto details, tools_->engine->InspectContainer(container));
-  if (details.restart_policy != kNoRestart) return absl::OkStatus();
-  return tools_->engine->UpdateRestartPolicy(container, kTenantRestartPolicy);
+  return SettleLease(*tools_, record, details);
 }
 
 PhaseResult StartingScript::WaitUntilReady(PhaseContext& context) {
@@ -53,7 +63,8 @@ PhaseResult StartingScript::WaitUntilReady(PhaseContext& context) {
     auto record = tools_->journal->Tenant(name_);
     if (!record.ok()) return PhaseResult::Failed(record.status());
     ReadyLimits limits = tools_->ready_limits;
-    limits.once = record->probation();
+    // Neither is restarted by the engine.
+    limits.once = record->probation() || IsLeased(*record);
     wait_.emplace(name_.Container(), *std::move(secrets), limits, tools_->engine, tools_->openclaw,
                   tools_->clock);
   }

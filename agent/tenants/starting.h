@@ -6,13 +6,10 @@
 #include <string>
 
 #include "agent/tenants/action_script.h"
+#include "agent/tenants/leased.h"
 #include "agent/tenants/tenant_tools.h"
 
 namespace mtp {
-
-// Restart policies of a tenant's container: as it is rendered, and on probation.
-inline constexpr char kTenantRestartPolicy[] = "unless-stopped";
-inline constexpr char kNoRestart[] = "no";
 
 class StartingScript : public ActionScript {
  public:
@@ -34,7 +31,8 @@ class StartingScript : public ActionScript {
   const TenantName name_;
 
  private:
-  absl::Status Up(const ComposeService& service, const CancelToken* cancel);
+  absl::Status Up(const state::v1::AgentTenantRecord& record, const ComposeService& service,
+                  const CancelToken* cancel);
 
   StartTicket ticket_;
   std::optional<ReadyWait> wait_;

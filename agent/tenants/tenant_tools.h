@@ -25,6 +25,8 @@
 
 namespace mtp {
 
+class Lease;
+
 struct TenantTools {
   Journal* journal = nullptr;
   const ProjectFolder* folder = nullptr;
@@ -38,6 +40,8 @@ struct TenantTools {
   StartSlots* starts = nullptr;
   // Snapshots, verifications and restores at the same time; each reads and writes all of a tenant.
   StartSlots* backups = nullptr;
+  // This host's lease; null where there is none, and then no tenant that may fail over is started.
+  Lease* lease = nullptr;
   const Clock* clock = nullptr;
   Random* random = nullptr;
   ReadyLimits ready_limits;

@@ -53,6 +53,13 @@ absl::StatusOr<absl::Duration> ParseWait(absl::string_view text, absl::string_vi
   return duration;
 }
 
+absl::StatusOr<v1::FailoverPolicy> ParseFailover(absl::string_view text) {
+  if (text.empty()) return v1::FAILOVER_POLICY_UNSPECIFIED;
+  if (text == "stay") return v1::FAILOVER_POLICY_STAY;
+  if (text == "failover") return v1::FAILOVER_POLICY_FAILOVER;
+  return absl::InvalidArgumentError("--failover: stay or failover");
+}
+
 absl::Status ParseLabels(const std::vector<std::string>& texts, absl::string_view flag,
                          google::protobuf::Map<std::string, std::string>* labels) {
   for (const std::string& text : texts) {

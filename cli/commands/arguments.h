@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "mtp/v1/tenant.pb.h"
+
 namespace mtp::cli {
 
 // `acme` -> `tenants/acme`; `admins/h1` stays.
@@ -25,6 +27,9 @@ absl::StatusOr<std::string> ParseOperation(absl::string_view text);
 
 // `90s`, `15m`, `1h30m`; a bare number is seconds. More than nothing.
 absl::StatusOr<absl::Duration> ParseWait(absl::string_view text, absl::string_view flag);
+
+// `stay`, `failover`; empty is unspecified.
+absl::StatusOr<v1::FailoverPolicy> ParseFailover(absl::string_view text);
 
 // `K=V` each, keys unique.
 absl::Status ParseLabels(const std::vector<std::string>& texts, absl::string_view flag,

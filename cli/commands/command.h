@@ -46,10 +46,12 @@ Added<Options> AddCommand(CLI::App& parent, Chosen& chosen, const std::string& n
 void AddProvision(CLI::App& root, Chosen& chosen);
 void AddLifecycle(CLI::App& root, Chosen& chosen);  // remove, start, stop, restart
 void AddStatus(CLI::App& root, Chosen& chosen);     // status
-void AddTenant(CLI::App& root, Chosen& chosen);     // tenant show, tenant set
-void AddBackup(CLI::App& root, Chosen& chosen);     // backup, backup …
-void AddUpdate(CLI::App& root, Chosen& chosen);     // update
-void AddRollout(CLI::App& root, Chosen& chosen);    // rollout …
+void AddTenant(CLI::App& root, Chosen& chosen);     // tenant show, tenant set, tenant failover
+// Added to `tenant`.
+void AddTenantFailover(CLI::App& tenant, Chosen& chosen);
+void AddBackup(CLI::App& root, Chosen& chosen);   // backup, backup …
+void AddUpdate(CLI::App& root, Chosen& chosen);   // update
+void AddRollout(CLI::App& root, Chosen& chosen);  // rollout …
 void AddRepository(CLI::App& root, Chosen& chosen);
 void AddRecoveryKit(CLI::App& root, Chosen& chosen);
 void AddCapacity(CLI::App& root, Chosen& chosen);

@@ -55,6 +55,7 @@ void AddCommands(const CLI::App& command, std::vector<Candidate>* candidates) {
 void ValuesOf(const CLI::Option& option, CompletionPlace* place) {
   if (option.check_name("--output")) place->fixed = {{"table", ""}, {"json", ""}, {"yaml", ""}};
   if (option.check_name("--role")) place->fixed = {{"viewer", ""}, {"operator", ""}, {"admin", ""}};
+  if (option.check_name("--failover")) place->fixed = {{"stay", ""}, {"failover", ""}};
   if (option.check_name("--host")) place->wanted = Wanted::kHost;
   if (option.check_name("--target")) place->wanted = Wanted::kTenant;
   if (option.check_name("--context")) place->wanted = Wanted::kContext;

@@ -37,6 +37,7 @@ struct ProvisionOptions {
   std::vector<std::string> labels;
   std::vector<std::string> host_labels;
   std::string anti_affinity;
+  std::string failover;
   std::string telegram_api;
   std::string anthropic_api;
   bool use_kept_data = false;
@@ -51,6 +52,8 @@ absl::Status ReadSpec(const ProvisionOptions& options, v1::TenantSpec* spec) {
   spec->set_memory_limit_mib(options.memory_limit_mib);
   spec->set_image(options.image);
   spec->set_anti_affinity_label(options.anti_affinity);
+  MTP_ASSIGN_OR_RETURN(const v1::FailoverPolicy failover, ParseFailover(options.failover));
+  spec->set_failover_policy(failover);
   spec->set_telegram_api_root(options.telegram_api);
   spec->set_anthropic_api_root(options.anthropic_api);
   MTP_RETURN_IF_ERROR(ParseLabels(options.labels, "--label", spec->mutable_labels()));
@@ -253,6 +256,11 @@ void AddProvision(CLI::App& root, Chosen& chosen) {
       ->add_option("--anti-affinity", options->anti_affinity,
                    "Keep tenants with the same value of this label on different hosts")
       ->type_name("KEY");
+  command
+      ->add_option("--failover", options->failover,
+                   "What becomes of it when its host is lost (default: stay)")
+      ->type_name("stay|failover")
+      ->check(CLI::IsMember({"stay", "failover"}));
   command->add_option("--telegram-api", options->telegram_api, "Root of another Bot API")
       ->type_name("URL");
   command->add_option("--anthropic-api", options->anthropic_api, "Root of another Anthropic API")

@@ -33,6 +33,7 @@ struct SetOptions {
   std::optional<int64_t> memory_reservation_mib;
   std::vector<std::string> labels;
   std::vector<std::string> removed_labels;
+  std::string failover;
   ChangeOptions change;
 };
 
@@ -69,9 +70,18 @@ absl::Status ReadSettings(const SetOptions& options, v1::UpdateTenantRequest* re
     request->mutable_update_mask()->add_paths("memory_reservation_mib");
   }
   if (ChangesLabels(options)) request->mutable_update_mask()->add_paths("labels");
+  if (!options.failover.empty()) {
+    MTP_ASSIGN_OR_RETURN(const v1::FailoverPolicy policy, ParseFailover(options.failover));
+    request->mutable_spec()->set_failover_policy(policy);
+    request->mutable_update_mask()->add_paths("failover_policy");
+    if (request->update_mask().paths_size() > 1) {
+      return absl::InvalidArgumentError(
+          "--failover is set by itself; set the rest in another call");
+    }
+  }
   if (request->update_mask().paths_size() > 0) return absl::OkStatus();
   return WithHint(absl::InvalidArgumentError("there is nothing to set"),
-                  "--memory-limit, --memory-reservation, --label or --remove-label");
+                  "--memory-limit, --memory-reservation, --label, --remove-label or --failover");
 }
 
 // The tenant's labels, with those of the command line put in and taken out.
@@ -105,8 +115,13 @@ absl::StatusOr<v1::Operation> Send(Invocation& invocation, const SetOptions& opt
   return accepted;
 }
 
-std::string SetText(const std::string& tenant, const v1::Operation& operation,
-                    const Invocation& invocation) {
+std::string SetText(const std::string& tenant, const SetOptions& options,
+                    const v1::Operation& operation, const Invocation& invocation) {
+  if (!options.failover.empty()) {
+    return absl::StrCat(Paint(tenant, Tone::kStrong, invocation.colour()), " is set after ",
+                        HumanDuration(Elapsed(operation, invocation.now())), "\n  on host loss ",
+                        options.failover, "\n");
+  }
   const auto mib = [&](const char* key) {
     const auto found = operation.result().find(key);
     return found == operation.result().end() ? std::string("unknown")
@@ -138,7 +153,9 @@ absl::StatusOr<int> Set(Invocation& invocation, const SetOptions& options) {
       [&](const v1::Operation& operation) -> Json {
         return {{"tenant", tenant}, {"operation", OperationJson(operation)}};
       },
-      [&](const v1::Operation& operation) { return SetText(tenant, operation, invocation); });
+      [&](const v1::Operation& operation) {
+        return SetText(tenant, options, operation, invocation);
+      });
 }
 
 }  // namespace
@@ -152,7 +169,8 @@ void AddTenant(CLI::App& root, Chosen& chosen) {
   show->add_option("NAME", show_options->name, "Tenant")->required();
 
   auto [set, options] = AddCommand<SetOptions>(
-      tenant, chosen, "set", "Change a tenant's memory and labels, without a restart", Set);
+      tenant, chosen, "set",
+      "Change a tenant's memory, labels and failover policy, without a restart", Set);
   set->add_option("NAME", options->name, "Tenant")->required();
   set->add_option("--memory-limit", options->memory_limit_mib,
                   "Most memory that it may use; 0 is the default")
@@ -168,7 +186,13 @@ void AddTenant(CLI::App& root, Chosen& chosen) {
   set->add_option("--remove-label", options->removed_labels, "Label to remove; may be repeated")
       ->type_name("K")
       ->allow_extra_args(false);
+  set->add_option("--failover", options->failover,
+                  "What becomes of it when its host is lost: stay, or failover to another host "
+                  "from its last backup")
+      ->type_name("stay|failover")
+      ->check(CLI::IsMember({"stay", "failover"}));
   AddChangeFlags(set, &options->change);
+  AddTenantFailover(tenant, chosen);
 }
 
 }  // namespace mtp::cli

@@ -54,6 +54,7 @@ Json TenantJson(const v1::Tenant& tenant, absl::Time now) {
       {"pinned_image", status.pinned_image().empty() ? Json(nullptr) : Json(status.pinned_image())},
       {"proven_at",
        TimeJson(status.has_last_proven_backup_time(), status.last_proven_backup_time())},
+      {"failover_policy", FailoverName(tenant.spec().failover_policy())},
   };
 }
 
@@ -80,6 +81,7 @@ Json HostJson(const v1::Host& host) {
       {"joined", TimeJson(host.has_create_time(), host.create_time())},
       {"certificate_expires",
        TimeJson(host.has_certificate_expire_time(), host.certificate_expire_time())},
+      {"guarded", status.guarded()},
   };
 }
 

@@ -30,6 +30,7 @@ Json SpecJson(const v1::TenantSpec& spec) {
       {"telegram_api_root", text(spec.telegram_api_root())},
       {"anthropic_api_root", text(spec.anthropic_api_root())},
       {"run_policy", spec.run_policy() == v1::RUN_POLICY_STOP ? "stop" : "run"},
+      {"failover_policy", FailoverName(spec.failover_policy())},
   };
 }
 
@@ -91,6 +92,7 @@ std::string TenantDetails(const v1::Tenant& tenant, absl::Time now, bool colour)
   line("memory limit", WithAsked(status.memory_limit_mib(), spec.memory_limit_mib()));
   line("oom kills", absl::StrCat(status.oom_kills()),
        status.oom_kills() > 0 ? Tone::kWarning : Tone::kPlain);
+  line("on host loss", FailoverName(spec.failover_policy()));
   line("labels", LabelsText(spec.labels()));
   line("host labels", LabelsText(spec.host_labels()));
   line("anti-affinity", spec.anti_affinity_label());

@@ -7,10 +7,18 @@ namespace mtp {
 
 absl::Time SystemClock::Now() const { return absl::Now(); }
 
-absl::Duration SystemClock::Monotonic() const {
+namespace {
+
+absl::Duration Read(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return absl::DurationFromTimespec(now);
 }
+
+}  // namespace
+
+absl::Duration SystemClock::Monotonic() const { return Read(CLOCK_MONOTONIC); }
+
+absl::Duration SystemClock::Boottime() const { return Read(CLOCK_BOOTTIME); }
 
 }  // namespace mtp

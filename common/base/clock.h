@@ -15,12 +15,17 @@ class Clock {
   virtual absl::Time Now() const = 0;
   // Time since some fixed moment; never jumps back. For waits, backoff and rates.
   virtual absl::Duration Monotonic() const = 0;
+  // Time since the machine's boot; as Monotonic, but goes on while the machine sleeps
+  // (CLOCK_BOOTTIME). For leases: what is promised for a while must not last longer for those who
+  // slept.
+  virtual absl::Duration Boottime() const = 0;
 };
 
 class SystemClock final : public Clock {
  public:
   absl::Time Now() const override;
   absl::Duration Monotonic() const override;
+  absl::Duration Boottime() const override;
 };
 
 }  // namespace mtp

@@ -36,4 +36,18 @@ absl::string_view RoleName(v1::Role role) {
   return "none";
 }
 
+absl::string_view FailoverName(v1::FailoverPolicy policy) {
+  switch (policy) {
+    case v1::FAILOVER_POLICY_FAILOVER:
+      return "failover";
+    case v1::FAILOVER_POLICY_STAY:
+    case v1::FAILOVER_POLICY_UNSPECIFIED:
+    case v1::FailoverPolicy_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::FailoverPolicy_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  // Also what a newer program means by a word that this build does not know: nothing is moved.
+  return "stay";
+}
+
 }  // namespace mtp

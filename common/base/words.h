@@ -13,5 +13,7 @@ namespace mtp {
 absl::string_view HealthName(v1::TenantHealth health);
 // `viewer`, `operator`, `admin`, `none`.
 absl::string_view RoleName(v1::Role role);
+// `stay`, `failover`.
+absl::string_view FailoverName(v1::FailoverPolicy policy);
 
 }  // namespace mtp

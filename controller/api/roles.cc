@@ -13,6 +13,7 @@ constexpr MethodRule kRules[] = {
     {"mtp.v1.TenantService/StartTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/StopTenant", v1::ROLE_OPERATOR, true},
     {"mtp.v1.TenantService/RestartTenant", v1::ROLE_OPERATOR, true},
+    {"mtp.v1.TenantService/FailOverTenant", v1::ROLE_OPERATOR, true},
     // Logs hold what a client wrote, and commands and gateway calls can change a tenant: not for
     // viewers.
     {"mtp.v1.TenantService/StreamTenantLogs", v1::ROLE_OPERATOR, false},

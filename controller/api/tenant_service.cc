@@ -17,12 +17,14 @@ constexpr absl::Duration kGatewayTimeout = absl::Seconds(60);
 
 }  // namespace
 
-TenantServiceImpl::TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
+TenantServiceImpl::TenantServiceImpl(const Gate* gate, Tenants* tenants,
+                                     failover::Failovers* failovers, const kv::Store* store,
                                      const Observations* observations,
                                      const AgentSessions* sessions, const Gate* gateways)
     : gate_(gate),
       gateways_(gateways == nullptr ? gate : gateways),
       tenants_(tenants),
+      failovers_(failovers),
       tables_(store),
       observations_(observations),
       sessions_(sessions) {}
@@ -150,6 +152,22 @@ grpc::ServerUnaryReactor* TenantServiceImpl::RestartTenant(grpc::CallbackServerC
                                                            v1::Operation* response) {
   return Change(context, "mtp.v1.TenantService/RestartTenant", request, response,
                 &Tenants::Restart);
+}
+
+grpc::ServerUnaryReactor* TenantServiceImpl::FailOverTenant(
+    grpc::CallbackServerContext* context, const v1::FailOverTenantRequest* request,
+    v1::Operation* response) {
+  return gate_->Unary<v1::FailOverTenantRequest, v1::Operation>(
+      context, "mtp.v1.TenantService/FailOverTenant", request, response,
+      [this](const Caller& caller, const v1::FailOverTenantRequest& r, v1::Operation* out,
+             AuditNote& note) -> absl::Status {
+        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
+        if (r.validate_only()) note.message = "dry run";
+        if (r.accept_two_copies()) note.message = "accepted that two copies may run";
+        MTP_RETURN_IF_ERROR(Fill(failovers_->FailOver(caller.Name(), r), out));
+        note.operation = out->name();
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::LogChunk>* TenantServiceImpl::StreamTenantLogs(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controller/api/gate.h"
+#include "controller/failover/failovers.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/state/observations.h"
 #include "controller/state/tables.h"
@@ -15,9 +16,9 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
  public:
   // Calls of gateways, which may take a minute each, go through `gateways`, so that they never hold
   // up others; null means `gate`.
-  TenantServiceImpl(const Gate* gate, Tenants* tenants, const kv::Store* store,
-                    const Observations* observations, const AgentSessions* sessions,
-                    const Gate* gateways = nullptr);
+  TenantServiceImpl(const Gate* gate, Tenants* tenants, failover::Failovers* failovers,
+                    const kv::Store* store, const Observations* observations,
+                    const AgentSessions* sessions, const Gate* gateways = nullptr);
 
   grpc::ServerUnaryReactor* GetTenant(grpc::CallbackServerContext* context,
                                       const v1::GetTenantRequest* request,
@@ -43,6 +44,9 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
   grpc::ServerUnaryReactor* RestartTenant(grpc::CallbackServerContext* context,
                                           const v1::RestartTenantRequest* request,
                                           v1::Operation* response) override;
+  grpc::ServerUnaryReactor* FailOverTenant(grpc::CallbackServerContext* context,
+                                           const v1::FailOverTenantRequest* request,
+                                           v1::Operation* response) override;
   grpc::ServerWriteReactor<v1::LogChunk>* StreamTenantLogs(
       grpc::CallbackServerContext* context, const v1::StreamTenantLogsRequest* request) override;
   grpc::ServerWriteReactor<v1::ExecOutput>* ExecTenant(
@@ -64,6 +68,7 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
   const Gate* const gate_;
   const Gate* const gateways_;
   Tenants* const tenants_;
+  failover::Failovers* const failovers_;
   const Tables tables_;
   const Observations* const observations_;
   const AgentSessions* const sessions_;

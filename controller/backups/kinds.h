@@ -33,6 +33,11 @@ inline constexpr char kEpochFact[] = "epoch";
 inline constexpr char kFreshFact[] = "fresh";
 // Fact of a fresh restore: `true` when the host keeps data of an earlier tenant of that name.
 inline constexpr char kSetAsideFact[] = "set_aside";
+// Facts of a fresh restore that places a tenant of a lost host elsewhere (failover): that host, the
+// port it had there, and whether it was under that host's lease, `true` or `false`.
+inline constexpr char kFailedOverFromFact[] = "failed_over_from";
+inline constexpr char kPortBeforeFact[] = "port_before";
+inline constexpr char kLeasedBeforeFact[] = "leased_before";
 // Fact of a pruning: the host that removes what the backup's host wrote into its repository. Its
 // input is a PruneBackupsResponse with the backups. Also has kEpochFact.
 std::string PrunerFact(const v1::Backup& backup);

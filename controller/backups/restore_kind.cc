@@ -1,14 +1,21 @@
 // restore: reserve → restore-data → start-container → activate, for a tenant that is placed and for
-// one that was placed for it (`fresh`).
+// one that was placed for it (`fresh`): a new one, or one of a lost host that is placed here
+// instead.
 //
 // The data is put in place by one exchange of folders at the very end of the action `restore`.
 // Before it a placed tenant is as it was, and undoing starts it again; after it there is no way
 // back for a placed tenant, and every end says so. A fresh tenant is taken off its host by the
 // compensation of start-container alone: only then is the folder surely the restored one, and never
 // data that an earlier tenant of that name left.
+//
+// A tenant of a lost host reserves there, too, until the end: undone, it is placed there again,
+// with a higher epoch, and the lease that its host gets when it is back names it again. Only when
+// all is done is what the host still has of it to be taken off (EvictionRecord).
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 #include "common/base/status.h"
+#include "common/base/timestamps.h"
 #include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
 #include "controller/backups/repositories.h"
@@ -40,15 +47,52 @@ absl::Status DataIsLeft(const StepContext& context, const std::string& host) {
                    TenantOf(context), " --use-kept-data` goes on with it"));
 }
 
+bool IsFailover(const StepContext& context) { return !context.Fact(kFailedOverFromFact).empty(); }
+
 StepResult Reserve(StepContext& context) {
+  if (IsFailover(context)) {
+    return StepResult::Done(absl::StrCat("host ", context.Fact(kFailedOverFromFact),
+                                         " is lost; what came after the backup stays there"));
+  }
   if (context.Fact(kSetAsideFact) != "true") return StepResult::Done();
   return StepResult::Done(absl::StrCat("data that an earlier tenant \"", TenantOf(context),
                                        "\" left on host ", context.record().operation().host(),
                                        " will be put aside for a day"));
 }
 
+StepResult PlaceBack(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  auto row = tables.tenants.Get(TenantOf(context));
+  if (absl::IsNotFound(row.status())) return StepResult::Done();
+  if (!row.ok()) return StepResult::Retry(row.status());
+  const std::string from = context.Fact(kFailedOverFromFact);
+  absl::Status status = ReleaseOn(tables, row->id, row->value.host(), context.txn());
+  const int64_t epoch = NextEpoch(tables, row->id);
+  if (status.ok()) status = RaiseEpoch(tables, row->id, epoch, context.txn());
+  if (!status.ok()) return StepResult::Retry(status);
+  int port = 0;
+  if (!absl::SimpleAtoi(context.Fact(kPortBeforeFact), &port)) {
+    return StepResult::Fail(absl::DataLossError("the port before the failover is not known"));
+  }
+  row->value.set_host(from);
+  row->value.set_port(port);
+  // One that asked for a host was on it.
+  if (!row->value.spec().host().empty()) {
+    row->value.mutable_spec()->set_host(from);
+    row->value.mutable_resolved()->set_host(from);
+  }
+  row->value.set_epoch(epoch);
+  row->value.set_leased(context.Fact(kLeasedBeforeFact) == "true");
+  context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
+  tables.tenants.Put(context.txn(), row->id, row->value);
+  StepResult result = StepResult::Done();
+  result.note = absl::StrCat("it is placed on host ", from, " again, as before");
+  return result;
+}
+
 StepResult Release(const BackupClients& clients, StepContext& context) {
   if (!IsFresh(context)) return StepResult::Done();
+  if (IsFailover(context)) return PlaceBack(clients, context);
   const absl::Status status =
       ReleaseClaims(Tables(clients.tenants.store), TenantOf(context), context.txn());
   return status.ok() ? StepResult::Done() : StepResult::Retry(status);
@@ -131,6 +175,26 @@ StepResult UndoStart(const BackupClients& clients, StepContext& context) {
   return StepResult::Fail(DataIsLeft(context, host));
 }
 
+// What the lost host has of it is an old copy from now on.
+StepResult ActivateHere(const BackupClients& clients, StepContext& context) {
+  if (IsFailover(context)) {
+    const Tables tables(clients.tenants.store);
+    const auto row = tables.tenants.Get(TenantOf(context));
+    if (!row.ok()) return StepResult::Retry(row.status());
+    const std::string from = context.Fact(kFailedOverFromFact);
+    const absl::Status released = ReleaseOn(tables, row->id, from, context.txn());
+    if (!released.ok()) return StepResult::Retry(released);
+    state::v1::EvictionRecord eviction;
+    eviction.set_host(from);
+    eviction.set_tenant(row->id);
+    eviction.set_epoch(row->value.epoch());
+    *eviction.mutable_create_time() = ToTimestamp(clients.clock->Now());
+    tables.evictions.Put(context.txn(), EvictionId(from, row->id), eviction);
+    context.SetResult(kFailedOverFromFact, from);
+  }
+  return Activate(clients.tenants, context);
+}
+
 }  // namespace
 
 operations::Kind RestoreKind(const BackupClients& clients) {
@@ -146,9 +210,9 @@ operations::Kind RestoreKind(const BackupClients& clients) {
   kind.steps.push_back(
       {"start-container", [clients](StepContext& context) { return Start(clients, context); },
        [clients](StepContext& context) { return UndoStart(clients, context); }, true});
-  kind.steps.push_back(
-      {"activate", [clients](StepContext& context) { return Activate(clients.tenants, context); },
-       nullptr, false});
+  kind.steps.push_back({"activate",
+                        [clients](StepContext& context) { return ActivateHere(clients, context); },
+                        nullptr, false});
   return kind;
 }
 

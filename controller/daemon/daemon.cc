@@ -31,6 +31,10 @@
 #include "controller/backups/repositories.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
+#include "controller/failover/evict_kind.h"
+#include "controller/failover/failovers.h"
+#include "controller/failover/keeper.h"
+#include "controller/failover/lease_book.h"
 #include "controller/hosts/agent_channels.h"
 #include "controller/hosts/agent_sessions.h"
 #include "controller/pki/authority.h"
@@ -60,6 +64,8 @@ constexpr absl::Duration kDrainTime = absl::Seconds(2);
 // The largest request of an operator is a call of a gateway, with parameters of at most 1 MiB.
 constexpr int kMaxRequestBytes = 2 << 20;
 constexpr int kMaxJoinBytes = 64 << 10;
+// Of a lease, that has to pass beside it (controller/failover/lease_book.h).
+constexpr int kMarginPart = 6;
 
 class RunningDaemon final : public Daemon {
  public:
@@ -94,6 +100,7 @@ class RunningDaemon final : public Daemon {
     if (agent_trust_) agent_trust_->Stop();
     if (trust_keeper_) trust_keeper_->Stop();
     if (sessions_) sessions_->Stop();
+    if (failover_keeper_) failover_keeper_->Stop();
     if (schedule_) schedule_->Stop();
     if (engine_) engine_->Stop();
     gateway_pool_.Stop();
@@ -145,6 +152,9 @@ class RunningDaemon final : public Daemon {
       WakeHost(host);
       state_copies_->HostConnected();
     };
+    callbacks.on_stamp = [this](const std::string& host, const v1::LeaseStamp& stamp) {
+      failover_keeper_->OnStamp(host, stamp);
+    };
     sessions_ = std::make_unique<AgentSessions>(store_.get(), &observations_, &clock_, &step_pool_,
                                                 NewUlid(clock_, random_), std::move(callbacks),
                                                 AgentSessions::Options());
@@ -165,6 +175,8 @@ class RunningDaemon final : public Daemon {
     rotation_ = {store_.get(), &*authority_, &*box_, &clock_,
                  [this] { return EnsureOwnIdentity(); }};
     engine_->Register(RotateAuthorityKind(rotation_));
+    engine_->Register(failover::EvictKind(clients.tenants));
+    MakeTenants();
     const absl::Status started = engine_->Start();
     if (absl::IsFailedPrecondition(started)) {
       log_.Error(started.message());
@@ -173,7 +185,34 @@ class RunningDaemon final : public Daemon {
     }
     MTP_RETURN_IF_ERROR(StartStateCopies());
     StartTrust();
+    StartFailover();
     return sessions_->Start();
+  }
+
+  void MakeTenants() {
+    Tenants::Options options;
+    options.default_image = settings_.default_image;
+    options.default_reservation_mib = settings_.default_reservation_mib;
+    options.min_memory_limit_mib = settings_.min_memory_limit_mib;
+    options.policy =
+        settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
+    options.removal_repository = [this] { return repositories_->Default(); };
+    tenants_ = std::make_unique<Tenants>(store_.get(), engine_.get(), &observations_, &*box_,
+                                         &clock_, &random_, std::move(options));
+  }
+
+  // Before the first event of an agent, which is what a lease is granted for.
+  void StartFailover() {
+    failover::LeaseBook::Options options;
+    options.lease = absl::Seconds(settings_.lease_s);
+    options.margin = options.lease / kMarginPart;
+    lease_book_.emplace(store_.get(), &clock_, options);
+    failovers_.emplace(store_.get(), engine_.get(), tenants_.get(), &observations_, &*lease_book_);
+    failover_keeper_ = std::make_shared<failover::Keeper>(
+        store_.get(), engine_.get(), &*failovers_, &*lease_book_, &observations_, &clock_,
+        &step_pool_, absl::bind_front(&AgentSessions::GrantLease, sessions_.get()),
+        log_.For("failover"), failover::Keeper::Options());
+    failover_keeper_->Start();
   }
 
   void StartTrust() {
@@ -215,15 +254,6 @@ class RunningDaemon final : public Daemon {
   }
 
   absl::Status Serve() {
-    Tenants::Options options;
-    options.default_image = settings_.default_image;
-    options.default_reservation_mib = settings_.default_reservation_mib;
-    options.min_memory_limit_mib = settings_.min_memory_limit_mib;
-    options.policy =
-        settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
-    options.removal_repository = [this] { return repositories_->Default(); };
-    tenants_ = std::make_unique<Tenants>(store_.get(), engine_.get(), &observations_, &*box_,
-                                         &clock_, &random_, std::move(options));
     backups_ = std::make_unique<Backups>(store_.get(), engine_.get(), tenants_.get(),
                                          repositories_.get(), &observations_, &*box_, &clock_);
     policies_ = std::make_unique<Policies>(store_.get(), repositories_.get(), &clock_);
@@ -238,7 +268,7 @@ class RunningDaemon final : public Daemon {
     gateway_gate_ = std::make_unique<Gate>(authorizer_.get(), audit_.get(), &gateway_pool_,
                                            Gate::Limits{.max_calls = kMaxGatewayCalls});
     tenant_service_ =
-        std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), store_.get(),
+        std::make_unique<TenantServiceImpl>(gate_.get(), tenants_.get(), &*failovers_, store_.get(),
                                             &observations_, sessions_.get(), gateway_gate_.get());
     host_service_ =
         std::make_unique<HostServiceImpl>(gate_.get(), store_.get(), &observations_, tokens_.get());
@@ -358,6 +388,9 @@ class RunningDaemon final : public Daemon {
   RotationClients rotation_;
   std::optional<Rotations> rotations_;
   std::unique_ptr<Tenants> tenants_;
+  std::optional<failover::LeaseBook> lease_book_;
+  std::optional<failover::Failovers> failovers_;
+  std::shared_ptr<failover::Keeper> failover_keeper_;
   std::unique_ptr<Repositories> repositories_;
   std::unique_ptr<Updates> updates_;
   std::unique_ptr<kv::Watch> rollout_waker_;

@@ -37,6 +37,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
     Read(root, "default_image", &settings.default_image);
     Read(root, "default_reservation_mib", &settings.default_reservation_mib);
     Read(root, "min_memory_limit_mib", &settings.min_memory_limit_mib);
+    Read(root, "lease_s", &settings.lease_s);
     Read(root, "policy", &settings.policy);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
@@ -45,6 +46,9 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
       Annotate(HostName::Parse(settings.fleet).status(), absl::StrCat(path, ": fleet")));
   if (settings.policy != "binpack" && settings.policy != "spread") {
     return absl::InvalidArgumentError(absl::StrCat(path, ": policy must be binpack or spread"));
+  }
+  if (settings.lease_s < 10 || settings.lease_s > 3600) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": lease_s must be from 10 to 3600"));
   }
   if (settings.enroll_advertise.empty()) settings.enroll_advertise = settings.enroll_listen;
   return settings;
@@ -60,6 +64,7 @@ absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings
   out << YAML::Key << "default_image" << YAML::Value << settings.default_image;
   out << YAML::Key << "default_reservation_mib" << YAML::Value << settings.default_reservation_mib;
   out << YAML::Key << "min_memory_limit_mib" << YAML::Value << settings.min_memory_limit_mib;
+  out << YAML::Key << "lease_s" << YAML::Value << settings.lease_s;
   out << YAML::Key << "policy" << YAML::Value << settings.policy;
   out << YAML::EndMap;
   return WriteFileAtomically(PathIn(data_dir), absl::StrCat(out.c_str(), "\n"), 0600);

@@ -152,6 +152,9 @@ void AgentSession::OnEvent(Stream* stream, const v1::AgentEvent& event) {
     if (event.has_host()) RememberCapacity(event.host());
   }
   if (live && event.has_action()) owner_->callbacks_.on_action(host_, event.action());
+  if ((live || completes_snapshot) && owner_->callbacks_.on_stamp) {
+    owner_->callbacks_.on_stamp(host_, event.lease_stamp());
+  }
 }
 
 void AgentSession::GiveUp() {

@@ -7,6 +7,11 @@
 #include "controller/hosts/agent_session.h"
 
 namespace mtp {
+namespace {
+
+constexpr absl::Duration kGrantTimeout = absl::Seconds(5);
+
+}  // namespace
 
 AgentSessions::AgentSessions(kv::Store* store, Observations* observations, const Clock* clock,
                              Executor* executor, std::string instance, Callbacks callbacks,
@@ -104,6 +109,25 @@ absl::StatusOr<v1::Action> AgentSessions::CancelAction(const std::string& host,
   const grpc::Status status = session->stub().CancelAction(&context, request, &action);
   if (!status.ok()) return Annotate(FromGrpc(status), absl::StrCat("host ", host));
   return action;
+}
+
+void AgentSessions::GrantLease(const std::string& host, const v1::GrantLeaseRequest& request) {
+  const auto session = Connected(host);
+  if (!session.ok()) return;
+  // Lives until its answer is there. An answer that does not come changes nothing: the lease counts
+  // as granted, and the next event brings the next one.
+  struct Grant {
+    std::shared_ptr<AgentSession> session;
+    v1::GrantLeaseRequest request;
+    v1::GrantLeaseResponse response;
+    grpc::ClientContext context;
+  };
+  const auto grant = std::make_shared<Grant>();
+  grant->session = *session;
+  grant->request = request;
+  grant->context.set_deadline(absl::ToChronoTime(absl::Now() + kGrantTimeout));
+  grant->session->stub().async()->GrantLease(&grant->context, &grant->request, &grant->response,
+                                             [grant](const grpc::Status&) {});
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> AgentSessions::ConnectedChannel(

@@ -48,6 +48,8 @@ class AgentSessions final : public AgentDirectory {
     std::function<void(const std::string& host, const v1::Action& action)> on_action;
     // The snapshot of a new stream is complete: whatever waits for this host should look again.
     std::function<void(const std::string& host)> on_connected;
+    // An event of a connected host, with its stamp. Called on gRPC's threads: short. May be null.
+    std::function<void(const std::string& host, const v1::LeaseStamp& stamp)> on_stamp;
   };
 
   AgentSessions(kv::Store* store, Observations* observations, const Clock* clock,
@@ -61,6 +63,10 @@ class AgentSessions final : public AgentDirectory {
   absl::StatusOr<v1::Action> EnsureAction(const std::string& host,
                                           const v1::EnsureActionRequest& request) override;
   absl::StatusOr<v1::Action> CancelAction(const std::string& host, const std::string& key) override;
+
+  // AgentService.GrantLease on that host, without waiting for the answer; given up after 5 s.
+  // Nothing when the host is not connected.
+  void GrantLease(const std::string& host, const v1::GrantLeaseRequest& request);
 
   // The channel of a connected host, for streams that are passed through. UNAVAILABLE when not
   // connected, NOT_FOUND when there is no such host.

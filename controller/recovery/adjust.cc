@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
+#include <map>
 
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
@@ -73,21 +73,27 @@ void RaiseEveryName(state::v1::StateCopy* copy, absl::Time now) {
   record->set_value(epoch.SerializeAsString());
 }
 
-// Of operations that are no more, a drill's sandbox for one.
-bool ReleaseOrphans(state::v1::AllocationsRecord* record, const std::set<std::string>& tenants) {
+// Of operations that are no more: a drill's sandbox, the old place of a tenant that failed over.
+bool ReleaseOrphans(state::v1::AllocationsRecord* record, absl::string_view host,
+                    const std::map<std::string, std::string>& tenants) {
   auto* list = record->mutable_allocations();
   const int before = list->size();
   for (int i = before - 1; i >= 0; --i) {
-    if (tenants.count(list->Get(i).tenant()) == 0) list->DeleteSubrange(i, 1);
+    const auto tenant = tenants.find(list->Get(i).tenant());
+    if (tenant == tenants.end() || tenant->second != host) list->DeleteSubrange(i, 1);
   }
   return list->size() != before;
 }
 
-std::set<std::string> TenantsOf(const state::v1::StateCopy& copy) {
-  std::set<std::string> tenants;
+// Each with its host.
+std::map<std::string, std::string> TenantsOf(const state::v1::StateCopy& copy) {
+  std::map<std::string, std::string> tenants;
   for (const auto& record : copy.records()) {
     absl::string_view key = record.key();
-    if (absl::ConsumePrefix(&key, "/tenants/")) tenants.emplace(key);
+    state::v1::TenantRecord tenant;
+    if (absl::ConsumePrefix(&key, "/tenants/") && tenant.ParseFromString(record.value())) {
+      tenants.emplace(key, tenant.host());
+    }
   }
   return tenants;
 }
@@ -104,7 +110,7 @@ void Adjust(state::v1::StateCopy::Record* record, Change change) {
 
 std::vector<Interrupted> AdjustState(state::v1::StateCopy* copy, const SecretBox& box,
                                      absl::Time now) {
-  const std::set<std::string> tenants = TenantsOf(*copy);
+  const std::map<std::string, std::string> tenants = TenantsOf(*copy);
   std::vector<Interrupted> interrupted;
   for (auto& record : *copy->mutable_records()) {
     const std::string& key = record.key();
@@ -120,7 +126,7 @@ std::vector<Interrupted> AdjustState(state::v1::StateCopy* copy, const SecretBox
           &record, [&](state::v1::RolloutRecord& rollout) { return EndRollout(&rollout, now); });
     } else if (absl::StartsWith(key, "/allocations/")) {
       Adjust<state::v1::AllocationsRecord>(&record, [&](state::v1::AllocationsRecord& reserved) {
-        return ReleaseOrphans(&reserved, tenants);
+        return ReleaseOrphans(&reserved, absl::StripPrefix(key, "/allocations/"), tenants);
       });
     } else if (absl::StartsWith(key, "/tenants/")) {
       Adjust<state::v1::TenantRecord>(&record, [&](state::v1::TenantRecord& tenant) {

@@ -38,6 +38,11 @@ Reason EngineDown(const HostView& host, const Request&) {
   return "its Docker Engine does not answer";
 }
 
+Reason Unguarded(const HostView& host, const Request& request) {
+  if (!request.needs_guard || host.guarded) return std::nullopt;
+  return "its guard does not run, and the tenant may fail over";
+}
+
 Reason LabelMissing(const HostView& host, const Request& request) {
   for (const auto& [key, value] : request.host_labels) {
     const auto it = host.labels.find(key);
@@ -101,9 +106,9 @@ Reason NoPort(const HostView& host, const Request&) {
 }
 
 // What an operator decided comes first, then what is broken, then what is full.
-constexpr std::array kFilters = {PinnedElsewhere, Cordoned,     Unreachable,   EngineDown,
-                                 LabelMissing,    AntiAffinity, MemoryUnknown, NoRoom,
-                                 MeasuredFull,    Pressure,     DiskFull,      NoPort};
+constexpr std::array kFilters = {
+    PinnedElsewhere, Cordoned, Unreachable,  EngineDown, Unguarded, LabelMissing, AntiAffinity,
+    MemoryUnknown,   NoRoom,   MeasuredFull, Pressure,   DiskFull,  NoPort};
 
 }  // namespace
 

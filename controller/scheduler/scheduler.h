@@ -25,6 +25,8 @@ class HostView {
   bool cordoned = false;
   bool reachable = true;
   bool engine_up = true;
+  // Its guard runs: it takes tenants that may fail over.
+  bool guarded = false;
   // Total less the reserve for system, engine, agent and admin instance, MiB. 0 when not known yet.
   int64_t allocatable_mib = 0;
   // In use now as measured, MiB; total as measured.
@@ -64,6 +66,7 @@ struct Request {
   std::string host;  // only this one; empty: any
   std::map<std::string, std::string> host_labels;
   std::string anti_affinity;  // `key=value`; empty without
+  bool needs_guard = false;   // it may fail over
   Policy policy = Policy::kBinpack;
 };
 

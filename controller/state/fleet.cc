@@ -84,6 +84,7 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     view.cordoned = row.value.cordoned();
     view.reachable = seen.connected;
     view.engine_up = seen.status.state() != v1::HOST_STATE_ENGINE_DOWN;
+    view.guarded = seen.connected && seen.status.guarded();
     view.allocatable_mib =
         seen.connected ? seen.status.allocatable_mib() : row.value.allocatable_mib();
     view.memory_total_mib =
@@ -186,8 +187,10 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
     // The container probably runs on; only nobody can say so now.
     status.set_state(v1::TENANT_STATE_UNSPECIFIED);
     status.set_health(v1::TENANT_HEALTH_UNSPECIFIED);
+    const auto held = observed.held.find(row.id);
     status.set_message(
-        absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current"));
+        absl::StrCat("host ", record.host(), " is unreachable; last seen state is not current",
+                     held == observed.held.end() ? "" : absl::StrCat("; ", held->second)));
   } else if (seen == observed.tenants.end()) {
     status.set_health(v1::TENANT_HEALTH_DOWN);
     status.set_state(record.spec().run_policy() == v1::RUN_POLICY_STOP ? v1::TENANT_STATE_STOPPED

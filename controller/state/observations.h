@@ -27,6 +27,9 @@ struct HostObservation {
   // By short name; kept while the host is unreachable, as the last that was seen.
   std::map<std::string, v1::TenantStatus> tenants;
   std::set<std::string> kept_data;
+  // While it is not connected: why a tenant is not placed elsewhere, in one sentence, by short
+  // name.
+  std::map<std::string, std::string> held;
 };
 
 using FleetObservation = std::map<std::string, HostObservation>;

@@ -23,7 +23,8 @@ struct Tables {
         repositories(store, "/repositories/"),
         policies(store, "/policies/"),
         schedules(store, "/schedules/"),
-        rollouts(store, "/rollouts/") {}
+        rollouts(store, "/rollouts/"),
+        evictions(store, "/evictions/") {}
 
   kv::Table<state::v1::TenantRecord> tenants;
   kv::Table<state::v1::HostRecord> hosts;
@@ -40,6 +41,8 @@ struct Tables {
   kv::Table<state::v1::BackupPolicyRecord> policies;
   kv::Table<state::v1::ScheduleRecord> schedules;
   kv::Table<state::v1::RolloutRecord> rollouts;
+  // `<host>/<tenant>` (EvictionId).
+  kv::Table<state::v1::EvictionRecord> evictions;
 };
 
 // Key of an epoch in `epochs` that every name has had: set when a controller goes on from a copy of
@@ -48,6 +51,13 @@ inline constexpr char kEveryName[] = "_every-name";
 
 // Name of the lock that every mutating operation on a tenant holds.
 inline std::string TenantLock(const std::string& tenant) { return "/locks/tenants/" + tenant; }
+// Id of an eviction, and the lock of the operation that carries it out.
+inline std::string EvictionId(const std::string& host, const std::string& tenant) {
+  return host + "/" + tenant;
+}
+inline std::string EvictionLock(const std::string& host, const std::string& tenant) {
+  return "/locks/evictions/" + EvictionId(host, tenant);
+}
 // Name of the lock that the one rollout of the fleet holds.
 inline constexpr char kRolloutLock[] = "/locks/rollout";
 // Name of the lock that an operation on a backup itself holds.

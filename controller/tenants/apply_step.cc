@@ -47,6 +47,8 @@ StepResult Activate(const TenantClients& clients, StepContext& context) {
   auto row = tables.tenants.Get(TenantOf(context));
   if (!row.ok()) return StepResult::Retry(row.status());
   row->value.set_provisioned(true);
+  row->value.set_leased(row->value.resolved().failover_policy() == v1::FAILOVER_POLICY_FAILOVER &&
+                        context.Fact(kLeaseFact) == kLeaseBound);
   context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
   tables.tenants.Put(context.txn(), row->id, row->value);
   return StepResult::Done();

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <array>
 
 #include "common/base/names.h"
@@ -22,6 +23,14 @@ absl::StatusOr<kv::Row<Message>> GetOrEmpty(const kv::Table<Message>& table,
   return row;
 }
 
+void AddAllocation(const state::v1::TenantRecord& tenant, state::v1::AllocationsRecord& record) {
+  auto* allocation = record.add_allocations();
+  allocation->set_tenant(tenant.name());
+  allocation->set_memory_mib(tenant.resolved().memory_reservation_mib());
+  allocation->set_port(tenant.port());
+  allocation->set_anti_affinity(AntiAffinityOf(tenant.spec()));
+}
+
 }  // namespace
 
 absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& tenant,
@@ -30,11 +39,7 @@ absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& ten
                         kv::Txn& txn) {
   MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, tenant.host()));
   MTP_ASSIGN_OR_RETURN(const auto epoch, GetOrEmpty(tables.epochs, tenant.name()));
-  auto* allocation = allocations.value.add_allocations();
-  allocation->set_tenant(tenant.name());
-  allocation->set_memory_mib(tenant.resolved().memory_reservation_mib());
-  allocation->set_port(tenant.port());
-  allocation->set_anti_affinity(AntiAffinityOf(tenant.spec()));
+  AddAllocation(tenant, allocations.value);
   state::v1::ClaimRecord claim;
   claim.set_tenant(tenant.name());
   state::v1::EpochRecord next_epoch;
@@ -70,6 +75,51 @@ absl::Status ChangeReservation(const Tables& tables, const state::v1::TenantReco
   }
   return absl::NotFoundError(
       absl::StrCat("tenant ", tenant.name(), " reserves nothing on host ", tenant.host()));
+}
+
+int64_t NextEpoch(const Tables& tables, const std::string& tenant) {
+  const auto last = tables.epochs.Get(tenant);
+  const auto every = tables.epochs.Get(kEveryName);
+  return std::max(last.ok() ? last->value.epoch() : 0, every.ok() ? every->value.epoch() : 0) + 1;
+}
+
+absl::Status RaiseEpoch(const Tables& tables, const std::string& tenant, int64_t epoch,
+                        kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(const auto row, GetOrEmpty(tables.epochs, tenant));
+  state::v1::EpochRecord next;
+  next.set_epoch(epoch);
+  txn.RequireRevision(tables.epochs.Key(tenant), row.revision);
+  tables.epochs.Put(txn, tenant, next);
+  return absl::OkStatus();
+}
+
+absl::Status MoveClaims(const Tables& tables, const kv::Row<state::v1::TenantRecord>& before,
+                        const state::v1::TenantRecord& after,
+                        const kv::Row<state::v1::HostRecord>& host, kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, after.host()));
+  AddAllocation(after, allocations.value);
+  txn.RequireRevision(tables.tenants.Key(before.id), before.revision);
+  txn.RequireRevision(tables.allocations.Key(after.host()), allocations.revision);
+  txn.RequireRevision(tables.hosts.Key(host.id), host.revision);
+  tables.tenants.Put(txn, before.id, after);
+  tables.allocations.Put(txn, after.host(), allocations.value);
+  return RaiseEpoch(tables, before.id, after.epoch(), txn);
+}
+
+absl::Status ReleaseOn(const Tables& tables, const std::string& tenant, const std::string& host,
+                       kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, host));
+  auto* list = allocations.value.mutable_allocations();
+  bool any = false;
+  for (int i = list->size() - 1; i >= 0; --i) {
+    if (list->Get(i).tenant() != tenant) continue;
+    list->DeleteSubrange(i, 1);
+    any = true;
+  }
+  if (!any) return absl::OkStatus();
+  txn.RequireRevision(tables.allocations.Key(host), allocations.revision);
+  tables.allocations.Put(txn, host, allocations.value);
+  return absl::OkStatus();
 }
 
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn) {

@@ -24,6 +24,24 @@ absl::Status TakeClaims(const Tables& tables, const state::v1::TenantRecord& ten
 absl::Status ChangeReservation(const Tables& tables, const state::v1::TenantRecord& tenant,
                                int64_t memory_mib, kv::Txn& txn);
 
+// Adds to `txn` that the tenant, as `before` is in the store, is placed as `after` says: on another
+// host, with a higher epoch. It reserves on both hosts from then on, until ReleaseOn: whoever takes
+// that back finds its old place free. Guarded as above; `host` is the new host's row.
+absl::Status MoveClaims(const Tables& tables, const kv::Row<state::v1::TenantRecord>& before,
+                        const state::v1::TenantRecord& after,
+                        const kv::Row<state::v1::HostRecord>& host, kv::Txn& txn);
+
+// Adds to `txn` that the tenant reserves nothing on that host any more; nothing when it does not.
+absl::Status ReleaseOn(const Tables& tables, const std::string& tenant, const std::string& host,
+                       kv::Txn& txn);
+
+// The epoch of the next placement of that name: higher than any that it has had.
+int64_t NextEpoch(const Tables& tables, const std::string& tenant);
+
+// Adds to `txn` that the name has had that epoch; guarded as above.
+absl::Status RaiseEpoch(const Tables& tables, const std::string& tenant, int64_t epoch,
+                        kv::Txn& txn);
+
 // Adds to `txn` all that makes the tenant cease to exist; nothing when there is no such tenant. Its
 // epoch stays.
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn);

@@ -23,12 +23,16 @@ inline constexpr char kKeepDataFact[] = "keep_data";
 // Fact of a removal: `true` when the tenant was meant to run, so that an undone removal starts it
 // again.
 inline constexpr char kWasRunningFact[] = "was_running";
+// Fact of whatever puts a tenant under its host's lease, from the agent's result: kLeaseBound then.
+inline constexpr char kLeaseFact[] = "lease";
+inline constexpr char kLeaseBound[] = "bound";
 // Fact of a backup and a removal: short name of the repository. A removal without it makes its
 // final backup as an archive on the tenant's host.
 inline constexpr char kRepositoryFact[] = "repository";
 
 operations::Kind ProvisionKind(TenantClients clients);
 operations::Kind SetKind(TenantClients clients);
+operations::Kind SetFailoverKind(TenantClients clients);
 operations::Kind StartKind(TenantClients clients);
 operations::Kind StopKind(TenantClients clients);
 operations::Kind RestartKind(TenantClients clients);

@@ -56,6 +56,7 @@ scheduler::Request ToSchedulerRequest(const TenantName& name, const v1::TenantSp
   request.host = host;
   request.host_labels.insert(resolved.host_labels().begin(), resolved.host_labels().end());
   request.anti_affinity = AntiAffinityOf(resolved);
+  request.needs_guard = resolved.failover_policy() == v1::FAILOVER_POLICY_FAILOVER;
   request.policy = policy;
   return request;
 }
@@ -122,16 +123,12 @@ absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, k
   if (txn == nullptr) return ToProto(decision);
 
   MTP_ASSIGN_OR_RETURN(const auto host, tables_.hosts.Get(*decision.host));
-  const auto last_epoch = tables_.epochs.Get(name.value());
-  const auto every_epoch = tables_.epochs.Get(kEveryName);
   state::v1::TenantRecord tenant;
   tenant.set_name(name.value());
   *tenant.mutable_spec() = spec;
   *tenant.mutable_resolved() = resolved;
   tenant.set_host(*decision.host);
-  tenant.set_epoch(std::max(last_epoch.ok() ? last_epoch->value.epoch() : 0,
-                            every_epoch.ok() ? every_epoch->value.epoch() : 0) +
-                   1);
+  tenant.set_epoch(NextEpoch(tables_, name.value()));
   tenant.set_port(decision.port);
   tenant.set_bot_fingerprint(fingerprint);
   tenant.set_env_prefix(name.EnvPrefix());
@@ -144,6 +141,34 @@ absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, k
   MTP_RETURN_IF_ERROR(TakeClaims(tables_, tenant, host, name.EnvPrefixKey(),
                                  box_->Seal(plain.Reveal(), tables_.secrets.Key(name.value())),
                                  *txn));
+  return ToProto(decision);
+}
+
+absl::StatusOr<v1::PlacementDecision> Tenants::PlaceElsewhere(
+    const kv::Row<state::v1::TenantRecord>& tenant, const std::string& host, kv::Txn* txn) {
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(tenant.id));
+  const v1::TenantSpec& resolved = tenant.value.resolved();
+  const Newcomer newcomer{name, tenant.value.spec(), {}, host, {}};
+  MTP_ASSIGN_OR_RETURN(const scheduler::Decision decision, Decide(newcomer, resolved));
+  if (*decision.host == tenant.value.host()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("tenant ", tenant.id, " is on host ", *decision.host, " already"));
+  }
+  if (txn == nullptr) return ToProto(decision);
+  MTP_ASSIGN_OR_RETURN(const auto row, tables_.hosts.Get(*decision.host));
+  state::v1::TenantRecord after = tenant.value;
+  after.set_host(*decision.host);
+  after.set_port(decision.port);
+  after.set_epoch(NextEpoch(tables_, tenant.id));
+  after.set_leased(false);
+  // The host that is asked for now is where it belongs.
+  if (!host.empty() && !after.spec().host().empty()) {
+    after.mutable_spec()->set_host(host);
+    after.mutable_resolved()->set_host(host);
+  }
+  after.mutable_spec()->set_run_policy(v1::RUN_POLICY_RUN);
+  after.mutable_resolved()->set_run_policy(v1::RUN_POLICY_RUN);
+  MTP_RETURN_IF_ERROR(MoveClaims(tables_, tenant, after, row, *txn));
   return ToProto(decision);
 }
 

@@ -76,6 +76,13 @@ class Tenants {
   // call it again.
   absl::StatusOr<v1::PlacementDecision> Place(const Newcomer& newcomer, kv::Txn* txn);
 
+  // Decides where a placed tenant goes instead, other than its host, and adds to `txn` all that
+  // makes it be there, meant to run, with the next epoch; it reserves on both hosts then
+  // (MoveClaims). Without `txn` it only decides. `host`: only this one; empty means any. Errors as
+  // Place.
+  absl::StatusOr<v1::PlacementDecision> PlaceElsewhere(
+      const kv::Row<state::v1::TenantRecord>& tenant, const std::string& host, kv::Txn* txn);
+
   // The spec with the fleet's defaults filled in.
   v1::TenantSpec Resolved(const v1::TenantSpec& spec) const;
 

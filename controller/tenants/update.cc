@@ -1,4 +1,5 @@
-// Tenants::Update: other labels, another reservation, another memory limit of a placed tenant.
+// Tenants::Update: other labels, another reservation, memory limit or failover policy of a placed
+// tenant.
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ struct Wanted {
   bool reservation = false;
   bool limit = false;
   bool labels = false;
+  bool failover = false;
 };
 
 absl::StatusOr<Wanted> ReadMask(const google::protobuf::FieldMask& mask) {
@@ -33,14 +35,23 @@ absl::StatusOr<Wanted> ReadMask(const google::protobuf::FieldMask& mask) {
       wanted.limit = true;
     } else if (path == "labels") {
       wanted.labels = true;
+    } else if (path == "failover_policy") {
+      wanted.failover = true;
     } else {
       return absl::InvalidArgumentError(
-          "update mask: only memory_reservation_mib, memory_limit_mib and labels can be changed");
+          "update mask: only memory_reservation_mib, memory_limit_mib, labels and failover_policy "
+          "can be changed");
     }
   }
   if (mask.paths().empty()) {
     return absl::InvalidArgumentError(
-        "update mask: name at least one of memory_reservation_mib, memory_limit_mib and labels");
+        "update mask: name at least one of memory_reservation_mib, memory_limit_mib, labels and "
+        "failover_policy");
+  }
+  // It is an operation of its own: its steps are part of the stored state.
+  if (wanted.failover && (wanted.reservation || wanted.limit || wanted.labels)) {
+    return absl::InvalidArgumentError(
+        "update mask: failover_policy is changed by itself; change the rest in another call");
   }
   return wanted;
 }
@@ -52,6 +63,7 @@ v1::TenantSpec NewSpec(const v1::TenantSpec& before, const v1::TenantSpec& asked
   if (wanted.reservation) spec.set_memory_reservation_mib(asked.memory_reservation_mib());
   if (wanted.limit) spec.set_memory_limit_mib(asked.memory_limit_mib());
   if (wanted.labels) *spec.mutable_labels() = asked.labels();
+  if (wanted.failover) spec.set_failover_policy(asked.failover_policy());
   return spec;
 }
 
@@ -61,6 +73,7 @@ v1::TenantSpec NewResolved(const v1::TenantSpec& before, const v1::TenantSpec& s
                            const v1::TenantSpec& with_defaults, const Wanted& wanted) {
   v1::TenantSpec resolved = before;
   if (wanted.labels) *resolved.mutable_labels() = spec.labels();
+  if (wanted.failover) resolved.set_failover_policy(spec.failover_policy());
   if (wanted.reservation) {
     resolved.set_memory_reservation_mib(with_defaults.memory_reservation_mib());
   }
@@ -145,7 +158,7 @@ absl::StatusOr<v1::Operation> Tenants::TryUpdate(const std::string& caller,
   MTP_RETURN_IF_ERROR(CheckRoom(views, row.id, record.host(), after_mib - before_mib));
 
   operations::NewOperation operation;
-  operation.kind = "set";
+  operation.kind = wanted.failover ? "set-failover" : "set";
   operation.target = request.name();
   operation.host = record.host();
   if (request.validate_only()) {

@@ -61,7 +61,7 @@ build_programs() {
   else
     step "Building what has changed"
   fi
-  quietly "$fleet_dir/build.log" "${run[@]}" ninja -C "$repository/build" mtp-controller mtp-agent mtp-cli
+  quietly "$fleet_dir/build.log" "${run[@]}" ninja -C "$repository/build" mtp-controller mtp-agent mtp-guard mtp-cli
 }
 
 # Sets image_tar and OPENCLAW_IMAGE.
@@ -201,7 +201,12 @@ lab_join() {
     --image "$OPENCLAW_IMAGE" --memory-total-mib "$(host_memory_mib)"
 }
 
+# Beside each agent: it ends what may run only under the host's lease, also when the agent cannot. It lives on when the
+# agent is stopped or killed.
+_run_guard() { proc_start "guard-$1" "$repository/build/bin/mtp-guard" "$fleet_dir/hosts/$1/agent/guard"; }
+
 _run_agent() {
+  _run_guard "$1"
   proc_start "agent-$1" nsenter "--net=/var/run/netns/$(lab_netns "$1")" -- \
     "$repository/build/bin/mtp-agent" run --data-dir "$fleet_dir/hosts/$1/agent"
 }
@@ -276,19 +281,20 @@ fleet_process() { # fleet_process start|stop|kill WHAT
   local verb=$1 kind=${2%%:*} host=${2#*:}
   case $2 in
     controller | telegram | anthropic) ;;
-    agent:* | engine:*) need_host "$host" ;;
-    *) echo "what is $2? controller, agent:HOST, engine:HOST, telegram or anthropic" >&2; exit 2 ;;
+    agent:* | engine:* | guard:*) need_host "$host" ;;
+    *) echo "what is $2? controller, agent:HOST, guard:HOST, engine:HOST, telegram or anthropic" >&2; exit 2 ;;
   esac
   case $verb:$kind in
     start:controller) start_controller ;;
     start:agent) _run_agent "$host" ;;
+    start:guard) _run_guard "$host" ;;
     start:engine) lab_engine_start "$host" ;;
     start:telegram) _start_stand_in telegram "$TELEGRAM_PORT" ;;
     start:anthropic) _start_stand_in anthropic "$ANTHROPIC_PORT" ;;
     stop:engine) lab_engine_stop "$host" ;;
     kill:engine) lab_engine_kill "$host" ;;
-    stop:agent) proc_stop "agent-$host" 60 ;;
-    kill:agent) proc_kill "agent-$host" ;;
+    stop:agent | stop:guard) proc_stop "$kind-$host" 60 ;;
+    kill:agent | kill:guard) proc_kill "$kind-$host" ;;
     stop:*) proc_stop "$kind" 60 ;;
     kill:*) proc_kill "$kind" ;;
   esac
@@ -328,7 +334,10 @@ fleet_down() {
   [ -d "$fleet_dir" ] || { step "Nothing to take down in $fleet_dir"; return 0; }
   step "Taking the fleet in $fleet_dir down"
   local host
-  for host in $(lab_hosts); do proc_stop "agent-$host" 30; done
+  for host in $(lab_hosts); do
+    proc_stop "agent-$host" 30
+    proc_stop "guard-$host"
+  done
   proc_stop controller 30
   proc_stop telegram
   proc_stop anthropic

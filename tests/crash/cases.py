@@ -21,6 +21,7 @@ ACTIONS = {
     ("stop", "stop-container"): "stop",
     ("restart", "restart-container"): "restart",
     ("set", "limit"): "limit",
+    ("set-failover", "policy"): "set_failover",
     ("remove", "stop"): "stop",
     ("remove", "backup"): "snapshot",
     ("remove", "remove-from-host"): "remove",
@@ -44,6 +45,7 @@ ACTIONS = {
 UNDO_ACTIONS = {
     ("provision", "start-container"): "remove",
     ("set", "limit"): "limit",
+    ("set-failover", "policy"): "set_failover",
     ("remove", "stop"): "start",
     ("restore", "restore-data"): "start",
     ("update", "start-container"): "restore",
@@ -57,6 +59,7 @@ CALLED_OFF = {
     "stop": ("stop-container", ["before-persist", "/stop-container#begin"]),
     "restart": ("restart-container", ["before-persist", "/restart-container#end"]),
     "set": ("limit", ["before-persist", "/limit#end"]),
+    "set-failover": ("policy", ["before-persist", "/policy#end"]),
     "remove": ("backup", ["after-phase", "/backup#7"]),
     "backup": ("snapshot", ["after-phase", "/snapshot#7"]),
     "verify-backup": ("verify", ["after-phase", "/verify#1"]),

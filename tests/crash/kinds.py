@@ -103,6 +103,16 @@ class Set(Kind):
         return ["tenant", "set", SUBJECT, "--memory-limit", limit, "--memory-reservation", reservation]
 
 
+class SetFailover(Kind):
+    """Between the two policies, so that each case changes something."""
+
+    uses_repository = False
+
+    def words(self, fleet):
+        stays = fleet.ask("tenant", "show", SUBJECT)["failover_policy"] == "stay"
+        return ["tenant", "set", SUBJECT, "--failover", "failover" if stays else "stay"]
+
+
 class Backup(Kind):
     seconds = 16
 
@@ -227,6 +237,7 @@ KINDS = {
     "stop": Run("stop", RUNNING, STOPPED),
     "restart": Run("restart", RUNNING, RUNNING),
     "set": Set(),
+    "set-failover": SetFailover(),
     "backup": Backup(),
     "verify-backup": OfNewestBackup("verify", "verified_at"),
     "drill": OfNewestBackup("drill", "proven_at"),

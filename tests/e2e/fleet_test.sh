@@ -8,12 +8,13 @@
 #   … --without PART                     without one part
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
+#   … --rounds N                         how many partitions the part partitions makes besides one of each kind (0)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, many and canaries; life goes on with the tenant of deaths. Each of faults,
-# flips and hostile takes long by itself.
+# limits, crash_loops, faults, flips, hostile, partitions, many and canaries; life goes on with the tenant of deaths. Each of faults,
+# flips, hostile and partitions takes long by itself.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' ' only=' ' flips=40
+real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -21,7 +22,8 @@ while [ $# -gt 0 ]; do
     --without) without+="${2:?} " && shift ;;
     --only) only+="${2:?} " && shift ;;
     --flips) flips=${2:?} && shift ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --rounds) partition_rounds=${2:?} && shift ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
@@ -325,7 +327,7 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile many canaries; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -351,6 +353,7 @@ part limits
 [ -n "$real" ] || part faults fault_matrix
 [ -n "$real" ] || part flips random_flips
 [ -n "$real" ] || part hostile hostile_data
+part partitions
 [ -n "$real" ] || part many
 [ -n "$real" ] || part canaries planted_secrets
 finish

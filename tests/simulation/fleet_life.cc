@@ -26,7 +26,10 @@ FleetLife::FleetLife(const StepWorld& steps, const Options& options)
   if (waker.ok()) rollout_waker_ = *std::move(waker);
 }
 
-FleetLife::~FleetLife() { StopSchedule(); }
+FleetLife::~FleetLife() {
+  StopSchedule();
+  if (keeper_ != nullptr) keeper_->Stop();
+}
 
 std::vector<operations::Kind> FleetLife::Kinds() const {
   const TenantClients tenants{steps_.store, steps_.agents, options_.box};
@@ -58,6 +61,16 @@ bool FleetLife::StartSchedule() {
   schedule_ = std::make_shared<Schedule>(steps_.state, backups_.get(), &observations_,
                                          options_.clock, steps_.executor, std::move(options));
   return schedule_->Start().ok();
+}
+
+void FleetLife::MakeFailover(const failover::LeaseBook::Options& options,
+                             failover::Keeper::Send send) {
+  book_ = std::make_unique<failover::LeaseBook>(steps_.state, options_.clock, options);
+  failovers_ = std::make_unique<failover::Failovers>(steps_.state, steps_.engine, tenants_.get(),
+                                                     &observations_, book_.get());
+  keeper_ = std::make_shared<failover::Keeper>(
+      steps_.state, steps_.engine, failovers_.get(), book_.get(), &observations_, options_.clock,
+      steps_.executor, std::move(send), NullLog(), failover::Keeper::Options());
 }
 
 void FleetLife::StopSchedule() {

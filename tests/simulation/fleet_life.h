@@ -9,6 +9,9 @@
 #include "controller/backups/backups.h"
 #include "controller/backups/schedule.h"
 #include "controller/backups/updates.h"
+#include "controller/failover/failovers.h"
+#include "controller/failover/keeper.h"
+#include "controller/failover/lease_book.h"
 #include "controller/rollouts/rollouts.h"
 #include "controller/state/observations.h"
 #include "controller/tenants/tenants.h"
@@ -32,6 +35,8 @@ class FleetLife {
   std::vector<operations::Kind> Kinds() const;
   // Once the engine has started. False when the store refused.
   bool StartSchedule();
+  // Leases and failover; not started.
+  void MakeFailover(const failover::LeaseBook::Options& options, failover::Keeper::Send send);
   void StopSchedule();
 
   Observations& observations() { return observations_; }
@@ -39,6 +44,9 @@ class FleetLife {
   Backups& backups() { return *backups_; }
   Updates& updates() { return *updates_; }
   Rollouts& rollouts() { return *rollouts_; }
+  failover::LeaseBook& book() { return *book_; }
+  failover::Failovers& failovers() { return *failovers_; }
+  failover::Keeper& keeper() { return *keeper_; }
   operations::Engine& engine() { return *steps_.engine; }
 
  private:
@@ -59,6 +67,9 @@ class FleetLife {
   std::unique_ptr<Rollouts> rollouts_;
   std::unique_ptr<kv::Watch> rollout_waker_;
   std::shared_ptr<Schedule> schedule_;
+  std::unique_ptr<failover::LeaseBook> book_;
+  std::unique_ptr<failover::Failovers> failovers_;
+  std::shared_ptr<failover::Keeper> keeper_;
 };
 
 }  // namespace mtp::simulation

@@ -118,6 +118,13 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants() {
       {"verify-faked", Plant::kVerifyFaked},
       {"missed-not-run", Plant::kMissedNotRun},
       {"missed-run-each", Plant::kMissedRunEach},
+      {"guard-asleep", Plant::kGuardAsleep},
+      {"lease-from-arrival", Plant::kLeaseFromArrival},
+      {"margin-skipped", Plant::kMarginSkipped},
+      {"grant-names-all", Plant::kGrantNamesAll},
+      {"stay-moves", Plant::kStayMoves},
+      {"no-freeze", Plant::kNoFreeze},
+      {"eviction-forgotten", Plant::kEvictionForgotten},
   };
   return *plants;
 }
@@ -188,6 +195,19 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kBackupNotRecorded:
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/backups/"); });
       return;
+    case Plant::kStayMoves:
+      for (auto& [key, value] : txn.puts) {
+        if (!absl::StartsWith(key, "/tenants/")) continue;
+        state::v1::TenantRecord record;
+        record.ParseFromString(value);
+        record.mutable_resolved()->set_failover_policy(v1::FAILOVER_POLICY_FAILOVER);
+        record.set_leased(record.provisioned());
+        value = record.SerializeAsString();
+      }
+      return;
+    case Plant::kEvictionForgotten:
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/evictions/"); });
+      return;
     case Plant::kRolloutGoesOn:
       ChangeRollout(txn, [](v1::Rollout& rollout) {
         for (v1::RolloutTenant& tenant : *rollout.mutable_tenants()) {
@@ -210,6 +230,11 @@ void TamperWith(Plant plant, kv::Txn& txn) {
         }
       });
       return;
+    case Plant::kGuardAsleep:
+    case Plant::kLeaseFromArrival:
+    case Plant::kMarginSkipped:
+    case Plant::kGrantNamesAll:
+    case Plant::kNoFreeze:
     case Plant::kLimitDropped:
     case Plant::kDrillInPlace:
     case Plant::kStateNotBack:

@@ -47,6 +47,13 @@ enum class Plant {
   kVerifyFaked,         // a backup counts as verified that nobody has read
   kMissedNotRun,        // after a downtime, missed backups are not caught up
   kMissedRunEach,       // after a downtime, one backup for each missed time
+  kGuardAsleep,         // nobody ends what runs when a lease is over
+  kLeaseFromArrival,    // a lease counts from the arrival of its grant, however late that is
+  kMarginSkipped,       // a host's lease counts as over before it is
+  kGrantNamesAll,       // a lease names tenants that are placed elsewhere
+  kStayMoves,           // tenants that are to stay are placed elsewhere
+  kNoFreeze,            // tenants are moved though their hosts vanished together
+  kEvictionForgotten,   // nobody remembers what a lost host still has
 };
 
 // Name on the command line; `none` first.

@@ -95,6 +95,7 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
   // The agent that ran it has died meanwhile; the next one resumes it.
   if (host.life != life || action.life != life) return;
   if (action.action.state() != v1::ACTION_STATE_RUNNING) return;
+  if (Postpone(name, host, action)) return;
   host.busy.erase(action.action.tenant());
   if (action.cancel && random_->Chance(800)) {
     action.action.set_state(v1::ACTION_STATE_CANCELLED);
@@ -110,6 +111,19 @@ void SimAgents::Finish(const std::string& name, const std::string& key, uint64_t
   Affect(name, action, action.action.state());
   trace_->Add("agent ", name, " ends ", key, " ", static_cast<int>(action.action.state()));
   Tell(host, action.action);
+}
+
+bool SimAgents::Postpone(const std::string& name, Host& host, SimAction& action) {
+  constexpr int kMost = 60;
+  if (!postpone || action.cancel || action.postponed == kMost) return false;
+  v1::EnsureActionRequest request;
+  request.ParseFromString(action.request);
+  const absl::Duration delay = postpone(name, request);
+  if (delay == absl::ZeroDuration()) return false;
+  ++action.postponed;
+  action.left = delay;
+  StartTimer(name, host, action);
+  return true;
 }
 
 absl::Status SimAgents::Outcome(const std::string& name, const SimAction& action) const {

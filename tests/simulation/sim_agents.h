@@ -46,6 +46,9 @@ class SimAgents final : public AgentDirectory {
       on_effect;
   // Why an action cannot end well, whatever else happens. Null for none.
   std::function<absl::Status(const std::string& host, const v1::EnsureActionRequest&)> refusal;
+  // How long an action has to wait for something before it can end; zero for not at all. Null for
+  // none.
+  std::function<absl::Duration(const std::string& host, const v1::EnsureActionRequest&)> postpone;
   // A host was cut off, or can be reached again. Null for none.
   std::function<void(const std::string& host, bool reachable)> on_reachable;
   bool IsReachable(const std::string& host) const { return Reachable(hosts_.at(host)); }
@@ -66,6 +69,7 @@ class SimAgents final : public AgentDirectory {
     std::string request;
     bool fails = false;
     bool cancel = false;
+    int postponed = 0;
     absl::Duration left;  // of its work, when its agent died
     absl::Duration ends;  // monotonic, while its agent lives
     uint64_t life = 0;    // of the agent that its timer belongs to
@@ -85,6 +89,8 @@ class SimAgents final : public AgentDirectory {
   // Decided by its key alone.
   static bool MayFail(const v1::EnsureActionRequest& request);
   void Affect(const std::string& name, SimAction& action, v1::ActionState state);
+  // Whether it waits for something, and for how long from now.
+  bool Postpone(const std::string& name, Host& host, SimAction& action);
   absl::Status Outcome(const std::string& name, const SimAction& action) const;
   void TellReachable(const std::string& name, absl::Duration away);
   void StartTimer(const std::string& name, Host& host, SimAction& action);

@@ -186,6 +186,11 @@ void SimEngines::Affect(const std::string& host, const v1::EnsureActionRequest& 
     case v1::EnsureActionRequest::kCheck:
       (*action.mutable_result())["snapshots"] = "1";
       break;
+    case v1::EnsureActionRequest::kSetFailover:
+      if (done && request.set_failover().policy() == v1::FAILOVER_POLICY_FAILOVER) {
+        (*action.mutable_result())["lease"] = "bound";
+      }
+      break;
     case v1::EnsureActionRequest::kBackup:
     case v1::EnsureActionRequest::kVerify:
     case v1::EnsureActionRequest::kDrill:

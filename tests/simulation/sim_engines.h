@@ -69,6 +69,12 @@ class SimEngines {
   void Affect(const std::string& host, const v1::EnsureActionRequest& request,
               v1::ActionState state, v1::Action& action);
 
+  // A container's process is killed, or is started again by its agent.
+  void End(const std::string& host, const std::string& tenant) {
+    containers_[host][tenant].running = false;
+  }
+  void Begin(const std::string& host, const std::string& tenant) { Boot(host, tenant); }
+
   Flaw FlawOf(int image) const { return flaws_[image - 1]; }
   TenantView View(const std::string& host, const std::string& tenant) const;
   const std::map<std::string, std::map<std::string, Container>>& containers() const {

@@ -1,5 +1,6 @@
 // One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread. Odd seeds put
-// made-up operation kinds under the engine, even ones the real kinds of the fleet.
+// made-up operation kinds under the engine, even ones the real kinds of the fleet; every eighth,
+// from 7 on, cuts hosts off that hold leases.
 #pragma once
 
 #include <cstdint>

@@ -18,9 +18,19 @@ class SimClock final : public Clock {
     absl::MutexLock lock(&mutex_);
     return monotonic_;
   }
+  absl::Duration Boottime() const override {
+    absl::MutexLock lock(&mutex_);
+    return monotonic_ + slept_;
+  }
   void Advance(absl::Duration duration) {
     absl::MutexLock lock(&mutex_);
     monotonic_ += duration;
+  }
+  // The machine sleeps: its monotonic clock stands still meanwhile.
+  void Sleep(absl::Duration duration) {
+    absl::MutexLock lock(&mutex_);
+    slept_ += duration;
+    wall_offset_ += duration;
   }
   // The wall clock jumps, the monotonic clock does not.
   void JumpWall(absl::Duration offset) {
@@ -32,6 +42,7 @@ class SimClock final : public Clock {
   mutable absl::Mutex mutex_;
   absl::Duration monotonic_;
   absl::Duration wall_offset_;
+  absl::Duration slept_;
 };
 
 }  // namespace mtp::testing

@@ -40,6 +40,7 @@ class ApiTest : public ::testing::Test {
     deps.targets = &targets_;
     deps.engine = &machine_.engine;
     deps.openclaw = &machine_.openclaw;
+    deps.lease = &agent_.lease;
     deps.clock = &machine_.clock;
     deps.calls = &calls_;
     deps.blocking = &blocking_;
@@ -117,6 +118,29 @@ TEST_F(ApiTest, AWatcherHearsAllThatIsKnownAndThenEachChange) {
   }
   EXPECT_EQ(event.tenant().tenant(), "beta");
   EXPECT_THAT(heard, ::testing::ElementsAre("acme", "complete"));
+  context.TryCancel();
+}
+
+TEST_F(ApiTest, EachEventIsStampedAndALeaseIsGrantedForItsStamp) {
+  grpc::ClientContext context;
+  Limit(&context);
+  auto stream = stub_->WatchAgent(&context, v1::WatchAgentRequest());
+  v1::AgentEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  v1::GrantLeaseRequest request;
+  *request.mutable_stamp() = event.lease_stamp();
+  request.mutable_duration()->set_seconds(60);
+  request.add_tenants()->set_tenant("acme");
+  v1::GrantLeaseResponse response;
+  grpc::ClientContext grant;
+  Limit(&grant);
+  EXPECT_TRUE(stub_->GrantLease(&grant, request, &response).ok());
+  EXPECT_TRUE(agent_.lease.MayStart("acme", 0).ok());
+  request.mutable_stamp()->set_agent_instance("another life");
+  grpc::ClientContext late;
+  Limit(&late);
+  EXPECT_EQ(stub_->GrantLease(&late, request, &response).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
   context.TryCancel();
 }
 

@@ -8,6 +8,7 @@
 
 #include "agent/tenants/scripts.h"
 #include "common/base/atomic_file.h"
+#include "common/base/durations.h"
 #include "common/base/status.h"
 #include "common/kv/sqlite_store.h"
 
@@ -55,7 +56,13 @@ FakeAgent::FakeAgent(FakeMachine* machine, int max_starts)
       restores(project.DataPath(), -1, -1),
       drills(project.DataPath(), &machine->engine, &machine->compose),
       starts(max_starts),
-      backups(1) {
+      backups(1),
+      lease({.folder = machine->guard_folder.path(),
+             .boot_id = machine->boot_id,
+             .guard_lives = [machine] { return machine->guard_lives; }},
+            &machine->clock, &machine->lease_random) {
+  lease.Open().IgnoreError();
+  tools.lease = &lease;
   tools.journal = &journal;
   tools.folder = &project;
   tools.data = &data;
@@ -94,9 +101,22 @@ FakeAgent::FakeAgent(FakeMachine* machine, int max_starts)
   };
   actions.emplace(deps);
   reconciler.emplace(&tools, &*actions, &board, &machine->executor, &machine->random);
+  lease_watch.emplace(&tools, &lease, &machine->executor, [this] { reconciler->OnLeaseBack(); });
 }
 
 FakeAgent::~FakeAgent() { machine_->executor.DropAll(); }
+
+void FakeAgent::Grant(const std::map<std::string, int64_t>& tenants, absl::Duration duration) {
+  v1::GrantLeaseRequest request;
+  *request.mutable_stamp() = lease.Stamp();
+  *request.mutable_duration() = ToDuration(duration);
+  for (const auto& [tenant, epoch] : tenants) {
+    v1::LeasedTenant& leased = *request.add_tenants();
+    leased.set_tenant(tenant);
+    leased.set_epoch(epoch);
+  }
+  lease.Grant(request).IgnoreError();
+}
 
 v1::Action FakeAgent::Finish(const v1::EnsureActionRequest& request, absl::Duration limit) {
   auto action = actions->Ensure(request);

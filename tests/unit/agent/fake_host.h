@@ -2,13 +2,16 @@
 // actions.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/lease/lease.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
+#include "agent/tenants/lease_watch.h"
 #include "agent/tenants/reconcile.h"
 #include "tests/support/faulty_store.h"
 #include "tests/support/sim_clock.h"
@@ -33,6 +36,7 @@ struct FakeMachine {
 
   testing::TempFolder folder;
   testing::TempFolder host_root;
+  testing::TempFolder guard_folder;
   CgroupReader cgroups{host_root.path()};
   testing::TempFolder repository_folder;
   FakeRepositories repositories;
@@ -46,6 +50,10 @@ struct FakeMachine {
   std::unique_ptr<kv::Store> disk;
   SecretBox box = SecretBox::ForTest();
   testing::SeededRandom random{7};
+  // Of the leases, so that they do not change what else is drawn.
+  testing::SeededRandom lease_random{11};
+  bool guard_lives = true;
+  std::string boot_id = "boot";
 };
 
 // One life of the agent.
@@ -54,6 +62,10 @@ class FakeAgent {
   explicit FakeAgent(FakeMachine* machine, int max_starts = 4);
   // The process is gone: nothing of it runs any more.
   ~FakeAgent();
+
+  // The controller is heard, and says that these tenants are placed here.
+  void Grant(const std::map<std::string, int64_t>& tenants,
+             absl::Duration duration = absl::Seconds(60));
 
   // Lets virtual time pass until the action has ended.
   v1::Action Finish(const v1::EnsureActionRequest& request, absl::Duration limit = absl::Hours(1));
@@ -70,10 +82,12 @@ class FakeAgent {
   DrillSandboxes drills;
   StartSlots starts;
   StartSlots backups;
+  Lease lease;
   TenantTools tools;
   Board board;
   std::optional<Actions> actions;
   std::optional<Reconciler> reconciler;
+  std::optional<LeaseWatch> lease_watch;
   std::vector<std::string> messages;
   // Failure points that were passed, `<point> <key>`.
   std::vector<std::string> points;

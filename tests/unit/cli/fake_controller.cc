@@ -82,6 +82,14 @@ grpc::Status Services::RestartTenant(Context*, const v1::RestartTenantRequest*,
   return Accept(operation);
 }
 
+grpc::Status Services::FailOverTenant(Context*, const v1::FailOverTenantRequest* request,
+                                      v1::Operation* operation) {
+  absl::MutexLock lock(&mutex_);
+  failovers.push_back(*request);
+  *operation = request->validate_only() ? failover_plan : accepted;
+  return Answer();
+}
+
 grpc::Status Services::StreamTenantLogs(Context*, const v1::StreamTenantLogsRequest* request,
                                         grpc::ServerWriter<v1::LogChunk>* writer) {
   absl::MutexLock lock(&mutex_);

@@ -49,6 +49,8 @@ class FakeController {
   // The operation of every change of a tenant. Those that back up have the tenant as their target
   // and names that count up, `operations/01ARZ3NDEKTSV4RRFFQ69G5FA0` and so on.
   v1::Operation accepted;
+  // What the preview of a failover is answered with.
+  v1::Operation failover_plan;
   // What GetOperation finds.
   v1::Operation going_on;
   v1::PlacementDecision placement;
@@ -77,6 +79,7 @@ class FakeController {
   std::vector<v1::ProvisionTenantRequest> provisions;
   std::vector<v1::RemoveTenantRequest> removes;
   std::vector<v1::UpdateTenantRequest> updates;
+  std::vector<v1::FailOverTenantRequest> failovers;  // previews, too
   std::vector<v1::StreamTenantLogsRequest> logs;
   std::vector<v1::ExecTenantRequest> execs;
   std::vector<v1::CallTenantGatewayRequest> gateway_calls;

@@ -43,6 +43,8 @@ class Services final : public FakeController,
   grpc::Status UpdateTenant(Context*, const v1::UpdateTenantRequest*, v1::Operation*) override;
   grpc::Status StartTenant(Context*, const v1::StartTenantRequest*, v1::Operation*) override;
   grpc::Status StopTenant(Context*, const v1::StopTenantRequest*, v1::Operation*) override;
+  grpc::Status FailOverTenant(Context*, const v1::FailOverTenantRequest* request,
+                              v1::Operation* operation) override;
   grpc::Status RestartTenant(Context*, const v1::RestartTenantRequest*, v1::Operation*) override;
   grpc::Status StreamTenantLogs(Context*, const v1::StreamTenantLogsRequest*,
                                 grpc::ServerWriter<v1::LogChunk>*) override;

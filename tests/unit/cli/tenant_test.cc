@@ -178,12 +178,74 @@ TEST_F(TenantCommand, StatusTellsOfParkedTenantsBelowItsTable) {
 }
 
 TEST_F(TenantCommand, TenantsAreOffered) {
-  for (const char* command : {"show", "set"}) {
+  for (const char* command : {"show", "set", "failover"}) {
     ASSERT_EQ(RunBare({"__complete", "--", "--controller", "fake:1", "--identity", "/none",
                        "tenant", command, "a"}),
               0);
     EXPECT_THAT(out(), HasSubstr("acme"));
   }
+}
+
+TEST_F(TenantCommand, TheFailoverPolicyIsSetByItself) {
+  ASSERT_EQ(Run({"tenant", "set", "acme", "--failover", "failover"}), 0) << err();
+  EXPECT_THAT(Mask(), ElementsAre("failover_policy"));
+  EXPECT_EQ(controller_.updates[0].spec().failover_policy(), v1::FAILOVER_POLICY_FAILOVER);
+  EXPECT_THAT(out(), HasSubstr("on host loss failover"));
+  EXPECT_EQ(Run({"tenant", "set", "acme", "--failover", "stay", "--memory-limit", "1024"}), 2);
+  EXPECT_EQ(Run({"tenant", "set", "acme", "--failover", "away"}), 2);
+  EXPECT_THAT(controller_.updates, SizeIs(1));
+}
+
+TEST_F(TenantCommand, ShowTellsThePolicy) {
+  EXPECT_THAT(TenantDetails(Acme(), kNow, false), HasSubstr("on host loss  stay\n"));
+  controller_.fleet.mutable_tenants(0)->mutable_spec()->set_failover_policy(
+      v1::FAILOVER_POLICY_FAILOVER);
+  ASSERT_EQ(Run({"tenant", "show", "acme", "-o", "json"}), 0) << err();
+  EXPECT_EQ(OutJson()["spec"]["failover_policy"], "failover");
+  EXPECT_EQ(OutJson()["failover_policy"], "failover");
+}
+
+class FailoverCommand : public TenantCommand {
+ protected:
+  FailoverCommand() {
+    controller_.failover_plan.set_kind("restore");
+    controller_.failover_plan.set_message("it would run on h2 with the backup of 3h ago");
+    (*controller_.failover_plan.mutable_result())["host"] = "h2";
+    (*controller_.failover_plan.mutable_result())["backup"] = "backups/01ARZ3NDEKTSV4RRFFQ69G5FA0";
+  }
+};
+
+TEST_F(FailoverCommand, WithoutAWordNothingIsSent) {
+  EXPECT_EQ(Run({"tenant", "failover", "acme"}), 2);
+  EXPECT_THAT(err(), AllOf(HasSubstr("it would run on h2"), HasSubstr("--yes")));
+  ASSERT_THAT(controller_.failovers, SizeIs(1));
+  EXPECT_TRUE(controller_.failovers[0].validate_only());
+}
+
+TEST_F(FailoverCommand, TheRiskIsNamedAndTheWordIsPassedOn) {
+  (*controller_.failover_plan.mutable_result())["risk"] = "the old copy may still run on h1";
+  ASSERT_EQ(Run({"tenant", "failover", "acme", "--host", "h2", "--yes"}), 0) << err();
+  EXPECT_THAT(err(), HasSubstr("the old copy may still run on h1"));
+  ASSERT_THAT(controller_.failovers, SizeIs(2));
+  EXPECT_FALSE(controller_.failovers[1].validate_only());
+  EXPECT_TRUE(controller_.failovers[1].accept_two_copies());
+  EXPECT_EQ(controller_.failovers[1].host(), "h2");
+  EXPECT_NE(controller_.failovers[1].request_id(), "");
+}
+
+TEST_F(FailoverCommand, ADryRunOnlyTells) {
+  ASSERT_EQ(Run({"tenant", "failover", "acme", "--dry-run", "-o", "json"}), 0) << err();
+  EXPECT_EQ(OutJson()["dry_run"], true);
+  EXPECT_EQ(OutJson()["host"], "h2");
+  EXPECT_TRUE(OutJson()["risk"].is_null());
+  EXPECT_THAT(controller_.failovers, SizeIs(1));
+}
+
+TEST_F(FailoverCommand, ARepetitionUnderItsIdDoesNotDependOnThePreview) {
+  controller_.refusals = {{grpc::StatusCode::FAILED_PRECONDITION, "host h1 is connected"}};
+  ASSERT_EQ(Run({"tenant", "failover", "acme", "--yes", "--request-id", "once"}), 0) << err();
+  ASSERT_THAT(controller_.failovers, SizeIs(2));
+  EXPECT_EQ(controller_.failovers[1].request_id(), "once");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "common/kv/sqlite_store.h"
 #include "controller/backups/kinds.h"
+#include "controller/failover/evict_kind.h"
 #include "controller/tenants/kinds.h"
 
 namespace mtp {
@@ -27,6 +28,7 @@ BackupsFixture::BackupsFixture()
   engine_.Register(RestoreKind(backup_clients));
   engine_.Register(PruneKind(backup_clients));
   engine_.Register(CheckRepositoryKind(backup_clients));
+  engine_.Register(failover::EvictKind(clients));
   EXPECT_TRUE(engine_.Start().ok());
 }
 

@@ -229,9 +229,16 @@ TEST_F(RecoveryTest, WhatWasUnderWayIsEndedAndTold) {
 }
 
 TEST_F(RecoveryTest, WhatAnOperationHadReservedForItselfIsReleased) {
-  maker_->AddTenant("acme", maker_->Secrets());
+  for (const auto& [tenant, host] : {std::pair("acme", "h1"), std::pair("beta", "h2")}) {
+    maker_->AddTenant(tenant, maker_->Secrets());
+    state::v1::TenantRecord record;
+    record.set_name(tenant);
+    record.set_host(host);
+    maker_->Put(absl::StrCat("/tenants/", tenant), record.SerializeAsString());
+  }
   state::v1::AllocationsRecord reserved;
   reserved.add_allocations()->set_tenant("acme");
+  reserved.add_allocations()->set_tenant("beta");  // was failing over to its host
   reserved.add_allocations()->set_tenant("sandbox-of-a-drill");
   maker_->Put("/allocations/h1", reserved.SerializeAsString());
   ASSERT_TRUE(Recover().ok());

@@ -47,6 +47,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.TenantService/StartTenant", For::kOperators},
       {"mtp.v1.TenantService/StopTenant", For::kOperators},
       {"mtp.v1.TenantService/RestartTenant", For::kOperators},
+      {"mtp.v1.TenantService/FailOverTenant", For::kOperators},
       {"mtp.v1.TenantService/StreamTenantLogs", For::kOperators},
       {"mtp.v1.TenantService/ExecTenant", For::kOperators},
       {"mtp.v1.TenantService/CallTenantGateway", For::kOperators},
@@ -102,6 +103,7 @@ const std::map<std::string, For>& Expected() {
       {"mtp.v1.AgentService/ExportBackup", For::kTheController},
       {"mtp.v1.AgentService/StoreState", For::kTheController},
       {"mtp.v1.AgentService/ReplaceTrust", For::kTheController},
+      {"mtp.v1.AgentService/GrantLease", For::kTheController},
   };
   return *expected;
 }
@@ -258,7 +260,7 @@ TEST_F(AccessTest, NoOperatorMayMakeCallsThatAreForPrograms) {
 // the audit log shows by which name each handler asked.
 TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
-  TenantServiceImpl tenants(&gate, nullptr, store_.get(), nullptr, nullptr);
+  TenantServiceImpl tenants(&gate, nullptr, nullptr, store_.get(), nullptr, nullptr);
   HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
   BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
   RolloutServiceImpl rollouts(&gate, store_.get(), nullptr);

@@ -41,6 +41,16 @@ TEST(Filters, RefuseAHostWhoseEngineIsDown) {
   EXPECT_EQ(Words(host, Tenant(512)), "its Docker Engine does not answer");
 }
 
+TEST(Filters, RefuseAHostWithoutAGuardToATenantThatMayFailOver) {
+  HostView host = Host("h1", 1024);
+  Request request = Tenant(512);
+  EXPECT_EQ(Words(host, request), "");
+  request.needs_guard = true;
+  EXPECT_EQ(Words(host, request), "its guard does not run, and the tenant may fail over");
+  host.guarded = true;
+  EXPECT_EQ(Words(host, request), "");
+}
+
 TEST(Filters, NameTheLabelThatIsMissingOrOther) {
   HostView host = Host("h1", 1024);
   host.labels = {{"zone", "north"}};

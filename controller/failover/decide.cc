@@ -1,0 +1,90 @@
+#include "controller/failover/decide.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace mtp::failover {
+namespace {
+
+constexpr size_t kFewest = 2;
+
+struct World {
+  std::map<std::string, HostLife> silent;
+  std::set<std::string> frozen;
+  absl::Duration now;
+};
+
+using Reason = std::optional<std::string>;
+
+// What the tenant is comes first, then its host, then what only passes.
+Reason WhyNot(const Placed& tenant, const HostLife& host, const World& world) {
+  if (!tenant.may_fail_over) {
+    return absl::StrCat("it stays, as its policy says; `mtp-cli tenant failover ", tenant.tenant,
+                        "` places it elsewhere");
+  }
+  if (!tenant.leased) {
+    return "its host has not confirmed that it runs under the lease, so it may still run there";
+  }
+  if (!tenant.wanted) return "it is stopped, so nothing is moved";
+  if (!host.lease_over) return "its host may still run it until its lease has run out";
+  if (world.frozen.count(host.name) > 0) {
+    return absl::StrCat(
+        "several hosts vanished together, so nothing is moved; `mtp-cli tenant failover ",
+        tenant.tenant, "` does it all the same");
+  }
+  if (!tenant.busy.empty()) {
+    return absl::StrCat("the operation ", tenant.busy,
+                        " on it goes on; `mtp-cli op cancel` ends it");
+  }
+  if (tenant.backup.empty()) {
+    return "it has no backup, so there is nothing that it could be restored from elsewhere";
+  }
+  if (world.now < tenant.not_before)
+    return "the last try failed; it is tried again in some minutes";
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::set<std::string> Frozen(const std::vector<HostLife>& hosts) {
+  std::set<std::string> frozen;
+  for (const HostLife& host : hosts) {
+    if (host.heard) continue;
+    const size_t together = std::count_if(hosts.begin(), hosts.end(), [&](const HostLife& other) {
+      return !other.heard && absl::AbsDuration(other.silent_since - host.silent_since) <= kTogether;
+    });
+    if (together >= kFewest && 3 * together >= hosts.size()) frozen.insert(host.name);
+  }
+  return frozen;
+}
+
+Decision Decide(const std::vector<HostLife>& hosts, const std::vector<Placed>& tenants,
+                absl::Duration now) {
+  World world;
+  world.now = now;
+  world.frozen = Frozen(hosts);
+  for (const HostLife& host : hosts) {
+    if (!host.heard) world.silent.emplace(host.name, host);
+  }
+  Decision decision;
+  for (const Placed& tenant : tenants) {
+    const auto host = world.silent.find(tenant.host);
+    if (host == world.silent.end()) continue;
+    if (Reason reason = WhyNot(tenant, host->second, world)) {
+      decision.held.push_back({tenant.tenant, tenant.host, *std::move(reason),
+                               tenant.may_fail_over && tenant.leased && host->second.lease_over &&
+                                   world.frozen.count(tenant.host) == 0 && !tenant.busy.empty()});
+    } else {
+      decision.moves.push_back({tenant.tenant, tenant.host, tenant.backup});
+    }
+  }
+  const auto by_tenant = [](const auto& a, const auto& b) { return a.tenant < b.tenant; };
+  std::sort(decision.moves.begin(), decision.moves.end(), by_tenant);
+  std::sort(decision.held.begin(), decision.held.end(), by_tenant);
+  return decision;
+}
+
+}  // namespace mtp::failover

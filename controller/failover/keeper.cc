@@ -1,0 +1,227 @@
+#include "controller/failover/keeper.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/status.h"
+#include "controller/failover/evict_kind.h"
+#include "controller/state/fleet.h"
+
+namespace mtp::failover {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Minutes(1);
+constexpr absl::Duration kLongestPause = absl::Minutes(30);
+
+// Kinds that may wait for a lost host and leave the tenant as it is when they are called off.
+constexpr std::array kInTheWay = {"backup", "start", "restart"};
+
+std::string IdOf(const v1::Operation& operation) {
+  return operation.name().substr(std::string("operations/").size());
+}
+
+}  // namespace
+
+Keeper::Keeper(kv::Store* store, operations::Engine* engine, Failovers* failovers, LeaseBook* book,
+               Observations* observations, const Clock* clock, Executor* executor, Send send,
+               Log log, Options options)
+    : store_(store),
+      tables_(store),
+      engine_(engine),
+      failovers_(failovers),
+      book_(book),
+      observations_(observations),
+      clock_(clock),
+      executor_(executor),
+      send_(std::move(send)),
+      log_(std::move(log)),
+      options_(options) {}
+
+Keeper::~Keeper() { Stop(); }
+
+void Keeper::Start() {
+  // A disk that is full refuses it now and is asked again at each look.
+  const absl::Status opened = book_->Open();
+  if (!opened.ok()) log_.Error(absl::StrCat("leases: ", std::string(opened.message())));
+  RunAgain();
+}
+
+void Keeper::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+  mutex_.Await(absl::Condition(
+      +[](bool* looking) { return !*looking; }, &looking_));
+}
+
+void Keeper::RunAgain() {
+  executor_->PostAfter(options_.interval, [self = weak_from_this()] {
+    const auto alive = self.lock();
+    if (alive == nullptr) return;
+    alive->Look();
+    alive->RunAgain();
+  });
+}
+
+void Keeper::OnStamp(const std::string& host, const v1::LeaseStamp& stamp) {
+  if (const auto grant = book_->OnStamp(host, stamp)) send_(host, *grant);
+}
+
+void Keeper::Look() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_ || looking_) return;
+    looking_ = true;
+  }
+  const absl::Status status = LookThrough();
+  if (!status.ok()) log_.Error(absl::StrCat("failover: ", std::string(status.message())));
+  absl::MutexLock lock(&mutex_);
+  looking_ = false;
+}
+
+absl::Status Keeper::LookThrough() {
+  MTP_RETURN_IF_ERROR(book_->Open());
+  MTP_ASSIGN_OR_RETURN(const std::vector<HostLife> hosts, Hosts());
+  MTP_RETURN_IF_ERROR(Evict());
+  const bool all_heard =
+      std::all_of(hosts.begin(), hosts.end(), [](const HostLife& host) { return host.heard; });
+  if (all_heard) {
+    tries_.clear();
+    return absl::OkStatus();
+  }
+  MTP_ASSIGN_OR_RETURN(const std::vector<Placed> tenants, TenantsOf(hosts));
+  const Decision decision = Decide(hosts, tenants, clock_->Boottime());
+  Tell(hosts, decision);
+  CarryOut(decision);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<HostLife>> Keeper::Hosts() const {
+  MTP_ASSIGN_OR_RETURN(const auto rows, tables_.hosts.List());
+  const FleetObservation observed = observations_->Get();
+  std::vector<HostLife> hosts;
+  for (const auto& row : rows) {
+    const auto seen = observed.find(row.id);
+    HostLife host;
+    host.name = row.id;
+    host.heard = seen != observed.end() && seen->second.connected;
+    host.silent_since = book_->LastHeard(row.id);
+    host.lease_over = !host.heard && book_->IsOver(row.id);
+    hosts.push_back(std::move(host));
+  }
+  return hosts;
+}
+
+absl::StatusOr<std::vector<Placed>> Keeper::TenantsOf(const std::vector<HostLife>& hosts) {
+  std::vector<Placed> tenants;
+  for (const HostLife& host : hosts) {
+    if (host.heard) continue;
+    const auto allocations = tables_.allocations.Get(host.name);
+    if (absl::IsNotFound(allocations.status())) continue;
+    if (!allocations.ok()) return allocations.status();
+    for (const auto& allocation : allocations->value.allocations()) {
+      const auto row = tables_.tenants.Get(allocation.tenant());
+      if (!row.ok() || row->value.host() != host.name) continue;
+      Placed tenant;
+      tenant.tenant = row->id;
+      tenant.host = host.name;
+      tenant.may_fail_over =
+          row->value.resolved().failover_policy() == v1::FAILOVER_POLICY_FAILOVER;
+      tenant.leased = row->value.leased();
+      tenant.wanted = row->value.spec().run_policy() != v1::RUN_POLICY_STOP;
+      tenant.busy = TransitionKind(tables_, row->id);
+      if (tenant.may_fail_over && host.lease_over) {
+        tenant.backup = LastGoodBackup(tables_, row->id).name();
+        tenant.not_before = NotBefore(row->id);
+      }
+      tenants.push_back(std::move(tenant));
+    }
+  }
+  return tenants;
+}
+
+void Keeper::CarryOut(const Decision& decision) {
+  for (const Move& move : decision.moves) {
+    const auto operation = failovers_->CarryOut(move);
+    if (!operation.ok()) {
+      NoteFailure(move.tenant, std::string(operation.status().message()));
+      continue;
+    }
+    tries_[move.tenant].operation = IdOf(*operation);
+    log_.Warning(absl::StrCat("host ", move.from, " is lost: tenant ", move.tenant,
+                              " is restored on host ", operation->host(), " (", operation->name(),
+                              ")"));
+  }
+  for (const Held& held : decision.held) {
+    if (held.busy) CallOff(held);
+  }
+}
+
+void Keeper::CallOff(const Held& held) {
+  const auto lock = tables_.locks.Get("tenants/" + held.tenant);
+  if (!lock.ok()) return;
+  const auto operation = engine_->Get(lock->value.operation());
+  if (!operation.ok() || operation->cancel_requested() || operation->host() != held.host ||
+      std::find(kInTheWay.begin(), kInTheWay.end(), operation->kind()) == kInTheWay.end()) {
+    return;
+  }
+  log_.Warning(absl::StrCat("host ", held.host, " is lost: the ", operation->kind(), " of tenant ",
+                            held.tenant, " that waits for it is called off"));
+  (void)engine_->Cancel(lock->value.operation()).status();
+}
+
+// In the status of a tenant until its host is back.
+void Keeper::Tell(const std::vector<HostLife>& hosts, const Decision& decision) {
+  for (const HostLife& host : hosts) {
+    if (host.heard) continue;
+    std::map<std::string, std::string> held;
+    for (const Held& one : decision.held) {
+      if (one.host == host.name) held[one.tenant] = one.reason;
+    }
+    if (observations_->GetHost(host.name).held == held) continue;
+    observations_->Update(host.name, [&held](HostObservation& seen) {
+      if (!seen.connected) seen.held = held;
+    });
+  }
+}
+
+absl::Status Keeper::Evict() {
+  MTP_ASSIGN_OR_RETURN(const auto evictions, tables_.evictions.List());
+  for (const auto& row : evictions) {
+    const operations::NewOperation operation = EvictOperation(row.value);
+    if (tables_.locks.Get("evictions/" + row.id).ok()) continue;
+    const auto created = engine_->Create(operation, kv::Txn());
+    if (!created.ok()) return created.status();
+    log_.Info(absl::StrCat("what host ", row.value.host(), " still has of tenant ",
+                           row.value.tenant(), " is taken off once it is back (", created->name(),
+                           ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration Keeper::NotBefore(const std::string& tenant) {
+  const auto found = tries_.find(tenant);
+  if (found == tries_.end()) return absl::ZeroDuration();
+  Try& last = found->second;
+  if (!last.operation.empty()) {
+    const auto operation = engine_->Get(last.operation);
+    const bool failed = operation.ok() && (operation->state() == v1::OPERATION_STATE_FAILED ||
+                                           operation->state() == v1::OPERATION_STATE_CANCELLED);
+    last.operation.clear();
+    if (failed) NoteFailure(tenant, operation->error().message());
+  }
+  return last.not_before;
+}
+
+void Keeper::NoteFailure(const std::string& tenant, const std::string& why) {
+  Try& last = tries_[tenant];
+  const absl::Duration pause =
+      std::min(kLongestPause, kFirstPause * (int64_t{1} << std::min(last.failed, 8)));
+  ++last.failed;
+  last.not_before = clock_->Boottime() + pause;
+  log_.Error(absl::StrCat("tenant ", tenant, " cannot be placed elsewhere, will try again in ",
+                          absl::FormatDuration(pause), ": ", why));
+}
+
+}  // namespace mtp::failover

@@ -1,0 +1,178 @@
+# shellcheck shell=bash disable=SC2154
+# Hosts that are cut off, agents and engines that are stopped or killed, under leases. Part of fleet_test.sh, which has check,
+# field, of_host, tenant_is, provision, copies and quickstart, and sets cli, work, fleet, info and partition_rounds.
+#
+# Judge is the stand-in Bot API: it counts for each token how many poll at a time, and from where. One call of the double's
+# polls for 30 s, and goes on at the API when its host is cut off meanwhile: a lease is longer, as it is with Telegram.
+
+lease_s=40
+away=moves # the tenant that may fail over
+stays=keeps # the one that stays, on the same host at first
+
+host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; }
+other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
+token_of() { cat "$work/$1-token"; }
+pid_of() { # pid_of TENANT HOST: of its container's first process; empty when it does not run
+  docker --host "$(of_host "$2" docker_host)" inspect "mtp-$1" --format '{{if .State.Running}}{{.State.Pid}}{{end}}' 2>/dev/null
+}
+is_gone() { [ -n "$1" ] && ! kill -0 "$1" 2>/dev/null; } # is_gone PID
+process_pid() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; }
+forget_polls() { curl -sf --max-time 10 -H 'Content-Type: application/json' -d "$(jq -n --arg t "$1" '{token: $t}')" "$telegram/control/forget" >/dev/null; }
+bot_counters() { curl -sf --max-time 10 --get --data-urlencode "token=$1" "$telegram/control/bot"; }
+one_poller() { # one_poller TENANT: never two at a time since forget_polls
+  bot_counters "$(token_of "$1")" | jq -e '.pollers_max <= 1 and .conflicts == 0' >/dev/null ||
+    { bot_counters "$(token_of "$1")" | jq '{pollers_max, conflicts, sources}'; return 1; }
+}
+polls() { bot_counters "$(token_of "$1")" | jq -e '.pollers == 1' >/dev/null; }
+is_ready_on() { tenant_is "$1" host "$2" && tenant_is "$1" health ready; }
+is_guarded() { field ".hosts[] | select(.name == \"$1\") | .guarded" | grep -qx "$2"; }
+is_back() { field ".hosts[] | select(.name == \"$1\") | .state" | grep -qx ready; }
+message_of() { field ".tenants[] | select(.name == \"$1\") | .message"; }
+said() { message_of "$1" | grep -qF -- "$2" || { message_of "$1"; return 1; }; } # said TENANT TEXT
+nothing_goes_on() { [ "$("$cli" op list -o json | jq '[.operations[] | select(.end_time == null)] | length')" = 0 ]; }
+has_one_copy() { [ "$(copies "$1")" = 1 ]; }
+
+# What is done to a host, and taken back.
+fault() { # fault KIND HOST
+  case $1 in
+    cut) quickstart --cut "$2" ;;
+    stopped-agent) kill -STOP "$(process_pid "agent-$2")" ;;
+    killed-agent) quickstart --kill "agent:$2" ;;
+    stopped-all)
+      kill -STOP "$(process_pid "agent-$2")" "$(process_pid "engine-$2")" "$(process_pid "containerd-$2")" ;;
+    killed-all) quickstart --kill "agent:$2" && quickstart --kill "engine:$2" ;;
+  esac
+}
+mend() { # mend KIND HOST
+  case $1 in
+    cut) quickstart --heal "$2" ;;
+    stopped-agent) kill -CONT "$(process_pid "agent-$2")" ;;
+    killed-agent) quickstart --start "agent:$2" ;;
+    stopped-all)
+      kill -CONT "$(process_pid "containerd-$2")" "$(process_pid "engine-$2")" "$(process_pid "agent-$2")" ;;
+    killed-all) quickstart --start "engine:$2" && quickstart --start "agent:$2" ;;
+  esac
+}
+
+restart_controller() { quickstart --stop controller && quickstart --start controller; }
+cut_both() { quickstart --cut h1 && quickstart --cut h2; }
+
+partition_fleet() {
+  local host
+  sed -i "s/^lease_s: .*/lease_s: $lease_s/" "$fleet/controller/controller.yaml"
+  check "the fleet's leases last $lease_s s" bash -c "grep -qx 'lease_s: $lease_s' $fleet/controller/controller.yaml"
+  check "the controller takes it up" restart_controller
+  for host in h1 h2; do
+    check "the guard of $host is seen to run" eventually 30 is_guarded "$host" true
+  done
+  printf '555000666:%s\n' "$(openssl rand -hex 16)" >"$work/$away-token"
+  printf '555000777:%s\n' "$(openssl rand -hex 16)" >"$work/$stays-token"
+  check "a tenant is provisioned that may fail over" exits 0 provision "$away" --telegram-token-file "$work/$away-token" --failover failover
+  check "one that stays is provisioned on the same host" exits 0 provision "$stays" --telegram-token-file "$work/$stays-token" --host "$(host_of "$away")"
+  check "tenant show tells both" bash -c "
+    [ \"\$($cli tenant show $away -o json | jq -r .spec.failover_policy)\$($cli tenant show $stays -o json | jq -r .spec.failover_policy)\" = failoverstay ]"
+  check "the engine does not restart the one that may fail over" bash -c "
+    [ \"\$(docker --host $(of_host "$(host_of "$away")" docker_host) inspect mtp-$away --format '{{.HostConfig.RestartPolicy.Name}}')\" = no ]"
+  check "both are backed up" exits 0 "$cli" backup "$away" "$stays"
+}
+
+# One partition: the tenant ends on its host, is restored on the other, and the old copy goes once the host is back.
+partition_round() { # partition_round KIND
+  local kind=$1 from to pid stays_pid
+  from=$(host_of "$away") to=$(other_host "$from")
+  pid=$(pid_of "$away" "$from") stays_pid=$(pid_of "$stays" "$from")
+  forget_polls "$(token_of "$away")"
+  check "$kind: it polls before" eventually 30 polls "$away"
+  check "$kind: $from is made so" fault "$kind" "$from"
+  check "$kind: it ends on $from by itself" eventually $((lease_s + 10)) is_gone "$pid"
+  [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-0}"
+  check "$kind: it is restored on $to" eventually 90 is_ready_on "$away" "$to"
+  check "$kind: it polls from there" eventually 60 polls "$away"
+  check "$kind: $from is mended" mend "$kind" "$from"
+  check "$kind: $from is back within 30 s" eventually 30 is_back "$from"
+  check "$kind: within 30 s all has ended that had to be done" eventually 30 nothing_goes_on
+  check "$kind: there is one copy of it" eventually 10 has_one_copy "$away"
+  check "$kind: its old data is kept" test -d "$(of_host "$from" project_dir)/data/$away"
+  check "$kind: never did two poll" one_poller "$away"
+  check "$kind: the one that stays is where it was" tenant_is "$stays" host "$stays_host"
+  check "it is backed up for the next time" exits 0 "$cli" backup "$away"
+}
+
+# A host that comes back before its lease is over keeps everything.
+flapping() {
+  local from pid
+  from=$(host_of "$away") pid=$(pid_of "$away" "$from")
+  forget_polls "$(token_of "$away")"
+  for _ in 1 2 3 4 5; do
+    quickstart --cut "$from"
+    sleep 3
+    quickstart --heal "$from"
+    sleep 3
+  done
+  check "flapping: the tenant is where it was" tenant_is "$away" host "$from"
+  check "flapping: it was not started again" test "$pid" = "$(pid_of "$away" "$from")"
+  check "flapping: never did two poll" one_poller "$away"
+}
+
+vanished_together() {
+  local from pid
+  from=$(host_of "$away") pid=$(pid_of "$away" "$from")
+  forget_polls "$(token_of "$away")"
+  check "both hosts are cut off" cut_both
+  check "together: the tenant ends by itself" eventually $((lease_s + 10)) is_gone "$pid"
+  check "together: nothing is moved, and it is said why" eventually $((2 * lease_s)) said "$away" "vanished together"
+  sleep "$lease_s"
+  check "together: it is still placed where it was" tenant_is "$away" host "$from"
+  quickstart --heal h1
+  quickstart --heal h2
+  check "together: it runs there again within 60 s" eventually 60 is_ready_on "$away" "$from"
+  check "together: never did two poll" one_poller "$away"
+}
+
+by_word() {
+  local from to
+  from=$(host_of "$stays") to=$(other_host "$from")
+  check "a tenant of a connected host is not failed over" exits 3 "$cli" tenant failover "$stays" --yes
+  check "the host of the one that stays is cut off" quickstart --cut "$from"
+  check "by word: it is not moved by itself, and it is said why" eventually $((3 * lease_s)) said "$stays" "it stays"
+  sleep $((lease_s + 15))
+  check "by word: nor later" tenant_is "$stays" host "$from"
+  check "by word: a host that it asks for alone is not left without another one's name" says "asks for host $from" \
+    "$cli" tenant failover "$stays" --dry-run
+  check "by word: without the word nothing is done" exits 2 "$cli" tenant failover "$stays" --host "$to"
+  check "by word: the risk is named" says "two pollers" "$cli" tenant failover "$stays" --host "$to" --dry-run
+  check "by word: with it, it is restored on $to" exits 0 "$cli" tenant failover "$stays" --host "$to" --yes
+  check "by word: and is ready there" eventually 60 is_ready_on "$stays" "$to"
+  quickstart --heal "$from"
+  check "by word: the old copy is taken off once $from is back" eventually 60 has_one_copy "$stays"
+  check "by word: and its data is kept" test -d "$(of_host "$from" project_dir)/data/$stays"
+  stays_host=$to
+}
+
+without_guard() {
+  local host
+  host=$(host_of "$away")
+  check "the guard is killed" quickstart --kill "guard:$host"
+  check "without it: the host says so" eventually 30 is_guarded "$host" false
+  check "without it: a start of the tenant is refused" exits 1 "$cli" restart "$away"
+  check "without it: and told what to do" bash -c "$cli op list -o json | jq -e '.operations[0].error.message | contains(\"start mtp-guard\")'"
+  check "without it: what runs goes on" polls "$away"
+  check "the guard starts again" quickstart --start "guard:$host"
+  check "with it: the host says so" eventually 30 is_guarded "$host" true
+  check "with it: the tenant starts" exits 0 "$cli" restart "$away"
+}
+
+partitions() {
+  local kinds=(cut stopped-agent killed-agent stopped-all killed-all) round kind
+  partition_fleet
+  stays_host=$(host_of "$stays")
+  for kind in "${kinds[@]}"; do partition_round "$kind"; done
+  flapping
+  vanished_together
+  by_word
+  without_guard
+  for ((round = 1; round <= partition_rounds; ++round)); do
+    echo "        round $round of $partition_rounds"
+    partition_round "${kinds[RANDOM % ${#kinds[@]}]}"
+  done
+}

@@ -1,0 +1,285 @@
+// A tenant of a lost host, placed elsewhere by the keeper or by an operator's word, and what
+// becomes of its old copy.
+#include <gmock/gmock.h>
+
+#include "common/base/durations.h"
+#include "controller/failover/failovers.h"
+#include "controller/failover/keeper.h"
+#include "controller/state/fleet.h"
+#include "tests/unit/controller/restore_fixture.h"
+
+namespace mtp {
+namespace {
+
+using mtp::testing::FakeAgents;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class FailoverTest : public BackupRestore {
+ protected:
+  FailoverTest() {
+    AddHost("h2");
+    Guard("h1");
+    Guard("h2");
+    agents_.outcomes[Act::kApply].result = {{"lease", "bound"}};
+    keeper_ = std::make_shared<failover::Keeper>(
+        store_.get(), &engine_, &failovers_, &book_, &observations_, &clock_, &executor_,
+        [this](const std::string& host, const v1::GrantLeaseRequest& grant) {
+          grants_[host] = grant;
+        },
+        NullLog(), failover::Keeper::Options());
+    keeper_->Start();
+  }
+  ~FailoverTest() override {
+    keeper_->Stop();
+    executor_.DropAll();
+  }
+
+  void Guard(const std::string& host) {
+    observations_.Update(host, [](HostObservation& seen) { seen.status.set_guarded(true); });
+  }
+  // As `tenant set --failover failover` leaves it.
+  void Lease(const std::string& tenant) {
+    auto row = tables_.tenants.Get(tenant);
+    row->value.mutable_spec()->set_failover_policy(v1::FAILOVER_POLICY_FAILOVER);
+    row->value.mutable_resolved()->set_failover_policy(v1::FAILOVER_POLICY_FAILOVER);
+    row->value.set_leased(true);
+    kv::Txn txn;
+    tables_.tenants.Put(txn, tenant, row->value);
+    ASSERT_TRUE(store_->Commit(txn).ok());
+  }
+  void Stamp(const std::string& host) {
+    v1::LeaseStamp stamp;
+    stamp.set_agent_instance(host);
+    *stamp.mutable_boot_time() = ToDuration(clock_.Boottime());
+    keeper_->OnStamp(host, stamp);
+  }
+  // It is heard up to this moment.
+  void Lose(const std::string& host) {
+    Stamp(host);
+    agents_.away.insert(host);
+    observations_.Update(host, [](HostObservation& seen) {
+      seen.connected = false;
+      seen.error = "the agent fell silent";
+    });
+  }
+  void IsBack(const std::string& host) {
+    agents_.away.erase(host);
+    observations_.Update(host, [](HostObservation& seen) {
+      seen.connected = true;
+      seen.held.clear();
+    });
+    Stamp(host);
+  }
+  std::vector<std::string> Named(const std::string& host) {
+    std::vector<std::string> names;
+    for (const auto& tenant : grants_[host].tenants()) names.push_back(tenant.tenant());
+    return names;
+  }
+  static v1::FailOverTenantRequest Word(bool accept = false, bool preview = false) {
+    v1::FailOverTenantRequest request;
+    request.set_name("tenants/acme");
+    request.set_accept_two_copies(accept);
+    request.set_validate_only(preview);
+    return request;
+  }
+  std::string Message() {
+    const auto row = tables_.tenants.Get("acme");
+    return ToTenant(*row, "", observations_.GetHost(row->value.host())).status().message();
+  }
+
+  failover::LeaseBook book_{store_.get(), &clock_, {}};
+  failover::Failovers failovers_{store_.get(), &engine_, &tenants_, &observations_, &book_};
+  std::shared_ptr<failover::Keeper> keeper_;
+  std::map<std::string, v1::GrantLeaseRequest> grants_;
+};
+
+TEST_F(FailoverTest, ALostHostsTenantIsRestoredElsewhereOnceItsLeaseIsOver) {
+  Lease("acme");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Seconds(69));
+  EXPECT_EQ(Tenant("acme").host(), "h1");
+  EXPECT_THAT(Message(), HasSubstr("lease"));
+  Run(absl::Minutes(1));
+  const auto tenant = Tenant("acme");
+  EXPECT_EQ(tenant.host(), "h2");
+  EXPECT_EQ(tenant.epoch(), 2);
+  EXPECT_TRUE(tenant.leased());
+  EXPECT_EQ(agents_.Last(Act::kRestore).host, "h2");
+  EXPECT_EQ(agents_.Last(Act::kApply).host, "h2");
+  EXPECT_EQ(agents_.Last(Act::kApply).request.epoch(), 2);
+  // It keeps its own secrets.
+  EXPECT_EQ(agents_.Last(Act::kApply).request.apply().secrets().gateway_token(), gateway_);
+  EXPECT_EQ(Reserved("h1"), 0);
+  EXPECT_EQ(Reserved("h2"), 1024);
+}
+
+TEST_F(FailoverTest, ItsOldHostReservesForItUntilAllIsDone) {
+  Lease("acme");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  agents_.outcomes[Act::kApply] = FakeAgents::Running();
+  Run(absl::Minutes(2));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+  EXPECT_EQ(Reserved("h1"), 1024);
+  EXPECT_EQ(Reserved("h2"), 1024);
+  // A host that is back meanwhile is not told that it may run the tenant.
+  IsBack("h1");
+  EXPECT_THAT(Named("h1"), IsEmpty());
+}
+
+TEST_F(FailoverTest, AFailureLeavesItPlacedWhereItWasUnderAHigherEpochAndIsTriedAgain) {
+  Lease("acme");
+  const int32_t port = Tenant("acme").port();
+  Run(absl::Minutes(2));
+  Lose("h1");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::InternalError("no such snapshot"));
+  Run(absl::Seconds(100));
+  const auto tenant = Tenant("acme");
+  EXPECT_EQ(tenant.host(), "h1");
+  EXPECT_EQ(tenant.port(), port);
+  EXPECT_EQ(tenant.epoch(), 3);
+  EXPECT_TRUE(tenant.leased());
+  EXPECT_EQ(Reserved("h1"), 1024);
+  EXPECT_EQ(Reserved("h2"), 0);
+  agents_.outcomes[Act::kRestore] = {};
+  Run(absl::Minutes(3));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+  EXPECT_GE(Tenant("acme").epoch(), 4);
+}
+
+TEST_F(FailoverTest, TheOldCopyIsTakenOffOnceItsHostIsBackAndItsDataIsKept) {
+  Lease("acme");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Minutes(3));
+  ASSERT_EQ(Tenant("acme").host(), "h2");
+  EXPECT_EQ(agents_.Count(Act::kRemove), 0);
+  IsBack("h1");
+  EXPECT_THAT(Named("h1"), IsEmpty());
+  Run(absl::Minutes(1));
+  ASSERT_EQ(agents_.Count(Act::kRemove), 1);
+  EXPECT_EQ(agents_.Last(Act::kRemove).host, "h1");
+  EXPECT_TRUE(agents_.Last(Act::kRemove).request.remove().keep_data());
+  EXPECT_THAT(*tables_.evictions.List(), IsEmpty());
+  Run(absl::Minutes(5));
+  EXPECT_EQ(agents_.Count(Act::kRemove), 1);
+}
+
+TEST_F(FailoverTest, OneThatStaysIsNotMovedAndSaysSo) {
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Hours(1));
+  EXPECT_EQ(Tenant("acme").host(), "h1");
+  EXPECT_THAT(Message(), HasSubstr("it stays"));
+}
+
+TEST_F(FailoverTest, HostsThatVanishTogetherAreFrozen) {
+  Lease("acme");
+  AddHost("h3");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Lose("h2");
+  Run(absl::Hours(1));
+  EXPECT_EQ(Tenant("acme").host(), "h1");
+  EXPECT_THAT(Message(), HasSubstr("vanished together"));
+}
+
+TEST_F(FailoverTest, ABackupThatWaitsForTheLostHostIsCalledOff) {
+  Lease("acme");
+  Run(absl::Minutes(2));
+  agents_.outcomes[Act::kSnapshot] = FakeAgents::Running();
+  const auto backup = Create("acme");
+  ASSERT_TRUE(backup.ok());
+  Run(absl::Seconds(5));
+  Lose("h1");
+  Run(absl::Minutes(5));
+  EXPECT_EQ(engine_.Get(IdOf(*backup))->state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+TEST_F(FailoverTest, AWordForAConnectedHostIsRefused) {
+  const auto refused = failovers_.FailOver(kCaller, Word(/*accept=*/true));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("is connected"));
+}
+
+TEST_F(FailoverTest, AWordNamesTheRiskAndNeedsItToBeAccepted) {
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Minutes(5));
+  const auto preview = failovers_.FailOver(kCaller, Word(false, /*preview=*/true));
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_THAT(preview->result().at("risk"), HasSubstr("two pollers"));
+  EXPECT_EQ(preview->result().at("host"), "h2");
+  EXPECT_EQ(preview->result().at("backup"), backup_);
+  EXPECT_EQ(Tenant("acme").host(), "h1");
+  const auto refused = failovers_.FailOver(kCaller, Word());
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("two pollers"));
+  Succeeds(failovers_.FailOver(kCaller, Word(/*accept=*/true)));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+TEST_F(FailoverTest, ATenantThatAsksForItsHostNeedsAnothersName) {
+  auto row = tables_.tenants.Get("acme");
+  row->value.mutable_spec()->set_host("h1");
+  row->value.mutable_resolved()->set_host("h1");
+  kv::Txn txn;
+  tables_.tenants.Put(txn, "acme", row->value);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Run(absl::Minutes(2));
+  Lose("h1");
+  EXPECT_TRUE(absl::IsResourceExhausted(failovers_.FailOver(kCaller, Word(true)).status()));
+  v1::FailOverTenantRequest word = Word(/*accept=*/true);
+  word.set_host("h2");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::InternalError("no such snapshot"));
+  Fails(failovers_.FailOver(kCaller, word));
+  EXPECT_EQ(Tenant("acme").spec().host(), "h1");
+  agents_.outcomes[Act::kRestore] = {};
+  Succeeds(failovers_.FailOver(kCaller, word));
+  EXPECT_EQ(Tenant("acme").spec().host(), "h2");
+}
+
+TEST_F(FailoverTest, WhereTheLeaseIsOverThereIsNoRisk) {
+  Lease("acme");
+  AddHost("h3");
+  Guard("h3");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Lose("h2");  // frozen, so nothing is done by itself
+  Run(absl::Minutes(2));
+  const auto preview = failovers_.FailOver(kCaller, Word(false, /*preview=*/true));
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->result().count("risk"), 0);
+  Succeeds(failovers_.FailOver(kCaller, Word()));
+  EXPECT_EQ(Tenant("acme").host(), "h3");
+}
+
+TEST_F(FailoverTest, ARetryOfAWordGetsItsOperation) {
+  Run(absl::Minutes(2));
+  Lose("h1");
+  v1::FailOverTenantRequest word = Word(/*accept=*/true);
+  word.set_request_id("once");
+  const auto first = failovers_.FailOver(kCaller, word);
+  Succeeds(first);
+  const auto again = failovers_.FailOver(kCaller, word);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), first->name());
+}
+
+TEST_F(FailoverTest, AHostWithoutAGuardDoesNotTakeATenantThatMayFailOver) {
+  Lease("acme");
+  observations_.Update("h2", [](HostObservation& seen) { seen.status.set_guarded(false); });
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Minutes(3));
+  EXPECT_EQ(Tenant("acme").host(), "h1");
+  Guard("h2");
+  Run(absl::Minutes(10));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+}  // namespace
+}  // namespace mtp
