@@ -123,6 +123,8 @@ project_h1=$(jq -r '.hosts[0].project_dir' <<<"$info")
 of_host() { jq -r --arg h "$1" ".hosts[] | select(.name == \$h) | .$2" <<<"$info"; } # of_host HOST FIELD
 process_pid() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; } # process_pid controller|agent-HOST|guard-HOST|engine-HOST|containerd-HOST
 field() { "$cli" status -o json | jq -r "$1"; }
+host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; } # host_of TENANT
+other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 tenant_is() { [ "$(field ".tenants[] | select(.name == \"$1\") | .$2")" = "$3" ] || { "$cli" status; return 1; }; }
 state_of_the_world() { # what a refusal must leave as it is
   "$cli" status -o json | jq -S '[.tenants[] | {name, host, port}]'

@@ -9,8 +9,6 @@ lease_s=40
 away=moves # the tenant that may fail over
 stays=keeps # the one that stays, on the same host at first
 
-host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; }
-other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 token_of() { cat "$work/$1-token"; }
 container_pid() { # container_pid TENANT HOST: of its container's first process; empty when it does not run
   docker --host "$(of_host "$2" docker_host)" inspect "mtp-$1" --format '{{if .State.Running}}{{.State.Pid}}{{end}}' 2>/dev/null
