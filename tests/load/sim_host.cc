@@ -42,22 +42,24 @@ class SimTenants {
  public:
   explicit SimTenants(Board* board) : board_(board) {}
 
-  void Apply(const v1::EnsureActionRequest& request) {
+  // Whether the tenant runs then.
+  bool Apply(const v1::EnsureActionRequest& request) {
     absl::MutexLock lock(&mutex_);
     const std::string& name = request.tenant();
     if (request.has_remove()) {
       tenants_.erase(name);
       board_->SetTenantGone(name);
-      return;
+      return false;
     }
     if (request.has_apply()) Create(request);
     const auto found = tenants_.find(name);
-    if (found == tenants_.end()) return;
+    if (found == tenants_.end()) return false;
     v1::TenantStatus& status = found->second;
     if (request.has_apply() || request.has_start() || request.has_restart()) Run(status);
     if (request.has_stop() || request.has_restore()) Halt(status);
     if (request.has_limit()) status.set_memory_limit_mib(request.limit().memory_limit_mib());
     Show(name, status);
+    return status.state() == v1::TENANT_STATE_RUNNING;
   }
   // What is looked at again and again: it changes a little each time.
   int64_t Look() {
@@ -233,8 +235,9 @@ class RunningHost final : public SimHost {
     deps.executor = executor_;
     deps.clock = &clock_;
     deps.new_script = [this](const v1::EnsureActionRequest& request) {
-      return NewSimScript(request, options_.work,
-                          [this](const v1::EnsureActionRequest& done) { tenants_.Apply(done); });
+      return NewSimScript(request, options_.work, [this](const v1::EnsureActionRequest& done) {
+        return tenants_.Apply(done);
+      });
     };
     deps.check_request = CheckActionRequest;
     deps.on_change = [this](const v1::Action& action) { board_.SetAction(action); };
