@@ -9,6 +9,8 @@
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh partitions [--rounds N] [--real]   hosts cut off, agents and engines stopped and killed, under leases
+#   tests/run.sh upgrade --old FOLDER [--upgrade-tenants N]   a fleet of an older build's programs is upgraded under load,
+#                                controller first and agents first
 #   tests/run.sh real            the same with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
 #                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
@@ -185,6 +187,7 @@ case ${1:-all} in
   crash) shift; run_crash "$@" ;;
   load) shift; run_load "$@" ;;
   partitions) shift; run_fleet --only partitions "$@" ;;
+  upgrade) shift; run_fleet --only upgrade "$@" ;;
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
