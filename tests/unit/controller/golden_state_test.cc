@@ -20,6 +20,7 @@
 #include "controller/backups/updates.h"
 #include "controller/daemon/settings.h"
 #include "controller/failover/evict_kind.h"
+#include "controller/operations/progress.h"
 #include "controller/pki/authority.h"
 #include "controller/rollouts/all_kinds.h"
 #include "controller/trust/rotation.h"
@@ -232,6 +233,26 @@ TEST_P(GoldenState, OpensAllThatIsSealed) {
   const auto trusted = authority->Now();
   ASSERT_TRUE(trusted.ok()) << trusted.status();
   EXPECT_EQ(trusted->members.size(), 2U) << "it is being rotated";
+}
+
+// Wherever in its steps an operation is when the controller is replaced, on its way there or back.
+TEST_P(GoldenState, KnowsEveryPositionOfWhatWasBegun) {
+  std::map<std::string, operations::Kind> kinds;
+  for (operations::Kind& kind : AllKinds({}, {})) kinds[kind.name] = std::move(kind);
+  kinds["rotate-authority"] = RotateAuthorityKind({});
+  for (state::v1::OperationRecord record : Operations()) {
+    v1::Operation& operation = *record.mutable_operation();
+    ASSERT_EQ(kinds.count(operation.kind()), 1U) << operation.kind();
+    const operations::Kind& kind = kinds.at(operation.kind());
+    for (int step = 0; step <= operation.steps_size(); ++step) {
+      record.set_step(step);
+      operation.set_state(v1::OPERATION_STATE_RUNNING);
+      EXPECT_TRUE(operations::FitsKind(record, kind)) << operation.kind() << " at " << step;
+      record.set_step(step - 1);
+      operation.set_state(v1::OPERATION_STATE_COMPENSATING);
+      EXPECT_TRUE(operations::FitsKind(record, kind)) << operation.kind() << " undoing " << step;
+    }
+  }
 }
 
 TEST_P(GoldenState, FinishesWhatWasGoingOn) {
