@@ -66,6 +66,8 @@ class Descriptors : public ::testing::Test {
     return all;
   }
 
+  google::protobuf::DescriptorPool pool_;
+
  private:
   static void Add(const google::protobuf::Descriptor* message,
                   std::vector<const google::protobuf::Descriptor*>* all) {
@@ -74,7 +76,6 @@ class Descriptors : public ::testing::Test {
     for (int i = 0; i < message->nested_type_count(); ++i) Add(message->nested_type(i), all);
   }
 
-  google::protobuf::DescriptorPool pool_;
   std::vector<const google::protobuf::FileDescriptor*> files_;
 };
 
