@@ -147,7 +147,7 @@ no_call_failed_of_load() {
 no_operation_failed() {
   "$cli" op list --limit 10000 -o json >"$work/load.operations"
   jq -e 'all(.operations[]; .state == "succeeded" or .end_time == null)' "$work/load.operations" >/dev/null ||
-    { jq '.operations[] | select(.state != "succeeded") | {kind, target, state, error}' "$work/load.operations"; return 1; }
+    { jq '.operations[] | select(.state != "succeeded" and .end_time != null) | {kind, target, state, error}' "$work/load.operations"; return 1; }
 }
 each_request_is_one_operation() {
   # shellcheck disable=SC2016 # jq's variable

@@ -55,7 +55,8 @@ class GoldenJournal : public ActionsFixture, public ::testing::WithParamInterfac
   // What the journal has, but for what this agent has begun by itself.
   std::vector<state::v1::AgentActionRecord> Actions(bool running) {
     std::vector<state::v1::AgentActionRecord> records;
-    for (const auto& record : agent_->journal.Actions().value()) {
+    const auto all = agent_->journal.Actions().value();
+    for (const auto& record : all) {
       if (absl::StartsWith(record.action().key(), kRecoveryKeyPrefix)) continue;
       const bool runs = record.action().state() == v1::ACTION_STATE_RUNNING;
       if (runs == running) records.push_back(record);
@@ -81,7 +82,8 @@ TEST_P(GoldenJournal, IsUnderstoodToTheLastRecord) {
     EXPECT_EQ(record.spec().failover_policy(), v1::FAILOVER_POLICY_UNSPECIFIED);
   }
   std::set<std::string> kinds;
-  for (const auto& record : agent_->journal.Actions().value()) {
+  const auto actions = agent_->journal.Actions().value();
+  for (const auto& record : actions) {
     EXPECT_NE(NewScript(&agent_->tools, record.request()), nullptr) << record.action().key();
     kinds.emplace(absl::StripPrefix(
         record.action().key().substr(record.action().key().find('/') + 1), "done-"));

@@ -20,6 +20,7 @@
 #include "controller/backups/updates.h"
 #include "controller/daemon/settings.h"
 #include "controller/failover/evict_kind.h"
+#include "controller/operations/progress.h"
 #include "controller/pki/authority.h"
 #include "controller/rollouts/all_kinds.h"
 #include "controller/trust/rotation.h"
@@ -159,7 +160,8 @@ class GoldenState : public ::testing::TestWithParam<std::string> {
 
   std::vector<state::v1::OperationRecord> Operations() const {
     std::vector<state::v1::OperationRecord> records;
-    for (const auto& row : Tables(store_.get()).operations.List().value()) {
+    const auto rows = Tables(store_.get()).operations.List().value();
+    for (const auto& row : rows) {
       records.push_back(row.value);
     }
     return records;
@@ -215,14 +217,17 @@ TEST_P(GoldenState, OpensAllThatIsSealed) {
     EXPECT_TRUE(absl::StrContains(secrets.telegram_token(), "not-a-secret")) << key;
     ++opened;
   };
-  for (const auto& row : tables.secrets.List().value()) {
+  const auto secrets = tables.secrets.List().value();
+  for (const auto& row : secrets) {
     expect_opens(row.value.sealed(), tables.secrets.Key(row.id));
   }
-  for (const auto& row : tables.backups.List().value()) {
+  const auto backups = tables.backups.List().value();
+  for (const auto& row : backups) {
     expect_opens(row.value.sealed_secrets(), tables.backups.Key(row.id));
   }
   EXPECT_GT(opened, 20);
-  for (const auto& row : tables.repositories.List().value()) {
+  const auto repositories = tables.repositories.List().value();
+  for (const auto& row : repositories) {
     const auto access = AccessFor(tables, *box_, row.id, "start");
     EXPECT_TRUE(access.ok()) << access.status();
   }
@@ -232,6 +237,26 @@ TEST_P(GoldenState, OpensAllThatIsSealed) {
   const auto trusted = authority->Now();
   ASSERT_TRUE(trusted.ok()) << trusted.status();
   EXPECT_EQ(trusted->members.size(), 2U) << "it is being rotated";
+}
+
+// Wherever in its steps an operation is when the controller is replaced, on its way there or back.
+TEST_P(GoldenState, KnowsEveryPositionOfWhatWasBegun) {
+  std::map<std::string, operations::Kind> kinds;
+  for (operations::Kind& kind : AllKinds({}, {})) kinds[kind.name] = std::move(kind);
+  kinds["rotate-authority"] = RotateAuthorityKind({});
+  for (state::v1::OperationRecord record : Operations()) {
+    v1::Operation& operation = *record.mutable_operation();
+    ASSERT_EQ(kinds.count(operation.kind()), 1U) << operation.kind();
+    const operations::Kind& kind = kinds.at(operation.kind());
+    for (int step = 0; step <= operation.steps_size(); ++step) {
+      record.set_step(step);
+      operation.set_state(v1::OPERATION_STATE_RUNNING);
+      EXPECT_TRUE(operations::FitsKind(record, kind)) << operation.kind() << " at " << step;
+      record.set_step(step - 1);
+      operation.set_state(v1::OPERATION_STATE_COMPENSATING);
+      EXPECT_TRUE(operations::FitsKind(record, kind)) << operation.kind() << " undoing " << step;
+    }
+  }
 }
 
 TEST_P(GoldenState, FinishesWhatWasGoingOn) {

@@ -100,6 +100,7 @@ std::vector<Planted> AllPlanted() {
       {"mtp.Thing.size is not there any more",
        [](FileDescriptorProto& file) {
          file.mutable_message_type(0)->mutable_field(0)->set_name("length");
+         file.mutable_message_type(0)->mutable_field(0)->set_number(9);
        }},
       {"mtp.Thing.size had the number \"1\" and has \"9\"",
        [](FileDescriptorProto& file) {

@@ -16,7 +16,7 @@ namespace mtp {
 class Descriptors : public ::testing::Test {
  protected:
   void SetUp() override {
-    Read(testing::BuiltPath("proto/gen/mtp.binpb"), &described_, &files_);
+    Read(testing::BuiltPath("proto/gen/mtp.binpb"), &pool_, &files_);
     ASSERT_FALSE(files_.empty()) << "build the target mtp_descriptors first";
   }
 
@@ -32,8 +32,6 @@ class Descriptors : public ::testing::Test {
       if (proto.name().rfind("mtp/", 0) == 0) ours->push_back(built);
     }
   }
-
-  const google::protobuf::DescriptorPool& Described() const { return described_; }
 
   // Every message of ours, nested ones too, but for the entries of maps.
   std::vector<const google::protobuf::Descriptor*> Messages() const {
@@ -68,6 +66,8 @@ class Descriptors : public ::testing::Test {
     return all;
   }
 
+  google::protobuf::DescriptorPool pool_;
+
  private:
   static void Add(const google::protobuf::Descriptor* message,
                   std::vector<const google::protobuf::Descriptor*>* all) {
@@ -76,7 +76,6 @@ class Descriptors : public ::testing::Test {
     for (int i = 0; i < message->nested_type_count(); ++i) Add(message->nested_type(i), all);
   }
 
-  google::protobuf::DescriptorPool described_;
   std::vector<const google::protobuf::FileDescriptor*> files_;
 };
 

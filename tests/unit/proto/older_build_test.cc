@@ -143,7 +143,7 @@ class OlderBuilds : public Descriptors {
 
 TEST_F(OlderBuilds, FindNothingRemovedRenumberedOrRetyped) {
   for (const auto& build : builds_) {
-    EXPECT_THAT(BreaksOf(build->files, Described()), ::testing::IsEmpty()) << build->name;
+    EXPECT_THAT(BreaksOf(build->files, pool_), ::testing::IsEmpty()) << build->name;
   }
 }
 
