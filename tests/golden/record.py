@@ -258,12 +258,12 @@ def settings(controller):
     controller.cli("host", "cordon", "h2")
 
 
-REPOSITORY = 'repository { url: "/srv/golden/repository" }'
+ACCESS = 'repository { url: "/srv/golden/repository" }'
 
 
 def reference(action):
     """To the newest backup of the action's tenant, and the repository that has it."""
-    return f'{REPOSITORY} backup {{ backup_id: "{ulid(1)}" fleet: "{FLEET}" tenant: "on-{action}" manifest_sha256: "{"a" * 64}" }}'
+    return f'{ACCESS} backup {{ backup_id: "{ulid(1)}" fleet: "{FLEET}" tenant: "on-{action}" manifest_sha256: "{"a" * 64}" }}'
 
 
 ACTIONS = {
@@ -273,15 +273,15 @@ ACTIONS = {
     "restart": ("", {}),
     "backup": ('backup_id: "01J"', {"backup_file": "backup-01J.tar.gz", "backup_sha256": "aa", "backup_bytes": "4096"}),
     "remove": ("keep_data: true", {}),
-    "snapshot": (f'{REPOSITORY} backup_id: "{ulid(1)}" fleet: "{FLEET}"', {"snapshot": "5a5a", "manifest_sha256": "aa"}),
+    "snapshot": (f'{ACCESS} backup_id: "{ulid(1)}" fleet: "{FLEET}"', {"snapshot": "5a5a", "manifest_sha256": "aa"}),
     "verify": (reference("verify"), {}),
     "restore": (reference("restore"), {"previous_data": ".quarantine/restore-1"}),
-    "forget": (f'{REPOSITORY} fleet: "{FLEET}" backup_ids: "{ulid(1)}"', {"removed": "1", "freed_bytes": "4096"}),
+    "forget": (f'{ACCESS} fleet: "{FLEET}" backup_ids: "{ulid(1)}"', {"removed": "1", "freed_bytes": "4096"}),
     "pull": (f'image: "{IMAGE}"', {"pinned": IMAGE, "image_id": "sha256:11"}),
     "drill": (f"{reference('drill')} spec {{ {spec(1)} }}", {"ready_ms": "1200"}),
     "soak": ("duration { seconds: 60 }", {}),
     "limit": ("memory_limit_mib: 256", {}),
-    "check": (REPOSITORY, {"snapshots": "3"}),
+    "check": (ACCESS, {"snapshots": "3"}),
 }
 
 
