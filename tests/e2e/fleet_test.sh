@@ -9,12 +9,14 @@
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
 #   … --rounds N                         how many partitions the part partitions makes besides one of each kind (0)
+#   … --cuts N                           how many power cuts the part power makes (6)
+#   … --kills N                          how often the part all_killed kills everything (3)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, partitions, many and canaries; life goes on with the tenant of deaths. Each of faults,
-# flips, hostile and partitions takes long by itself.
+# limits, crash_loops, faults, flips, hostile, partitions, power, pauses, all_killed, many, canaries and clocks; life goes on with the
+# tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses and clocks takes long by itself.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0
+real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 power_cuts=6 kill_rounds=3
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -23,7 +25,9 @@ while [ $# -gt 0 ]; do
     --only) only+="${2:?} " && shift ;;
     --flips) flips=${2:?} && shift ;;
     --rounds) partition_rounds=${2:?} && shift ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --cuts) power_cuts=${2:?} && shift ;;
+    --kills) kill_rounds=${2:?} && shift ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
@@ -73,13 +77,20 @@ eventually() { # eventually SECONDS COMMAND…
     sleep 0.3
   done
 }
+no_device_is_left() { # of a file system that a part has made in a file
+  ! losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$work/"
+}
 finish() {
-  ! declare -F release_disks >/dev/null || release_disks
+  local release
+  for release in release_traffic release_pauses release_disks release_power release_clocks; do
+    ! declare -F "$release" >/dev/null || "$release"
+  done
   quickstart --down >"$work/down.log" 2>&1 || { echo "FAILED  --down"; failed=$((failed + 1)); tail -n 20 "$work/down.log"; }
   check "--down leaves no fleet folder" test ! -e "$fleet"
   check "--down leaves no network namespace of the fleet" \
     bash -c "for n in $namespaces; do [ ! -e /var/run/netns/\$n ] || exit 1; done"
-  rm -rf "$work"
+  check "no loop device is left" eventually 10 no_device_is_left
+  rm -rf --one-file-system "$work"
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ]
   exit
@@ -327,7 +338,8 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
+  all_killed many canaries clocks; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -354,6 +366,10 @@ part limits
 [ -n "$real" ] || part flips random_flips
 [ -n "$real" ] || part hostile hostile_data
 part partitions
+[ -n "$real" ] || part power
+[ -n "$real" ] || part pauses
+[ -n "$real" ] || part all_killed
 [ -n "$real" ] || part many
 [ -n "$real" ] || part canaries planted_secrets
+[ -n "$real" ] || part clocks
 finish
