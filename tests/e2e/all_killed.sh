@@ -21,7 +21,8 @@ container_shims() { pgrep --full "^[^ ]*containerd-shim.* -address $(engine_fold
 find_all() { # every process of the fleet, by id, in $work/all-pids
   local name pid
   for name in $programs_of_the_fleet; do
-    pid=$(process_pid "$name") && kill -0 "$pid" || { echo "$name does not run"; return 1; }
+    pid=$(process_pid "$name")
+    kill -0 "${pid:-none}" || { echo "$name does not run"; return 1; }
     echo "$pid"
   done >"$work/all-pids.new"
   for name in h1 h2; do container_processes "$name"; done | sort -un >>"$work/all-pids.new"
