@@ -30,10 +30,7 @@ find_all() { # every process of the fleet, by id, in $work/all-pids
   mv "$work/all-pids.new" "$work/all-pids"
   [ "$(wc -l <"$work/all-pids")" -gt 9 ]
 }
-is_dead() { # is_dead PID: also one that nobody has waited for
-  ! [ -e "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null || ! [ -e "/proc/$1" ]
-}
-all_dead() {
+all_have_died() {
   local pid
   while read -r pid; do is_dead "$pid" || { tr '\0' ' ' <"/proc/$pid/cmdline"; return 1; }; done <"$work/all-pids"
 }
@@ -42,7 +39,7 @@ kill_all() {
   mapfile -t pids <"$work/all-pids"
   # One call: nobody lives long enough to notice that the others are gone. One that has ended meanwhile is no fault.
   kill -KILL "${pids[@]}" 2>/dev/null
-  eventually 10 all_dead
+  eventually 10 all_have_died
 }
 shims_left() { # of a container that began between the look and the kill
   local host
