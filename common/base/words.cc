@@ -1,5 +1,7 @@
 #include "common/base/words.h"
 
+#include <absl/strings/str_cat.h>
+
 namespace mtp {
 
 absl::string_view HealthName(v1::TenantHealth health) {
@@ -48,6 +50,14 @@ absl::string_view FailoverName(v1::FailoverPolicy policy) {
   }
   // Also what a newer program means by a word that this build does not know: nothing is moved.
   return "stay";
+}
+
+std::string StepInTurn(const v1::Operation& operation) {
+  for (const v1::OperationStep& step : operation.steps()) {
+    if (step.state() != v1::STEP_STATE_RUNNING) continue;
+    return step.message().empty() ? step.name() : absl::StrCat(step.name(), ": ", step.message());
+  }
+  return operation.message();
 }
 
 }  // namespace mtp

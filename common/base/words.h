@@ -4,7 +4,10 @@
 
 #include <absl/strings/string_view.h>
 
+#include <string>
+
 #include "mtp/v1/fleet.pb.h"
+#include "mtp/v1/operation.pb.h"
 #include "mtp/v1/tenant.pb.h"
 
 namespace mtp {
@@ -15,5 +18,8 @@ absl::string_view HealthName(v1::TenantHealth health);
 absl::string_view RoleName(v1::Role role);
 // `stay`, `failover`.
 absl::string_view FailoverName(v1::FailoverPolicy policy);
+// How far the operation is: the step that runs and its message, `soak: 20 s of 60 s`; the
+// operation's own message while none runs.
+std::string StepInTurn(const v1::Operation& operation);
 
 }  // namespace mtp

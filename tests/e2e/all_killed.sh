@@ -61,7 +61,6 @@ start_all() { # each once, all at the same time, as after a common failure of po
   [ "$code" = 0 ] || cat "$work"/start-*
   return "$code"
 }
-all_hosts_are_ready() { is_back h1 && is_back h2; }
 acme_is_ready() { tenant_is acme health ready; }
 
 round_of_death() { # round_of_death NUMBER

@@ -28,7 +28,7 @@ give_clock() { # give_clock WHAT: it is started again with a clock of its own, w
   set_clock "$work/clock-${1/:/-}" 0 && quickstart --stop "$1" &&
     MTP_WALL_CLOCK=$work/clock-${1/:/-} LD_PRELOAD=$clock_library quickstart --start "$1"
 }
-has_clock() { grep -qF "$work/clock-${1/:/-}" "/proc/$(process_pid "${1/:/-}")/maps"; } # has_clock WHAT
+has_clock() { grep -qF "$work/clock-${1/:/-}" "/proc/$(process_of "$1")/maps"; } # has_clock WHAT
 take_clocks() { # all of them are started again without
   local what
   for what in controller agent:h1 agent:h2; do quickstart --stop "$what" && quickstart --start "$what" || return 1; done

@@ -67,19 +67,18 @@ release_power() {
 }
 
 # --- A cut
-process_of() { echo "${1/:/-}"; } # process_of PROGRAM: the name of its record
 stands_still() { # stands_still PID: every thread of it
   [ -e "/proc/$1" ] && ! grep -L '^State:[[:space:]]*T' "/proc/$1"/task/*/status | grep -q .
 }
 hold_still() { # hold_still WHAT
   local program pid
   for program in $(programs_on "$1"); do
-    pid=$(process_pid "$(process_of "$program")") && kill -STOP "$pid" && eventually 10 stands_still "$pid" || return 1
+    pid=$(process_of "$program") && kill -STOP "$pid" && eventually 10 stands_still "$pid" || return 1
   done
 }
 go_on() { # go_on WHAT
   local program
-  for program in $(programs_on "$1"); do kill -CONT "$(process_pid "$(process_of "$program")")"; done
+  for program in $(programs_on "$1"); do kill -CONT "$(process_of "$program")"; done
 }
 copy_image() { cp --sparse=always "${state_image[$1]}" "$2"; } # copy_image WHAT FILE
 cut_power() { # cut_power WHAT NUMBER
