@@ -22,7 +22,7 @@ find_all() { # every process of the fleet, by id, in $work/all-pids
   local name pid
   for name in $programs_of_the_fleet; do
     pid=$(process_pid "$name")
-    kill -0 "${pid:-none}" || { echo "$name does not run"; return 1; }
+    kill -0 "${pid:-none}" || { echo "$name does not run" >&2; return 1; }
     echo "$pid"
   done >"$work/all-pids.new"
   for name in h1 h2; do container_processes "$name"; done | sort -un >>"$work/all-pids.new"

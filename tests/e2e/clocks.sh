@@ -104,7 +104,7 @@ clock_jump() { # clock_jump WHAT SECONDS
   cp "$traffic/ledger" "$traffic/ledger-at-jump"
   check "$word the clock is set" set_clock "$work/clock-${1/:/-}" "$2"
   [ "$1" != controller ] || check "$word and it says so" controller_is_ahead "$2"
-  check "$word for longer than a lease status tells the truth: all is ready" throughout $((clock_lease_s + 5)) status_is_true
+  check "$word for longer than a lease status tells the truth: all is ready" throughout $((clock_lease_s + 5)) eventually 5 status_is_true
   check "$word what was under way has succeeded" eventually "$(left_of "$begun")" have_succeeded "$traffic/ledger-at-jump"
   check "$word the controller has what it acknowledged, each once" ledger_holds
   check "$word the tenant that lives by its lease was not touched" test "$timely_life" = "$(life timely)"

@@ -143,21 +143,25 @@ have_succeeded() { # have_succeeded LEDGER
     LC_ALL=C comm -23 - <(sed -n 's/ succeeded$//p' "$traffic/now" | LC_ALL=C sort -u))
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
-running_copies() { # running_copies TENANT: over all engines
+running_containers() { # by name, over all engines
   local docker_host
   for docker_host in $(jq -r '.hosts[].docker_host' <<<"$info"); do
-    docker --host "$docker_host" ps --quiet --filter "name=^mtp-$1\$"
-  done | wc -l
+    docker --host "$docker_host" ps --format '{{.Names}}' --filter 'name=^mtp-' || return 1
+  done
 }
+running_copies() { running_containers | grep -cx "mtp-$1"; } # running_copies TENANT
 # Every worker's tenant is what it was last asked to be, by the controller's word and by the engines'.
 all_as_asked() {
-  local file tenant wanted told
+  local file tenant wanted told copies
+  "$cli" status -o json >"$traffic/status" && running_containers >"$traffic/running" || return 1
   for file in "$traffic"/wanted-*; do
     tenant=${file##*/wanted-} wanted=$(cat "$file")
-    told=$(field "[.tenants[] | select(.name == \"$tenant\") | if .status == \"running\" then .health else .status end][0] // \"gone\"")
-    case "$wanted: $told $(running_copies "$tenant")" in
+    told=$(jq -r --arg t "$tenant" \
+      '[.tenants[] | select(.name == $t) | if .status == "running" then .health else .status end][0] // "gone"' "$traffic/status")
+    copies=$(grep -cx "mtp-$tenant" "$traffic/running")
+    case "$wanted: $told $copies" in
       'running: ready 1' | 'stopped: stopped 0' | 'gone: gone 0') ;;
-      *) echo "$tenant ought to be $wanted; status says $told, $(running_copies "$tenant") run"; return 1 ;;
+      *) echo "$tenant ought to be $wanted; status says $told, $copies run"; return 1 ;;
     esac
   done
 }
