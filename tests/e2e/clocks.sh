@@ -3,14 +3,14 @@
 # fleet_test.sh, as traffic.sh, whose workers, ledger and judges it uses; only when it is named, since its fleet is made
 # three days ago: certificates that are younger are rightly refused by who thinks it is yesterday (decision 0014).
 #
-# The clock is that of one program: wall_clock.cc, loaded before its libraries by LD_PRELOAD, which the quick start hands on
+# The clock is that of one program: tests/clock/wall_clock.cc, loaded before its libraries by LD_PRELOAD, which the quick start hands on
 # to what it starts. Programs written in Go (engine, Compose, restic) keep the machine's: an agent and its engine disagree.
 
-clock_library=$work/wall-clock.so
+clock_library=$repository/build/bin/wall_clock.so
 clock_lease_s=15 # jumps are looked at for longer
 hour_s=3600 day_s=86400
 
-make_clock_library() { c++ -std=c++20 -O1 -shared -fPIC -o "$clock_library" "$repository/tests/e2e/wall_clock.cc"; }
+make_clock_library() { ninja -C "$repository/build" wall_clock && [ -e "$clock_library" ]; }
 set_clock() { # set_clock FILE SECONDS: how far whoever has that clock is ahead; in place, since it is mapped
   [ -e "$1" ] || head -c 8 /dev/zero >"$1"
   python3 -c 'import struct, sys; open(sys.argv[1], "r+b").write(struct.pack("=q", int(sys.argv[2]) * 10**9))' "$1" "$2"

@@ -1,5 +1,5 @@
 // A wall clock that a test moves: a library for LD_PRELOAD, for a program that is linked with
-// glibc's calls (ours are; Go's programs ask the kernel themselves). clocks.sh compiles it.
+// glibc's calls (ours are; Go's programs ask the kernel themselves). For tests/e2e/clocks.sh.
 //
 // $MTP_WALL_CLOCK names a file of eight bytes: nanoseconds, of this machine's order, by which the
 // program's wall clock is ahead. It is mapped, so a change counts from the next look on, also for
