@@ -68,7 +68,7 @@ release_power() {
 
 # --- A cut
 stands_still() { # stands_still PID: every thread of it
-  [ -e "/proc/$1" ] && ! grep -L '^State:[[:space:]]*T' "/proc/$1"/task/*/status | grep -q .
+  cat "/proc/$1"/task/*/status | awk '/^State:/ { seen = 1; if ($2 != "T") moves = 1 } END { exit !seen || moves }'
 }
 hold_still() { # hold_still WHAT
   local program pid
