@@ -9,9 +9,13 @@
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh partitions [--rounds N] [--real]   hosts cut off, agents and engines stopped and killed, under leases
+#   tests/run.sh power [--cuts N]    power cuts of controller and agents while requests go on (6; about a minute for each)
+#   tests/run.sh clocks          clocks of controller and agent set back and forward by an hour and a day (about 20 minutes)
+#   tests/run.sh pauses          controller, agent and engine stopped for longer than their timeouts in each operation (about an hour)
+#   tests/run.sh all-killed [--kills N]    every process of the fleet killed at the same moment, then each started once (3)
 #   tests/run.sh upgrade --old FOLDER [--upgrade-tenants N]   a fleet of an older build's programs is upgraded under load,
 #                                controller first and agents first
-#   tests/run.sh real            the same with the real OpenClaw (some minutes)
+#   tests/run.sh real            all of `fleet` with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
 #                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
 #   tests/run.sh load [--hosts N] [--tenants N] [--watchers N] [--share S] [--seconds N] [--no-attacks] [--keep]
@@ -123,7 +127,7 @@ run_fleets() {
   # Interrupted, both take their fleets down.
   trap 'kill "$other" 2>/dev/null; wait' EXIT
   in_turn "--without recovery --without rotation --without canaries --without faults --without flips --without hostile \
-    --without partitions --without updates --without limits --without crash_loops" \
+    --without partitions --without power --without pauses --without all_killed --without updates --without limits --without crash_loops" \
     '--real --no-servers --without updates --without limits --without partitions' || code=1
   wait "$other" || code=1
   trap - EXIT
@@ -187,6 +191,8 @@ case ${1:-all} in
   crash) shift; run_crash "$@" ;;
   load) shift; run_load "$@" ;;
   partitions) shift; run_fleet --only partitions "$@" ;;
+  power | clocks | pauses) part=$1; shift; run_fleet --only "$part" "$@" ;;
+  all-killed) shift; run_fleet --only all_killed "$@" ;;
   upgrade) shift; run_fleet --only upgrade "$@" ;;
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;

@@ -158,6 +158,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [ttrpc]
   address = "$run/containerd.sock.ttrpc"
 TOML
+  # One that was killed leaves its sockets, which would be taken for those of the next.
+  proc_alive "containerd-$name" || rm -f "$run/containerd.sock" "$run/containerd.sock.ttrpc"
   proc_start "containerd-$name" nsenter "--net=/var/run/netns/$(lab_netns "$name")" -- \
     containerd --config "$folder/containerd.toml"
   wait_for 30 test -S "$run/containerd.sock" ||

@@ -9,14 +9,17 @@
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
 #   … --rounds N                         how many partitions the part partitions makes besides one of each kind (0)
+#   … --cuts N                           how many power cuts the part power makes (6)
+#   … --kills N                          how often the part all_killed kills everything (3)
 #   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
 #   … --upgrade-tenants N                how many tenants it does that with (25)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, partitions, many, canaries and upgrade; life goes on with the tenant of deaths. Each of
-# faults, flips, hostile, partitions and upgrade takes long by itself.
+# limits, crash_loops, faults, flips, hostile, partitions, power, pauses, all_killed, many, canaries, upgrade and clocks; life goes on
+# with the tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses, upgrade and clocks takes long by itself; clocks
+# wants a fleet that is made for it, and runs only when it is named.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 old_programs='' upgrade_tenants=25
+real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -25,9 +28,11 @@ while [ $# -gt 0 ]; do
     --only) only+="${2:?} " && shift ;;
     --flips) flips=${2:?} && shift ;;
     --rounds) partition_rounds=${2:?} && shift ;;
+    --cuts) power_cuts=${2:?} && shift ;;
+    --kills) kill_rounds=${2:?} && shift ;;
     --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
     --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
-    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
@@ -49,7 +54,8 @@ unset SUDO_USER
 cli=$repository/build/bin/mtp-cli
 least=768
 [ -n "$real" ] || least=64 # the double lives with less than OpenClaw
-quickstart() { "$repository/deploy/quickstart.sh" --fleet-dir "$fleet" --min-memory-limit "$least" "$@"; }
+born=() # what stands before the quick start while the fleet is made, see clocks.sh
+quickstart() { "${born[@]}" "$repository/deploy/quickstart.sh" --fleet-dir "$fleet" --min-memory-limit "$least" "$@"; }
 passed=0 failed=0
 
 check() { # check SENTENCE COMMAND…; says how many seconds it took when many
@@ -85,13 +91,20 @@ eventually() { # eventually SECONDS COMMAND…
     sleep 0.3
   done
 }
+no_device_is_left() { # of a file system that a part has made in a file
+  ! losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$work/"
+}
 finish() {
-  ! declare -F release_disks >/dev/null || release_disks
+  local release
+  for release in release_traffic release_pauses release_disks release_power; do
+    ! declare -F "$release" >/dev/null || "$release"
+  done
   quickstart --down >"$work/down.log" 2>&1 || { echo "FAILED  --down"; failed=$((failed + 1)); tail -n 20 "$work/down.log"; }
   check "--down leaves no fleet folder" test ! -e "$fleet"
   check "--down leaves no network namespace of the fleet" \
     bash -c "for n in $namespaces; do [ ! -e /var/run/netns/\$n ] || exit 1; done"
-  rm -rf "$work"
+  check "no loop device is left" eventually 10 no_device_is_left
+  rm -rf --one-file-system "$work"
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ]
   exit
@@ -104,6 +117,10 @@ else
   image=$("$repository/tests/doubles/openclaw/build-image.sh") || exit 1
   answer_within=60 start_within=60 restart_within=30
 fi
+# shellcheck source=tests/e2e/clocks.sh
+source "$repository/tests/e2e/clocks.sh"
+named() { [[ $only = *" $1 "* ]]; } # named PART: by --only
+if named clocks; then check "the fleet is made three days ago" begin_birth; fi
 namespaces=''
 # Interrupted, it takes the fleet down all the same.
 trap "failed=1; finish" INT TERM
@@ -124,6 +141,7 @@ fi
 if ! quickstart --openclaw-image "$image" >"$work/up.log" 2>&1; then
   echo "FAILED  quick start"; tail -n 30 "$work/up.log"; failed=1; finish
 fi
+if named clocks; then check "and comes to the present" end_birth; fi
 info=$(quickstart --info)
 # Backups that come by themselves would hold tenants at moments that no part here expects.
 check "schedules are turned off" exits 0 "$cli" backup schedule --off
@@ -342,7 +360,8 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries upgrade; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
+  all_killed many canaries upgrade; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -369,6 +388,9 @@ part limits
 [ -n "$real" ] || part flips random_flips
 [ -n "$real" ] || part hostile hostile_data
 part partitions
+[ -n "$real" ] || part power
+[ -n "$real" ] || part pauses
+[ -n "$real" ] || part all_killed
 [ -n "$real" ] || part many
 [ -n "$real" ] || part canaries planted_secrets
 if [ -n "$old_programs" ]; then
@@ -376,4 +398,5 @@ if [ -n "$old_programs" ]; then
 elif wanted upgrade && [ -z "$real" ]; then
   echo "SKIPPED upgrade: NOTHING WAS UPGRADED; give the programs of an older build: --old FOLDER"
 fi
+[ -n "$real" ] || ! named clocks || part clocks
 finish

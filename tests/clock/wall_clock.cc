@@ -1,5 +1,5 @@
 // A wall clock that a test moves: a library for LD_PRELOAD, for a program that is linked with
-// glibc's calls (ours are; Go's programs ask the kernel themselves). clocks.sh compiles it.
+// glibc's calls (ours are; Go's programs ask the kernel themselves). For tests/e2e/clocks.sh.
 //
 // $MTP_WALL_CLOCK names a file of eight bytes: nanoseconds, of this machine's order, by which the
 // program's wall clock is ahead. It is mapped, so a change counts from the next look on, also for
@@ -63,7 +63,9 @@ bool IsWall(clockid_t clock) { return clock == CLOCK_REALTIME || clock == CLOCK_
 
 // As futex(2) with FUTEX_CLOCK_REALTIME: until woken, or until the program's clock is at `end`.
 long WaitUntil(const long (&words)[6]) {
-  const auto* end = reinterpret_cast<const timespec*>(words[3]);
+  // The words are the registers of a system call.
+  const auto* end =
+      reinterpret_cast<const timespec*>(words[3]);  // NOLINT(performance-no-int-to-ptr)
   const long wait = FUTEX_WAIT | (words[1] & FUTEX_PRIVATE_FLAG);
   while (true) {
     const timespec now = ToTimespec(WallNs(CLOCK_REALTIME));
