@@ -112,8 +112,8 @@ run_fleet() { # run_fleet [--real]
 }
 
 # Fleets wait more than they work, so there are two at a time: one shows what it sees, the other's log is shown at the end.
-# Faults, flips, hostile, partitions and canaries take long by themselves; `tests/run.sh fleet` has all of it.
-# Recovery, rotation, updates and limits have fleets of their own; servers for backups were tried with the double.
+# Parts that are not named here take long by themselves; `tests/run.sh fleet` has all of it. Servers for backups are tried with
+# the double.
 run_fleets() {
   need_root
   build mtp-controller mtp-agent mtp-guard mtp-cli
@@ -126,8 +126,7 @@ run_fleets() {
   other=$!
   # Interrupted, both take their fleets down.
   trap 'kill "$other" 2>/dev/null; wait' EXIT
-  in_turn "--without recovery --without rotation --without canaries --without faults --without flips --without hostile \
-    --without partitions --without power --without pauses --without all_killed --without updates --without limits --without crash_loops" \
+  in_turn "$(printf -- '--only %s ' conversation refusals secrets deaths trust project life backups servers drills many)" \
     '--real --no-servers --without updates --without limits --without partitions' || code=1
   wait "$other" || code=1
   trap - EXIT
