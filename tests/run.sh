@@ -8,6 +8,7 @@
 #   tests/run.sh fuzz [--seconds N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer, each N seconds
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
+#   tests/run.sh fleets          the fleets of the whole run, two at a time
 #   tests/run.sh partitions [--rounds N] [--real]   hosts cut off, agents and engines stopped and killed, under leases
 #   tests/run.sh power [--cuts N]    power cuts of controller and agents while requests go on (6; about a minute for each)
 #   tests/run.sh clocks          clocks of controller and agent set back and forward by an hour and a day (about 20 minutes)
@@ -187,6 +188,7 @@ case ${1:-all} in
   standins) run_standins ;;
   e2e) run_e2e ;;
   fleet) shift; run_fleet "$@" ;;
+  fleets) run_fleets ;;
   crash) shift; run_crash "$@" ;;
   load) shift; run_load "$@" ;;
   partitions) shift; run_fleet --only partitions "$@" ;;
