@@ -24,11 +24,20 @@ mkdir -p "$build"
 exec 9>"$cache/openclaw-double.lock"
 flock 9
 
-# CMake refuses a build folder of another checkout.
-if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$here" "$build/CMakeCache.txt"; then
+# Built from a copy that changes only where the sources do, so that all checkouts share what is built.
+sources=$cache/openclaw-double-sources
+mkdir -p "$sources"
+for file in "$here"/*.cc "$here"/*.h "$here/CMakeLists.txt"; do
+  cmp -s "$file" "$sources/${file##*/}" || cp "$file" "$sources/"
+done
+for file in "$sources"/*; do
+  [ -e "$here/${file##*/}" ] || rm "$file"
+done
+# CMake refuses a build folder of other sources.
+if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$sources" "$build/CMakeCache.txt"; then
   find "$build" -mindepth 1 -delete
 fi
-cmake -S "$here" -B "$build" -G Ninja >"$build/cmake.log"
+cmake -S "$sources" -B "$build" -G Ninja >"$build/cmake.log"
 ninja -C "$build" >"$build/ninja.log" || { cat "$build/ninja.log" >&2; exit 1; }
 binary=$build/openclaw
 if [ -s "$out" ] && [ "$out" -nt "$binary" ] && tar xOf "$out" manifest.json | grep -qF "\"$tag\""; then
