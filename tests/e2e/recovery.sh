@@ -9,7 +9,7 @@ sealed() { # sealed FOLDER: nothing of the state can be read in the newest copy,
   local root
   root=$(sed -n '/name: "\{0,1\}spare/,$ s/^ *root_key: *"\{0,1\}\([0-9a-f]\{64\}\)"\{0,1\}$/\1/p' "$work/recovery-kit.yaml" | head -n 1)
   RESTIC_PASSWORD=$(printf %s mtp-repository/_controller | openssl mac -digest SHA256 -macopt "hexkey:$root" -in - HMAC | tr A-F a-f) \
-    restic --no-cache --repo "$1/_controller" dump latest /state >"$work/state" && [ -s "$work/state" ] &&
+    restic --no-cache --no-lock --repo "$1/_controller" dump latest /state >"$work/state" && [ -s "$work/state" ] &&
     ! grep -qaE 'tenants/|PRIVATE KEY|quickstart' "$work/state"
 }
 knows_not() { # knows_not TENANT: status tells that a host has a tenant that the controller does not know
