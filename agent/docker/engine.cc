@@ -20,7 +20,6 @@ namespace {
 
 using json_fields::Json;
 
-constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 // The engine may be slow to start a container while others start.
 constexpr absl::Duration kStartTimeout = absl::Minutes(2);
 // A registry is far away, and the engine tries its mirrors before it.
@@ -73,7 +72,8 @@ class EventLines {
 
 class SocketEngine final : public Engine {
  public:
-  explicit SocketEngine(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+  SocketEngine(std::string socket_path, absl::Duration patience)
+      : socket_path_(std::move(socket_path)), patience_(patience) {}
 
   absl::StatusOr<EngineInfo> Info() override {
     MTP_ASSIGN_OR_RETURN(const std::string info, Get("info", "/info"));
@@ -230,14 +230,14 @@ class SocketEngine final : public Engine {
   }
 
   absl::Status Pause(const std::string& container) override {
-    const absl::Status paused = Act(container, "pause", "", kCallTimeout, {});
+    const absl::Status paused = Act(container, "pause", "", patience_, {});
     if (!absl::IsFailedPrecondition(paused)) return paused;
     MTP_ASSIGN_OR_RETURN(const ContainerDetails details, InspectContainer(container));
     return details.state == ContainerState::kPaused ? absl::OkStatus() : paused;
   }
 
   absl::Status Unpause(const std::string& container) override {
-    const absl::Status thawed = Act(container, "unpause", "", kCallTimeout, {});
+    const absl::Status thawed = Act(container, "unpause", "", patience_, {});
     if (thawed.ok()) return thawed;
     MTP_ASSIGN_OR_RETURN(const ContainerDetails details, InspectContainer(container));
     return details.state == ContainerState::kPaused ? thawed : absl::OkStatus();
@@ -245,7 +245,7 @@ class SocketEngine final : public Engine {
 
   absl::Status Kill(const std::string& container, const std::string& signal) override {
     if (!IsContainerReference(signal)) return absl::InvalidArgumentError("not a signal's name");
-    return Act(container, "kill", absl::StrCat("?signal=", signal), kCallTimeout, {});
+    return Act(container, "kill", absl::StrCat("?signal=", signal), patience_, {});
   }
 
  private:
@@ -283,13 +283,20 @@ class SocketEngine final : public Engine {
     return std::move(answer.body);
   }
 
+  // What an engine that works answers at once: one that does not is away, or comes only just back.
+  absl::StatusOr<std::string> Ask(EngineRequest request) {
+    request.timeout = patience_;
+    auto answer = Collect(request);
+    if (!absl::IsDeadlineExceeded(answer.status())) return answer;
+    return absl::UnavailableError(answer.status().message());
+  }
+
   absl::StatusOr<std::string> Get(std::string call, std::string target) {
     EngineRequest request;
     request.call = std::move(call);
     request.method = "GET";
     request.target = std::move(target);
-    request.timeout = kCallTimeout;
-    return Collect(request);
+    return Ask(std::move(request));
   }
 
   absl::StatusOr<std::string> Post(std::string call, std::string target, std::string body) {
@@ -298,8 +305,7 @@ class SocketEngine final : public Engine {
     request.method = "POST";
     request.target = std::move(target);
     request.body = std::move(body);
-    request.timeout = kCallTimeout;
-    return Collect(request);
+    return Ask(std::move(request));
   }
 
   absl::Status Act(const std::string& container, const std::string& action,
@@ -360,12 +366,13 @@ class SocketEngine final : public Engine {
   }
 
   const std::string socket_path_;
+  const absl::Duration patience_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> NewEngine(std::string socket_path) {
-  return std::make_unique<SocketEngine>(std::move(socket_path));
+std::unique_ptr<Engine> NewEngine(std::string socket_path, absl::Duration patience) {
+  return std::make_unique<SocketEngine>(std::move(socket_path), patience);
 }
 
 }  // namespace mtp

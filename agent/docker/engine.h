@@ -2,8 +2,9 @@
 // over the engine's unix socket. Changes of the project are Compose's work (agent/compose); the few
 // changing calls here are those that Compose has no word for.
 //
-// Errors of every call: UNAVAILABLE when the engine cannot be reached or drops the connection,
-// DEADLINE_EXCEEDED when it does not answer in time, CANCELLED after a stop request, NOT_FOUND when
+// Errors of every call: UNAVAILABLE when the engine cannot be reached, drops the connection or does
+// not answer a question within seconds, DEADLINE_EXCEEDED when what takes its time (stop, restart,
+// exec, logs, a registry) does not end within it, CANCELLED after a stop request, NOT_FOUND when
 // the container or image does not exist, FAILED_PRECONDITION when its state forbids the call (HTTP
 // 409), UNAUTHENTICATED or PERMISSION_DENIED when a registry wants a login, INTERNAL when the
 // engine's answer is an error of its own or cannot be understood. Each is one sentence that names
@@ -216,6 +217,8 @@ class Engine {
 
 // The engine behind a unix socket, `/var/run/docker.sock`. Connects at each call, so an engine that
 // restarts needs no care.
-std::unique_ptr<Engine> NewEngine(std::string socket_path);
+// `patience` is how long a question may take that an engine that works answers at once.
+std::unique_ptr<Engine> NewEngine(std::string socket_path,
+                                  absl::Duration patience = absl::Seconds(10));
 
 }  // namespace mtp

@@ -42,6 +42,18 @@ TEST_F(EngineClient, IsUnavailableWhenNobodyListensAndWellAgainAfterwards) {
   EXPECT_TRUE(absl::IsUnavailable(engine_->Ping()));
 }
 
+// As one that hangs, or has only just been started: an action waits for it as for one that is away.
+TEST_F(EngineClient, IsUnavailableWhenItsAnswerDoesNotCome) {
+  Serve([](const std::string&, int connection) -> std::string {
+    testing::ReadUntil(connection);
+    return "";
+  });
+  const auto impatient = NewEngine(folder_ / "engine.sock", absl::Milliseconds(50));
+  const absl::Status status = impatient->InspectContainer("mtp-acme").status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("did not answer in time"));
+}
+
 TEST_F(EngineClient, TellsErrorsApart) {
   const std::pair<int, absl::StatusCode> cases[] = {{400, absl::StatusCode::kInvalidArgument},
                                                     {404, absl::StatusCode::kNotFound},
