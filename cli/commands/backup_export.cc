@@ -119,7 +119,7 @@ absl::Status Receive(Invocation& invocation, const v1::ExportBackupRequest& requ
   for (int tried = 1;; ++tried) {
     const absl::Status status = ReceiveOnce(invocation, stub, request, progress, received);
     if (!absl::IsUnavailable(status) || received->begun || tried == kCallTries) return status;
-    invocation.environment.sleep(RetryPause(tried));
+    PauseBeforeTry(invocation, RetryPause(tried));
   }
 }
 

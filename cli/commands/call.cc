@@ -55,4 +55,11 @@ absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status
 
 absl::Duration RetryPause(int tried) { return absl::Milliseconds(100) * (1 << tried); }
 
+void PauseBeforeTry(const Invocation& invocation, absl::Duration pause) {
+  invocation.environment.sleep(pause);
+  if (invocation.channel) {
+    invocation.channel->WaitForConnected(absl::ToChronoTime(absl::Now() + pause));
+  }
+}
+
 }  // namespace mtp::cli

@@ -36,6 +36,11 @@ absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status
 // The pause before try number `tried + 1`.
 absl::Duration RetryPause(int tried);
 
+// Pauses after a call whose controller was unreachable. gRPC carries a connection attempt on only
+// while somebody waits for something of the channel, and calls fail at once until it has succeeded:
+// so this also waits for the connection, for as long again.
+void PauseBeforeTry(const Invocation& invocation, absl::Duration pause);
+
 // Calls `method` of a stub and tries again while the controller is unreachable. The request must be
 // safe to repeat: it reads, sets something, or carries a request id. `make_stub` is
 // `v1::TenantService::NewStub`.
@@ -58,7 +63,7 @@ absl::StatusOr<Response> Call(Invocation& invocation,
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE || tried == kCallTries) {
       return CallStatus(invocation, status, timeout);
     }
-    invocation.environment.sleep(RetryPause(tried));
+    PauseBeforeTry(invocation, RetryPause(tried));
   }
 }
 

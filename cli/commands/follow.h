@@ -74,7 +74,7 @@ absl::StatusOr<bool> FollowToEnd(Invocation& invocation, const Followed<Message>
     lost = latest->etag() == before ? lost + 1 : 1;
     if (lost == 1) followed.note(when_lost);
     followed.tick();
-    environment.sleep(std::min({RetryPause(std::min(lost, 5)), kLongestPause, left}));
+    PauseBeforeTry(invocation, std::min({RetryPause(std::min(lost, 5)), kLongestPause, left}));
   }
   return true;
 }

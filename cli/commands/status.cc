@@ -133,7 +133,7 @@ absl::StatusOr<int> Watch(Invocation& invocation, const std::string& tenant) {
         invocation.Warn(kLost);
       }
     }
-    invocation.environment.sleep(RetryPause(std::min(lost + 1, 4)));
+    PauseBeforeTry(invocation, RetryPause(std::min(lost + 1, 4)));
   }
 }
 

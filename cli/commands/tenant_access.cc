@@ -93,7 +93,7 @@ absl::StatusOr<int> Logs(Invocation& invocation, const LogsOptions& options) {
       request.mutable_since()->set_seconds(
           absl::ToInt64Seconds(environment.clock.Monotonic() - last) + 2);
     }
-    environment.sleep(RetryPause(std::clamp(lost, 1, 3)));
+    PauseBeforeTry(invocation, RetryPause(std::clamp(lost, 1, 3)));
   }
 }
 

@@ -276,9 +276,11 @@ copies() { # containers of that name on all hosts
 }
 crash_provision() { provision crash --telegram-token-file "$work/crash-token" --request-id "$request" "$@"; }
 deaths() {
-  local request=crash-$RANDOM crash_host
+  local request=crash-$RANDOM crash_host watcher
   printf '555000333:%s\n' "$(openssl rand -hex 16)" >"$work/crash-token"
   check "a provision that nobody waits for is accepted" exits 0 crash_provision --no-wait -o json
+  timeout 120 "$cli" op watch "$("$cli" op list -o json | jq -r '.operations[0].name')" >"$work/watched" 2>&1 &
+  watcher=$!
   check "the controller is killed" quickstart --kill controller
   check "without a controller the CLI ends with exit 4" exits 4 "$cli" status
   check "the controller starts again" quickstart --start controller
@@ -286,6 +288,7 @@ deaths() {
   check "the agent of its host is killed" quickstart --kill "agent:$crash_host"
   check "that agent starts again" quickstart --start "agent:$crash_host"
   check "the operation goes on by itself" eventually "$start_within" tenant_is crash health ready
+  check "who has watched it all the time sees its end" wait "$watcher"
   check "a retry with the same request id succeeds" exits 0 crash_provision
   check "there is one container of it" test "$(copies crash)" = 1
   check "and nothing ran twice" bash -c "[ \"\$($cli op list -o json | jq '[.operations[] | select(.target == \"tenants/crash\" and .kind == \"provision\")] | length')\" = 1 ]"
