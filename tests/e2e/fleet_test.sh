@@ -281,6 +281,7 @@ deaths() {
   check "a provision that nobody waits for is accepted" exits 0 crash_provision --no-wait -o json
   timeout 120 "$cli" op watch "$("$cli" op list -o json | jq -r '.operations[0].name')" >"$work/watched" 2>&1 &
   watcher=$!
+  check "somebody watches it" eventually 10 test -s "$work/watched"
   check "the controller is killed" quickstart --kill controller
   check "without a controller the CLI ends with exit 4" exits 4 "$cli" status
   check "the controller starts again" quickstart --start controller
