@@ -25,7 +25,7 @@
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
 #   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour;
-#                                neither has been seen to pass yet)
+#                                neither has been seen to pass as a whole yet)
 #   tests/run.sh bench [--only fleet|backup|rollout|placement]…   every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
