@@ -84,6 +84,12 @@ std::vector<pid_t> Processes(const std::string& group) {
   return pids;
 }
 
+bool HasProcesses(const std::string& group) {
+  const std::vector<std::string> parts = Tree(group);
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const std::string& part) { return !Processes(part).empty(); });
+}
+
 }  // namespace
 
 Enforcer::Enforcer(EnforcerOptions options) : options_(std::move(options)) {}
@@ -147,16 +153,12 @@ std::vector<std::string> Enforcer::Groups() const {
 }
 
 bool Enforcer::Kill(const std::string& group) {
-  bool any = false;
-  for (const std::string& part : Tree(group)) any = any || !Processes(part).empty();
-  if (!any) return true;
+  if (!HasProcesses(group)) return true;
   ++found_;
   // The kernel kills all of the tree at once, forks included, also frozen ones (Linux 5.14).
   if (WriteTo(group + "/cgroup.kill", "1")) {
     for (int look = 0; look < kLooks; ++look) {
-      any = false;
-      for (const std::string& part : Tree(group)) any = any || !Processes(part).empty();
-      if (!any) return true;
+      if (!HasProcesses(group)) return true;
       options_.pause();
     }
   }

@@ -17,6 +17,11 @@ constexpr int kMaxTenants = 10'000;
 // The last part of a lease is for an orderly stop.
 constexpr int kStopPart = 6;
 
+// How many containers of the tenant it had.
+size_t Forget(const std::string& tenant, guard::Lease& lease) {
+  return std::erase_if(lease.containers, [&](const auto& one) { return one.second == tenant; });
+}
+
 }  // namespace
 
 Lease::Lease(Options options, const Clock* clock, Random* random)
@@ -132,9 +137,7 @@ absl::Status Lease::Cover(const std::string& tenant, const std::string& containe
   if (known != lease_.containers.end() && known->second == tenant) return absl::OkStatus();
   guard::Lease lease = lease_;
   // A tenant has one container: the name is taken until the earlier one is gone.
-  for (auto it = lease.containers.begin(); it != lease.containers.end();) {
-    it = it->second == tenant ? lease.containers.erase(it) : std::next(it);
-  }
+  Forget(tenant, lease);
   lease.containers[container_id] = tenant;
   return Write(std::move(lease));
 }
@@ -148,10 +151,7 @@ bool Lease::IsCovered(const std::string& tenant, const std::string& container_id
 absl::Status Lease::Release(const std::string& tenant) {
   absl::MutexLock lock(&mutex_);
   guard::Lease lease = lease_;
-  for (auto it = lease.containers.begin(); it != lease.containers.end();) {
-    it = it->second == tenant ? lease.containers.erase(it) : std::next(it);
-  }
-  if (lease.containers.size() == lease_.containers.size()) return absl::OkStatus();
+  if (Forget(tenant, lease) == 0) return absl::OkStatus();
   return Write(std::move(lease));
 }
 
