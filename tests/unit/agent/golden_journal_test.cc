@@ -1,6 +1,5 @@
 // What the agents of the builds in tests/golden have journaled: this one understands all of it, and
 // each action that was going on comes to an end.
-#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
@@ -12,6 +11,7 @@
 #include "agent/tenants/scripts.h"
 #include "common/kv/sqlite_store.h"
 #include "tests/support/paths.h"
+#include "tests/support/recorded_builds.h"
 #include "tests/unit/agent/actions_fixture.h"
 
 namespace mtp {
@@ -22,15 +22,6 @@ using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 constexpr int kUnknownKind = 500;
-
-std::vector<std::string> Builds() {
-  std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(testing::SourcePath("tests/golden"))) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
-  }
-  return names;
-}
 
 class GoldenJournal : public ActionsFixture, public ::testing::WithParamInterface<std::string> {
  protected:
@@ -118,14 +109,8 @@ TEST_P(GoldenJournal, TellsHowWhatHadEndedEnded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, GoldenJournal, ::testing::ValuesIn(Builds()),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) {
-                             if (!absl::ascii_isalnum(static_cast<unsigned char>(c))) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Recorded, GoldenJournal, ::testing::ValuesIn(testing::RecordedBuilds()),
+                         [](const auto& info) { return testing::TestNameOf(info.param); });
 
 class NewerJournal : public ActionsFixture {};
 

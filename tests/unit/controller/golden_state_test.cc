@@ -1,7 +1,6 @@
 // What the controllers of the builds in tests/golden have stored: this one understands all of it,
 // and finishes what they had begun.
 #include <absl/functional/bind_front.h>
-#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -25,6 +24,7 @@
 #include "controller/rollouts/all_kinds.h"
 #include "controller/trust/rotation.h"
 #include "tests/support/paths.h"
+#include "tests/support/recorded_builds.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_executor.h"
@@ -45,15 +45,6 @@ using Act = v1::EnsureActionRequest;
 constexpr int kUnknownField = 9999;
 const char* const kNewImage =
     "openclaw@sha256:2222222222222222222222222222222222222222222222222222222222222222";
-
-std::vector<std::string> Builds() {
-  std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(testing::SourcePath("tests/golden"))) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
-  }
-  return names;
-}
 
 template <typename Record>
 std::unique_ptr<Message> New() {
@@ -333,14 +324,8 @@ TEST_P(GoldenState, FinishesWhatWasGoingOn) {
   executor_.DropAll();
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, GoldenState, ::testing::ValuesIn(Builds()),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) {
-                             if (!absl::ascii_isalnum(static_cast<unsigned char>(c))) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Recorded, GoldenState, ::testing::ValuesIn(testing::RecordedBuilds()),
+                         [](const auto& info) { return testing::TestNameOf(info.param); });
 
 }  // namespace
 }  // namespace mtp

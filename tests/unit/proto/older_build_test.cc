@@ -7,10 +7,10 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "agent/tenants/journal.h"
+#include "tests/support/recorded_builds.h"
 #include "tests/unit/proto/breaks.h"
 #include "tests/unit/proto/descriptors.h"
 
@@ -126,13 +126,12 @@ class OlderBuilds : public Descriptors {
 
   void SetUp() override {
     Descriptors::SetUp();
-    for (const auto& entry :
-         std::filesystem::directory_iterator(testing::SourcePath("tests/golden"))) {
-      if (!entry.is_directory()) continue;
+    for (const std::string& name : testing::RecordedBuilds()) {
       auto build = std::make_unique<Build>();
-      build->name = entry.path().filename();
-      Read(entry.path() / "protocol.binpb", &build->pool, &build->files);
-      ASSERT_FALSE(build->files.empty()) << entry.path();
+      build->name = name;
+      Read(testing::SourcePath("tests/golden/" + name + "/protocol.binpb"), &build->pool,
+           &build->files);
+      ASSERT_FALSE(build->files.empty()) << name;
       builds_.push_back(std::move(build));
     }
     ASSERT_FALSE(builds_.empty()) << "tests/golden/README.md says how a build is recorded";
