@@ -23,6 +23,8 @@ namespace {
 // Which container there was before anything was changed: its id, or one of the words below.
 constexpr char kContainerBefore[] = "container_before";
 constexpr char kNoContainer[] = "none";
+// There once the journal has the settings.
+constexpr char kTakenIn[] = "taken_in";
 // The tenant has these settings already; its container is left alone.
 constexpr char kUnchanged[] = "unchanged";
 
@@ -94,6 +96,7 @@ class ReconfigureScript final : public StartingScript {
     change.stopped = !Runs();
     change.subnets = tools_->writer->settings().subnets.size();
     MTP_RETURN_IF_ERROR(tools_->journal->PutTenant(name_, change).status());
+    (*context.result)[kTakenIn] = "true";
     if (tools_->refresh) tools_->refresh(name_.value());
     return absl::OkStatus();
   }

@@ -15,5 +15,8 @@ absl::string_view HealthName(v1::TenantHealth health);
 absl::string_view RoleName(v1::Role role);
 // `stay`, `failover`.
 absl::string_view FailoverName(v1::FailoverPolicy policy);
+// `bot token` for `telegram_token`, and so on, of what a reconfiguration changes; another word as
+// it is.
+absl::string_view SettingName(absl::string_view field);
 
 }  // namespace mtp
