@@ -38,6 +38,8 @@ struct ProvisionOptions {
   std::vector<std::string> host_labels;
   std::string anti_affinity;
   std::string failover;
+  std::vector<std::string> variables;
+  std::string publish_port;
   std::string telegram_api;
   std::string anthropic_api;
   bool use_kept_data = false;
@@ -56,6 +58,8 @@ absl::Status ReadSpec(const ProvisionOptions& options, v1::TenantSpec* spec) {
   spec->set_failover_policy(failover);
   spec->set_telegram_api_root(options.telegram_api);
   spec->set_anthropic_api_root(options.anthropic_api);
+  spec->set_port_unpublished(options.publish_port == "off");
+  MTP_RETURN_IF_ERROR(ParseLabels(options.variables, "--env", spec->mutable_environment()));
   MTP_RETURN_IF_ERROR(ParseLabels(options.labels, "--label", spec->mutable_labels()));
   return ParseLabels(options.host_labels, "--host-label", spec->mutable_host_labels());
 }
@@ -261,6 +265,16 @@ void AddProvision(CLI::App& root, Chosen& chosen) {
                    "What becomes of it when its host is lost (default: stay)")
       ->type_name("stay|failover")
       ->check(CLI::IsMember({"stay", "failover"}));
+  command
+      ->add_option("--env", options->variables,
+                   "Variable of its environment, of those that the fleet allows; may be repeated")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--publish-port", options->publish_port,
+                   "Whether its gateway's port is published on the host's loopback (default: on)")
+      ->type_name("on|off")
+      ->check(CLI::IsMember({"on", "off"}));
   command->add_option("--telegram-api", options->telegram_api, "Root of another Bot API")
       ->type_name("URL");
   command->add_option("--anthropic-api", options->anthropic_api, "Root of another Anthropic API")
