@@ -327,7 +327,7 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries secret_rotation; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
