@@ -63,7 +63,8 @@ class ReconfigureTest : public SetTest {
   }
   std::vector<std::string> BotsOf(const std::string& tenant) {
     std::vector<std::string> bots;
-    for (const auto& row : *life_->tables.bots.List()) {
+    const auto rows = life_->tables.bots.List();
+    for (const auto& row : *rows) {
       if (row.value.tenant() == tenant) bots.push_back(row.id);
     }
     return bots;
