@@ -12,6 +12,10 @@ refuse_token() { # refuse_token NAME: Telegram takes the planted token for none 
   jq -n --rawfile token "$canaries/$1" '{token: ($token | rtrimstr("\n")), mode: "401"}' |
     curl -fsS -X POST -d @- "$telegram/control/mode" >/dev/null
 }
+has_making() { # has_making TENANT: a time zone, and no published port
+  environment "$1" | jq -e 'index("TZ=Europe/Berlin")' >/dev/null &&
+    docker --host "$(of_host "$(host_of "$1")" docker_host)" inspect "mtp-$1" | jq -e '.[0].HostConfig.PortBindings == {}' >/dev/null
+}
 rotation_of_secrets() {
   local flags host env_file
   env_file=$(of_host "$(host_of can-a)" project_dir)/.env
@@ -29,6 +33,10 @@ rotation_of_secrets() {
   check "with a token that Telegram refuses it goes back" exits 1 rotated can-a "${flags[@]}"
   check "to those that it had" is_found third-telegram "$env_file"
   check "and is well" tenant_is can-a health ready
+  check "which secrets were changed is in the audit log" says "secrets.telegram_token" tell audit -o json
+  check "it gets a time zone and no published port" exits 0 tell tenant set can-a --env TZ=Europe/Berlin --publish-port off --soak 2s
+  check "its container has it so" has_making can-a
+  check "a variable that the fleet does not allow is refused" exits 2 tell tenant set can-a --env DEBUG=1
   plant_tenant fifth 555001010
   check "can-b is stopped" exits 0 tell stop can-b
   check "it gets other secrets while it is stopped" exits 0 rotated can-b "${flags[@]}"

@@ -159,7 +159,7 @@ TEST_P(ReconfigureCrash, GoesBackAfterADeathAtEachCommit) {
     EXPECT_EQ(Sent().telegram_token(), kOldToken) << "commit " << at;
     ExpectFormerSecrets();
     if (!crashed) {
-      EXPECT_GE(at, 5);
+      EXPECT_GE(at, 4);
       return;
     }
   }
