@@ -14,7 +14,7 @@ refuse_token() { # refuse_token NAME: Telegram takes the planted token for none 
 }
 has_making() { # has_making TENANT: a time zone, and no published port
   environment "$1" | jq -e 'index("TZ=Europe/Berlin")' >/dev/null &&
-    docker --host "$(of_host "$(host_of "$1")" docker_host)" inspect "mtp-$1" | jq -e '.[0].HostConfig.PortBindings == {}' >/dev/null
+    docker --host "$(of_host "$(host_of "$1")" docker_host)" inspect "mtp-$1" | jq -e '(.[0].HostConfig.PortBindings // {}) == {}' >/dev/null
 }
 rotation_of_secrets() {
   local flags host env_file
