@@ -157,8 +157,8 @@ Json ProvisionJson(const std::string& tenant, const v1::Operation& operation,
   };
 }
 
-std::string ReadyText(const std::string& tenant, const v1::Operation& operation, absl::Time now,
-                      bool colour) {
+std::string ReadyText(const std::string& tenant, bool published, const v1::Operation& operation,
+                      absl::Time now, bool colour) {
   const std::string host =
       Fact(operation, "host").empty() ? operation.host() : Fact(operation, "host");
   std::string text = absl::StrCat(Paint(tenant, Tone::kStrong, colour), " is ",
@@ -169,7 +169,7 @@ std::string ReadyText(const std::string& tenant, const v1::Operation& operation,
       absl::StrAppend(&text, "  ", absl::StrFormat("%-10s", title), Visible(value), "\n");
   };
   line("container", Fact(operation, "container"));
-  if (const std::string port = Fact(operation, "port"); !port.empty()) {
+  if (const std::string port = Fact(operation, "port"); published && !port.empty()) {
     line("gateway", absl::StrCat("127.0.0.1:", port, " on ", host));
   }
   line("log", absl::StrCat("mtp-cli logs ", tenant, " -f"));
@@ -217,7 +217,8 @@ absl::StatusOr<int> Provision(Invocation& invocation, const ProvisionOptions& op
         return ProvisionJson(name.value(), operation, response->placement());
       },
       [&](const v1::Operation& operation) {
-        return ReadyText(name.value(), operation, invocation.now(), invocation.colour());
+        return ReadyText(name.value(), !request.spec().port_unpublished(), operation,
+                         invocation.now(), invocation.colour());
       });
 }
 

@@ -1,6 +1,8 @@
 // `tenant set` of what takes a new container: secrets, environment, port.
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/output/set_text.h"
 #include "tests/unit/cli/cli_fixture.h"
 
