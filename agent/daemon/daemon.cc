@@ -25,6 +25,7 @@
 #include "common/base/atomic_file.h"
 #include "common/base/failpoint.h"
 #include "common/base/status.h"
+#include "common/base/steady_waits.h"
 #include "common/base/thread_pool.h"
 #include "common/kv/sqlite_store.h"
 #include "common/tls/credentials.h"
@@ -63,6 +64,10 @@ class DaemonImpl final : public Daemon {
   ~DaemonImpl() override { Stop(); }
 
   absl::Status Start(DaemonAccess access) {
+    if (!WaitsAreSteady()) {
+      log_.Warning(
+          "timers of this build wait by the wall clock: restart the program when it was set back");
+    }
     MTP_ASSIGN_OR_RETURN(const std::string socket, EngineSocketPath(settings_.docker_host));
     MTP_ASSIGN_OR_RETURN(const SubnetPool subnets, SubnetPool::Parse(settings_.subnet_pool));
     const ComposeOptions compose{settings_.project_dir, settings_.docker_host, "docker",

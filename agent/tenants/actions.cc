@@ -222,7 +222,9 @@ void Actions::Advance(std::shared_ptr<Run> run) {
   const size_t phases_done = run->script == nullptr ? 0 : run->script->PhasesDone();
   const PhaseResult step =
       run->script == nullptr
-          ? PhaseResult::Failed(absl::UnimplementedError("this agent does not know the action"))
+          ? PhaseResult::Failed(absl::UnimplementedError(
+                "an agent of another version began this action, and this one does not know it. "
+                "Bring the agent to the controller's version"))
           : run->script->Step(context);
   take_over();
   if (run->script != nullptr && run->script->PhasesDone() > phases_done) {

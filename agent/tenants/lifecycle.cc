@@ -62,12 +62,20 @@ class StopScript final : public ActionScript {
     Add([this](PhaseContext& context) { return StopContainer(*tools_, name_, context); });
     Add([this](PhaseContext& context) {
       (*context.result)["container"] = name_.Container();
+      NoteAbsence(context);
       return PhaseResult::Of(ProveStopped(*tools_, name_));
     });
   }
   std::string DoneMessage() const override { return "stopped"; }
 
  private:
+  // Somebody has taken everything of it by hand: who wants it removed has nothing to back up.
+  void NoteAbsence(PhaseContext& context) {
+    if (tools_->data->Exists(name_.value())) return;
+    if (!absl::IsNotFound(tools_->engine->InspectContainer(name_.Container()).status())) return;
+    (*context.result)["absent"] = "true";
+  }
+
   TenantTools* const tools_;
   const TenantName name_;
   IdleWait idle_;

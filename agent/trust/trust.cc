@@ -14,6 +14,14 @@ namespace {
 constexpr size_t kMaxCertificateBytes = 16 << 10;
 constexpr size_t kMaxAuthoritiesBytes = 64 << 10;
 
+// Empty, which is no key, when there is no such file.
+absl::StatusOr<SecretString> ReadKey(const std::string& path) {
+  auto text = ReadFile(path, kMaxCertificateBytes);
+  if (absl::IsNotFound(text.status())) return SecretString();
+  if (!text.ok()) return text.status();
+  return SecretString(*std::move(text));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::HostTrust> Trust::Replace(const v1::ReplaceTrustRequest& request) {
@@ -68,27 +76,18 @@ absl::Status Trust::Place(const v1::ReplaceTrustRequest& request,
 }
 
 absl::StatusOr<SecretString> Trust::KeyFor(const tls::CertificateFacts& next) const {
-  auto text = ReadFile(NextKeyPath(), kMaxCertificateBytes);
-  if (text.ok()) {
-    SecretString key(*std::move(text));
-    const auto fingerprint = tls::KeyFingerprint(key);
-    if (fingerprint.ok() && *fingerprint == next.key) return key;
-  } else if (!absl::IsNotFound(text.status())) {
-    return text.status();
-  }
+  MTP_ASSIGN_OR_RETURN(SecretString key, ReadKey(NextKeyPath()));
+  const auto fingerprint = tls::KeyFingerprint(key);
+  if (fingerprint.ok() && *fingerprint == next.key) return key;
   return absl::FailedPreconditionError(
       "the certificate is for a key that this host does not have (any more)");
 }
 
 absl::StatusOr<SecretString> Trust::NextKey(const tls::CertificateFacts& present) {
-  auto text = ReadFile(NextKeyPath(), kMaxCertificateBytes);
-  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  if (text.ok()) {
-    SecretString key(*std::move(text));
-    const auto fingerprint = tls::KeyFingerprint(key);
-    if (fingerprint.ok() && *fingerprint != present.key) return key;
-  }
-  MTP_ASSIGN_OR_RETURN(SecretString key, tls::NewPrivateKey());
+  MTP_ASSIGN_OR_RETURN(SecretString key, ReadKey(NextKeyPath()));
+  const auto fingerprint = tls::KeyFingerprint(key);
+  if (fingerprint.ok() && *fingerprint != present.key) return key;
+  MTP_ASSIGN_OR_RETURN(key, tls::NewPrivateKey());
   MTP_RETURN_IF_ERROR(WriteFileAtomically(NextKeyPath(), key.Reveal(), 0600));
   return key;
 }

@@ -10,6 +10,7 @@
 #include "cli/output/table.h"
 #include "cli/output/text.h"
 #include "common/base/timestamps.h"
+#include "common/base/words.h"
 #include "mtp/v1/fleet.grpc.pb.h"
 #include "mtp/v1/operation.grpc.pb.h"
 
@@ -50,15 +51,6 @@ std::string Role(const v1::AuthorityCertificate& one, bool alone) {
   if (alone) return "in use";
   if (one.issuing()) return one.serving() ? "issues and serves" : "issues";
   return one.serving() ? "serves" : "trusted";
-}
-
-// How far the operation is, in the words of its step.
-std::string StepInTurn(const v1::Operation& operation) {
-  for (const v1::OperationStep& step : operation.steps()) {
-    if (step.state() != v1::STEP_STATE_RUNNING) continue;
-    return step.message().empty() ? step.name() : absl::StrCat(step.name(), ": ", step.message());
-  }
-  return operation.message();
 }
 
 absl::StatusOr<int> Show(Invocation& invocation, const NoOptions&) {

@@ -128,6 +128,11 @@ Json RemovalJson(const std::string& tenant, const v1::Operation& operation) {
 
 // Where the final backup is, and what brings the tenant back from it.
 std::string WayBack(const std::string& tenant, const v1::Operation& operation) {
+  if (!ResultOf(operation, "absent").empty()) {
+    return absl::StrCat("  ", Visible(operation.host()),
+                        " did not have it, so there was nothing to back up; data of that name that "
+                        "may be there is kept\n");
+  }
   const std::string backup = Visible(ShortName(ResultOf(operation, "backup")));
   if (!backup.empty()) {
     return absl::StrCat("  Its final backup is ", backup, " in repository ",

@@ -1,5 +1,7 @@
 #include "common/base/words.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <utility>
 
 namespace mtp {
@@ -62,6 +64,14 @@ absl::string_view SettingName(absl::string_view field) {
     if (name == field) return words;
   }
   return field;
+}
+
+std::string StepInTurn(const v1::Operation& operation) {
+  for (const v1::OperationStep& step : operation.steps()) {
+    if (step.state() != v1::STEP_STATE_RUNNING) continue;
+    return step.message().empty() ? step.name() : absl::StrCat(step.name(), ": ", step.message());
+  }
+  return operation.message();
 }
 
 }  // namespace mtp

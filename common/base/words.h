@@ -4,7 +4,10 @@
 
 #include <absl/strings/string_view.h>
 
+#include <string>
+
 #include "mtp/v1/fleet.pb.h"
+#include "mtp/v1/operation.pb.h"
 #include "mtp/v1/tenant.pb.h"
 
 namespace mtp {
@@ -18,5 +21,8 @@ absl::string_view FailoverName(v1::FailoverPolicy policy);
 // `bot token` for `telegram_token`, and so on, of what a reconfiguration changes; another word as
 // it is.
 absl::string_view SettingName(absl::string_view field);
+// How far the operation is: the step that runs and its message, `soak: 20 s of 60 s`; the
+// operation's own message while none runs.
+std::string StepInTurn(const v1::Operation& operation);
 
 }  // namespace mtp

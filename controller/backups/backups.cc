@@ -164,6 +164,8 @@ absl::StatusOr<Backups::Decision> Backups::DecideRestore(const v1::RestoreBackup
   decision.operation.target = name.Resource();
   decision.operation.facts[kBackupFact] = id;
   decision.operation.locks.push_back(TenantLock(name.value()));
+  // The lock of its own tenant keeps a pruning away; another name's does not.
+  if (name.value() != backup.tenant()) decision.operation.locks.push_back(BackupLock(id));
   return decision;
 }
 

@@ -4,6 +4,9 @@
 // Where the final backup goes was decided when the operation was created: into a repository and the
 // catalogue, or, in a fleet that had none, into an archive on the host. One that an earlier version
 // created has no such decision and takes the archive.
+//
+// Of a tenant that its host does not have there is nothing to back up, and the removal ends well
+// without. What its host says of that may be wrong, so then no data is deleted there.
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -21,12 +24,21 @@ using operations::StepContext;
 using operations::StepResult;
 
 constexpr char kBackupStep[] = "backup";
+// A result of the action `stop` when the host has neither data nor container of the tenant.
+constexpr char kAbsentFact[] = "absent";
+
+bool IsAbsent(const StepContext& context) { return context.Fact(kAbsentFact) == "true"; }
 
 StepResult Stop(const TenantClients& clients, StepContext& context) {
   v1::EnsureActionRequest request;
   request.mutable_stop();
-  return RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
-                   OnFailure::kFail);
+  StepResult result = RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
+                                OnFailure::kFail);
+  if (result.kind != StepResult::Kind::kFail || !absl::IsNotFound(result.status)) return result;
+  // Not even the host's journal has it.
+  context.SetFact(kAbsentFact, "true");
+  context.SetResult(kAbsentFact, "true");
+  return StepResult::Done(std::string(result.status.message()));
 }
 
 StepResult StartAgain(const TenantClients& clients, StepContext& context) {
@@ -72,13 +84,18 @@ StepResult BackUpIntoRepository(const BackupClients& clients, StepContext& conte
 }
 
 StepResult Backup(const BackupClients& clients, StepContext& context) {
+  if (IsAbsent(context)) {
+    return StepResult::Done(absl::StrCat("host ", context.record().operation().host(),
+                                         " does not have it: there is nothing to back up"));
+  }
   return context.Fact(kRepositoryFact).empty() ? ArchiveOnHost(clients.tenants, context)
                                                : BackUpIntoRepository(clients, context);
 }
 
 StepResult TakeOffHost(const TenantClients& clients, StepContext& context) {
   v1::EnsureActionRequest request;
-  request.mutable_remove()->set_keep_data(context.Fact(kKeepDataFact) == "true");
+  request.mutable_remove()->set_keep_data(context.Fact(kKeepDataFact) == "true" ||
+                                          IsAbsent(context));
   return RunOnHost(context, Tables(clients.store), *clients.agents, std::move(request),
                    OnFailure::kTryAgain);
 }

@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/kv/while_aborted.h"
+#include "controller/backups/snapshot_steps.h"
 
 namespace mtp {
 namespace {
@@ -219,10 +220,24 @@ bool Schedule::BeginDue(const std::vector<Due>& due, ScheduledWork& work) {
     // A drill that finds no room would ask in vain each minute.
     held_back[what] = now + (one.drill ? options_.recheck : options_.busy_recheck);
     waits = true;
-    if (!absl::IsNotFound(status)) Tell(what, status);
+    // Before its first backup a tenant has nothing to drill.
+    if (one.drill && absl::IsNotFound(status)) continue;
+    Tell(what, status);
+    if (!one.drill) ShowFailure(tenant, status);
   }
   held_back_ = std::move(held_back);
   return waits;
+}
+
+void Schedule::ShowFailure(const std::string& tenant, const absl::Status& status) {
+  const std::string why =
+      absl::StrCat("it cannot be begun, will be tried again: ", std::string(status.message()));
+  // The log has it in any case.
+  kv::WhileAborted([&]() -> absl::Status {
+    kv::Txn txn;
+    PutBackupFailure(tables_, tenant, why, txn);
+    return txn.puts.empty() ? absl::OkStatus() : store_->Commit(txn).status();
+  }).IgnoreError();
 }
 
 decltype(Schedule::Options::start_drill) Schedule::DrillThrough(Backups* backups) {

@@ -85,6 +85,8 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   absl::Status BeginBackup(const Due& due);
   absl::Status BeginDrill(const Due& due);
   absl::Status Note(const Due& due, const std::string& operation);
+  // Puts it where `status` shows it, until a backup of the tenant succeeds.
+  void ShowFailure(const std::string& tenant, const absl::Status& status);
   void Tell(const std::string& what, const absl::Status& status);
 
   kv::Store* const store_;

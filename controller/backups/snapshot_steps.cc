@@ -73,16 +73,22 @@ StepResult RecordBackup(const BackupClients& clients, StepContext& context,
   return StepResult::Done();
 }
 
+void PutBackupFailure(const Tables& tables, absl::string_view tenant, absl::string_view why,
+                      kv::Txn& txn) {
+  auto row = tables.tenants.Get(tenant);
+  const std::string text = ValidUtf8(why, kMaxFailureBytes);
+  if (!row.ok() || row->value.backup_failure() == text) return;
+  row->value.set_backup_failure(text);
+  txn.RequireRevision(tables.tenants.Key(row->id), row->revision);
+  tables.tenants.Put(txn, row->id, row->value);
+}
+
 void NoteBackupFailure(const BackupClients& clients, const state::v1::OperationRecord& ended,
                        kv::Txn& txn) {
   const v1::Operation& operation = ended.operation();
   const Tables tables(clients.tenants.store);
   const std::string& why = operation.error().message();
-  if (auto row = tables.tenants.Get(absl::StripPrefix(operation.target(), "tenants/")); row.ok()) {
-    row->value.set_backup_failure(ValidUtf8(why, kMaxFailureBytes));
-    txn.RequireRevision(tables.tenants.Key(row->id), row->revision);
-    tables.tenants.Put(txn, row->id, row->value);
-  }
+  PutBackupFailure(tables, absl::StripPrefix(operation.target(), "tenants/"), why, txn);
   const auto repository = ended.facts().find(kRepositoryFact);
   if (repository == ended.facts().end()) return;
   NoteFailure(tables, repository->second, FromTimestamp(operation.end_time()), why, txn);

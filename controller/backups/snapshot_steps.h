@@ -6,6 +6,7 @@
 
 #include "controller/backups/kinds.h"
 #include "controller/operations/engine.h"
+#include "controller/state/tables.h"
 
 namespace mtp {
 
@@ -23,6 +24,11 @@ operations::StepResult CancelSnapshot(const BackupClients& clients,
 // `backup`. An operation that makes several backups records each in the step that takes it.
 operations::StepResult RecordBackup(const BackupClients& clients, operations::StepContext& context,
                                     const std::string& reason, const std::string& id = "");
+
+// Adds to `txn` why the tenant's newest backup failed, for `status`; nothing when that is what its
+// record says already, or there is no such tenant.
+void PutBackupFailure(const Tables& tables, absl::string_view tenant, absl::string_view why,
+                      kv::Txn& txn);
 
 // Adds to `txn`, for Kind::on_end, that the backup failed for the reason that the operation did:
 // to the tenant's record and its repository's.

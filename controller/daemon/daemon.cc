@@ -12,6 +12,7 @@
 #include "common/base/random.h"
 #include "common/base/secret_box.h"
 #include "common/base/status.h"
+#include "common/base/steady_waits.h"
 #include "common/base/thread_pool.h"
 #include "common/base/ulid.h"
 #include "common/kv/sqlite_store.h"
@@ -79,6 +80,10 @@ class RunningDaemon final : public Daemon {
   ~RunningDaemon() override { Stop(); }
 
   absl::Status Start() {
+    if (!WaitsAreSteady()) {
+      log_.Warning(
+          "timers of this build wait by the wall clock: restart the program when it was set back");
+    }
     MTP_RETURN_IF_ERROR(OpenState());
     step_pool_.Start();
     api_pool_.Start();

@@ -216,10 +216,13 @@ absl::StatusOr<v1::Operation> Core::ExplainConflict(const NewOperation& request,
     state::v1::LockRecord record;
     record.ParseFromString(held->value);
     const auto holder = Get(record.operation());
+    const bool of_other_version = holder.ok() && Find(record.operation()) == nullptr;
     return absl::FailedPreconditionError(
         absl::StrCat(request.target, " is busy: operation ", record.operation(),
                      holder.ok() ? absl::StrCat(" (", holder->kind(), ")") : "",
-                     " is going on; wait for it or cancel it"));
+                     of_other_version ? " was begun by another version; install that version to "
+                                        "finish it"
+                                      : " is going on; wait for it or cancel it"));
   }
   return status;
 }

@@ -41,6 +41,12 @@ bool IsUndoing(const OperationRecord& record) {
 }
 
 bool FitsKind(const OperationRecord& record, const Kind& kind) {
+  // A newer build may have states that this one has no number for.
+  const v1::OperationState state = record.operation().state();
+  if (state != v1::OPERATION_STATE_PENDING && state != v1::OPERATION_STATE_RUNNING &&
+      !IsUndoing(record)) {
+    return false;
+  }
   const auto count = static_cast<int>(kind.steps.size());
   if (record.operation().steps_size() != count) return false;
   if (record.step() < (IsUndoing(record) ? -1 : 0)) return false;

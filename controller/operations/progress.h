@@ -26,8 +26,8 @@ enum class Next {
 
 bool HasEnded(const v1::Operation& operation);
 bool IsUndoing(const OperationRecord& record);
-// Whether the record's steps are those of the kind, by name and order, and its position is within
-// them.
+// Whether this build can go on with the record: it has not ended, its state is one that is known,
+// its steps are those of the kind, by name and order, and its position is within them.
 bool FitsKind(const OperationRecord& record, const Kind& kind);
 Next NextOf(const OperationRecord& record, const Kind& kind);
 

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "common/base/utf8.h"
+#include "common/base/words.h"
 #include "controller/backups/kinds.h"
 
 namespace mtp {
@@ -42,14 +43,6 @@ std::string Failure(const v1::Operation& child) {
   return absl::StrContains(reason, kIsBack) ? reason : absl::StrCat(reason, "; it was not touched");
 }
 
-std::string WhatItDoes(const v1::Operation& child) {
-  for (const v1::OperationStep& step : child.steps()) {
-    if (step.state() != v1::STEP_STATE_RUNNING) continue;
-    return step.message().empty() ? step.name() : absl::StrCat(step.name(), ": ", step.message());
-  }
-  return child.message();
-}
-
 // The first wave with a tenant that is not good yet.
 int WaveInTurn(const v1::Rollout& rollout) {
   int wave = -1;
@@ -75,7 +68,7 @@ void FollowChild(const v1::Operation& child, v1::RolloutTenant& tenant) {
     case v1::OPERATION_STATE_RUNNING:
     case v1::OperationState_INT_MIN_SENTINEL_DO_NOT_USE_:
     case v1::OperationState_INT_MAX_SENTINEL_DO_NOT_USE_:
-      return End(tenant, v1::ROLLOUT_TENANT_STATE_UPDATING, WhatItDoes(child));
+      return End(tenant, v1::ROLLOUT_TENANT_STATE_UPDATING, StepInTurn(child));
   }
 }
 

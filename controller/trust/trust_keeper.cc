@@ -80,6 +80,8 @@ void TrustKeeper::Look() {
     looking_ = true;
   }
   Tell("the controller's own certificate", edges_.renew_own());
+  // Once for all hosts: it opens the authorities' sealed keys.
+  const auto authorities = authority_->Now();
   for (const auto& entry : store_->List(tables_.hosts.prefix())) {
     {
       absl::MutexLock lock(&mutex_);
@@ -88,11 +90,19 @@ void TrustKeeper::Look() {
     const std::string host = entry.key.substr(tables_.hosts.prefix().size());
     // A host that is away is told of in `status`, and is renewed once it is back.
     if (observations_->GetHost(host).connected) {
-      Tell(absl::StrCat("the certificate of host ", host), Renew(host));
+      Tell(absl::StrCat("the certificate of host ", host), RenewIfDue(host, authorities));
     }
   }
   absl::MutexLock lock(&mutex_);
   looking_ = false;
+}
+
+absl::Status TrustKeeper::RenewIfDue(const std::string& host,
+                                     const absl::StatusOr<TrustedAuthorities>& authorities) {
+  MTP_RETURN_IF_ERROR(authorities.status());
+  MTP_ASSIGN_OR_RETURN(const HostRow row, tables_.hosts.Get(host));
+  if (!NeedsRenewal(row.value, *authorities, clock_->Now())) return absl::OkStatus();
+  return Renew(host);
 }
 
 absl::Status TrustKeeper::Renew(const std::string& host) {

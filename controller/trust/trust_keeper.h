@@ -59,6 +59,10 @@ class TrustKeeper : public std::enable_shared_from_this<TrustKeeper> {
   using HostRow = kv::Row<state::v1::HostRecord>;
 
   void RunAgain();
+  // `authorities` are of the look's begin and tell only whether something is due: a renewal goes by
+  // those of its own moment, since a rotation may go on meanwhile.
+  absl::Status RenewIfDue(const std::string& host,
+                          const absl::StatusOr<TrustedAuthorities>& authorities);
   absl::Status Commit(HostRow* row);
   // The next certificate is in the record afterwards, for the key of that request.
   absl::Status Prepare(HostRow* row, const std::string& csr_pem,

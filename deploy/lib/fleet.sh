@@ -5,6 +5,8 @@
 #   <fleet>/secrets      tenants' credentials for the stand-ins, readable by root alone
 #   <fleet>/settings     what a later call of the quick start must know
 #   <fleet>/processes    logs and process ids;   <fleet>/lab   networks and engines
+#
+# MTP_PROGRAMS names a folder of programs that are run as they are (of another version, say); else they are built first.
 
 CONTROLLER_PORT=7443
 ENROLL_PORT=7444
@@ -14,7 +16,8 @@ ANTHROPIC_PORT=8182
 
 fleet_use() {
   fleet_dir=$1
-  CLI=${repository:?}/build/bin/mtp-cli
+  PROGRAMS=${MTP_PROGRAMS:-${repository:?}/build/bin}
+  CLI=$PROGRAMS/mtp-cli
   OPERATOR=${SUDO_USER:-root}
   CONTEXT=quickstart
   [ "$fleet_dir" = /var/lib/mtp-quickstart ] || CONTEXT=quickstart-$LAB_ID
@@ -51,6 +54,11 @@ need_host() {
 
 build_programs() {
   local owner run=()
+  if [ -n "${MTP_PROGRAMS:-}" ]; then
+    [ -x "$PROGRAMS/mtp-controller" ] || fail "there is no mtp-controller in $PROGRAMS" "MTP_PROGRAMS names a folder of programs"
+    step "Programs of $PROGRAMS, as they are"
+    return
+  fi
   owner=$(stat -c %U "$repository")
   # A build folder that belongs to root would be in its owner's way later.
   [ "$owner" = root ] || [ "$owner" = UNKNOWN ] || run=(runuser -u "$owner" --)
@@ -136,7 +144,7 @@ start_stand_ins() {
 # --- Controller and agents
 
 start_controller() {
-  local data=$fleet_dir/controller binary=$repository/build/bin/mtp-controller
+  local data=$fleet_dir/controller binary=$PROGRAMS/mtp-controller
   local address=$LAB_BRIDGE_ADDRESS:$CONTROLLER_PORT
   step "Controller at $address"
   if [ ! -e "$fleet_dir/context-added" ]; then
@@ -181,7 +189,7 @@ forget_context() {
 }
 
 start_agent() {
-  local host=$1 folder=$fleet_dir/hosts/$1 binary=$repository/build/bin/mtp-agent
+  local host=$1 folder=$fleet_dir/hosts/$1 binary=$PROGRAMS/mtp-agent
   if [ ! -e "$folder/joined" ]; then
     mkdir -p "$folder"
     # An earlier run may have joined and not noted it; a host that has joined must say that it rejoins.
@@ -202,13 +210,16 @@ lab_join() {
 }
 
 # Beside each agent: it ends what may run only under the host's lease, also when the agent cannot. It lives on when the
-# agent is stopped or killed.
-_run_guard() { proc_start "guard-$1" "$repository/build/bin/mtp-guard" "$fleet_dir/hosts/$1/agent/guard"; }
+# agent is stopped or killed. Builds of before leases have none.
+_run_guard() {
+  [ -x "$PROGRAMS/mtp-guard" ] || return 0
+  proc_start "guard-$1" "$PROGRAMS/mtp-guard" "$fleet_dir/hosts/$1/agent/guard"
+}
 
 _run_agent() {
   _run_guard "$1"
   proc_start "agent-$1" nsenter "--net=/var/run/netns/$(lab_netns "$1")" -- \
-    "$repository/build/bin/mtp-agent" run --data-dir "$fleet_dir/hosts/$1/agent"
+    "$PROGRAMS/mtp-agent" run --data-dir "$fleet_dir/hosts/$1/agent"
 }
 
 # The hosts share one machine: each is told its part of the memory.

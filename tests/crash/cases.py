@@ -97,36 +97,40 @@ def read_step_table(program):
     return json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
 
 
+def persist_points(step, party, parts):
+    for point in ("before-persist", "after-persist"):
+        yield step, party, point, parts
+
+
 def controller_points(kind, steps):
-    """(step, point, parts) of one kind, in the order in which they are passed."""
+    """(step, party, point, parts) of one kind, in the order in which they are passed."""
     for step in ["accept", *steps, "end"]:
         if step in ("accept", "end"):
             stages = [""]
         else:
             # The begin of a later step is one change with the end of the step before it. Before `#wait` and `#done` the
             # step's function has run and nothing of it is persisted; after the change before them it has not run.
-            stages = ["#begin"] if step == steps[0] else []
-            stages += ["#wait"] if (kind, step) in ACTIONS or (kind, step) in WAITS else []
-            stages += ["#done"]
+            stages = ["begin"] if step == steps[0] else []
+            stages += ["wait"] if (kind, step) in ACTIONS or (kind, step) in WAITS else []
+            stages += ["done"]
         for stage in stages:
-            for point in ("before-persist", "after-persist"):
-                yield step, point, [f"{kind}/", f"/{step}#{stage[1:]}"]
+            yield from persist_points(step, CONTROLLER, [f"{kind}/", f"/{step}#{stage}"])
 
 
 def agent_points(step, action, phases):
-    stages = ["#begin", "#save"] if action in SAVES else ["#begin"]
-    for stage in stages:
-        yield step, "before-persist", [f"/{step}", stage]
-        yield step, "after-persist", [f"/{step}", stage]
+    """The same of the step's action on a host; nothing without one."""
+    if action is None:
+        return
+    for stage in ["#begin", "#save"] if action in SAVES else ["#begin"]:
+        yield from persist_points(step, AGENT, [f"/{step}", stage])
     # After the last one nothing happens before the end is journaled.
-    for phase in range(1, phases):
-        yield step, "after-phase", [f"/{step}", f"#{phase}"]
-    yield step, "before-persist", [f"/{step}", "#end"]
-    yield step, "after-persist", [f"/{step}", "#end"]
+    for phase in range(1, phases[action]):
+        yield step, AGENT, "after-phase", [f"/{step}", f"#{phase}"]
+    yield from persist_points(step, AGENT, [f"/{step}", "#end"])
 
 
 def undo_points(kind, steps, phases):
-    """(step, party, point, parts) of the way back. `steps`: names, and whether there is something to undo."""
+    """The same of the way back. `steps`: names, and whether there is something to undo."""
     last = CALLED_OFF[kind][0]
     undone = [name for name, undo in reversed(list(steps.items())[: list(steps).index(last) + 1]) if undo]
     changes = [(f"{last}/undo", f"/{last}#turn-back")]
@@ -135,12 +139,9 @@ def undo_points(kind, steps, phases):
         changes.append((f"{step}/undo", f"/{step}/undo#done"))
     changes.append(("end/undo", "/end#end"))
     for step, part in changes:
-        for point in ("before-persist", "after-persist"):
-            yield step, CONTROLLER, point, [f"{kind}/", part]
+        yield from persist_points(step, CONTROLLER, [f"{kind}/", part])
     for step in undone:
-        action = UNDO_ACTIONS.get((kind, step))
-        for name, point, parts in agent_points(f"{step}/undo", action, phases[action]) if action else []:
-            yield name, AGENT, point, parts
+        yield from agent_points(f"{step}/undo", UNDO_ACTIONS.get((kind, step)), phases)
 
 
 def make_cases(table, known_kinds):
@@ -149,23 +150,19 @@ def make_cases(table, known_kinds):
     unknown = set(phases) - set(ACTIONS.values()) - set(NOT_REACHED)
     if unknown:
         raise TableError(f"no step is known to ask for the action {sorted(unknown)[0]}; add it to ACTIONS")
-    steps_of = {kind["name"]: [step["name"] for step in kind["steps"]] for kind in table["kinds"]}
+    kinds = {kind["name"]: {step["name"]: step["undo"] for step in kind["steps"]} for kind in table["kinds"]}
     for kind, step in ACTIONS:
-        if step not in steps_of.get(kind, []):
+        if step not in kinds.get(kind, []):
             raise TableError(f"the kind {kind} has no step {step} any more; take it from ACTIONS")
     rows = []
-    for kind, steps in steps_of.items():
+    for kind, steps in kinds.items():
         if kind not in known_kinds or kind not in CALLED_OFF:
             raise TableError(f"the matrix does not know how to ask for the operation {kind}; add it to KINDS and CALLED_OFF")
-        rows += [(kind, step, CONTROLLER, point, parts) for step, point, parts in controller_points(kind, steps)]
+        rows += [(kind, *point, []) for point in controller_points(kind, list(steps))]
         for step in steps:
-            action = ACTIONS.get((kind, step))
-            points = agent_points(step, action, phases[action]) if action else []
-            rows += [(kind, step, AGENT, point, parts) for step, point, parts in points]
-    rows = [(*row, []) for row in rows]
-    for kind in table["kinds"]:
-        steps = {step["name"]: step["undo"] for step in kind["steps"]}
-        rows += [(kind["name"], *row, CALLED_OFF[kind["name"]][1]) for row in undo_points(kind["name"], steps, phases)]
+            rows += [(kind, *point, []) for point in agent_points(step, ACTIONS.get((kind, step)), phases)]
+    for kind, steps in kinds.items():
+        rows += [(kind, *point, CALLED_OFF[kind][1]) for point in undo_points(kind, steps, phases)]
     return [Case(number, *row) for number, row in enumerate(rows, 1)]
 
 

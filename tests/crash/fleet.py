@@ -7,42 +7,23 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 from cases import AGENT, CONTROLLER
 from engine_api import EngineApi
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from asked_fleet import REPOSITORY, AskedFleet, FleetError, wait_for  # noqa: E402
+
 HOST = "h1"
 PROCESSES = {CONTROLLER: ("controller", "controller"), AGENT: (f"agent:{HOST}", f"agent-{HOST}")}
 # The double needs 3 MiB.
 MEMORY = ["--memory", "16", "--memory-limit", "64"]
 
 
-class FleetError(Exception):
-    """The fleet, not a case, is not as it ought to be: the run cannot go on."""
-
-
-def wait_for(seconds, condition, pause=0.1):
-    """What `condition` returns as soon as that is true; what it returned last when it never is."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(pause)
-
-
-class Fleet:
+class Fleet(AskedFleet):
     def __init__(self, work):
-        self.work = work
+        super().__init__(work)
         self.folder = work / "fleet"
-        home = work / "home"
-        home.mkdir()
-        self._environment = {**os.environ, "HOME": str(home)}
-        for name in ("SUDO_USER", "MTP_FAILPOINT", "MTP_CONTEXT", "MTP_CONFIG"):
-            self._environment.pop(name, None)
-        self._cli = str(REPOSITORY / "build/bin/mtp-cli")
         self.images = []  # of the double, then another one that works
         self.planted_processes = []  # that the test itself has to end
 
@@ -113,25 +94,13 @@ class Fleet:
 
     # --- What is asked of it
 
-    def try_cli(self, *words):
-        """Exit code, standard output, standard error."""
-        done = subprocess.run([self._cli, *words], env=self._environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def cli(self, *words):
-        """What it prints; for what is no case and has to succeed."""
-        code, answer, error = self.try_cli(*words)
-        if code != 0:
-            raise FleetError(f"mtp-cli {' '.join(words)} ended with {code}: {error.strip()[-500:]}")
-        return answer
-
     def ask(self, *words):
         return json.loads(self.cli(*words, "-o", "json"))
 
     def begin_cli(self, *words):
         """A command that goes on by itself."""
         return subprocess.Popen(
-            [self._cli, *words], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*self._cli, *words], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
 
     def operations(self, request):

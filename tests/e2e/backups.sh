@@ -9,7 +9,6 @@ mark() { # mark TENANT TEXT: a file in its workspace, as the container's user wo
   printf '%s\n' "$2" >"$(data_of "$1")/workspace/mark" && chown 1000:1000 "$(data_of "$1")/workspace/mark"
 }
 marked() { [ "$(cat "$(data_of "$1")/workspace/mark")" = "$2" ]; }
-other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 databases_are_whole() { # databases_are_whole FOLDER: at least one, and each passes its check
   local file count=0
   while IFS= read -r file; do

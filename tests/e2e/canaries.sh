@@ -44,7 +44,6 @@ log_at() { # log_at LEVEL: controller and agents begin anew
   eventually 60 hosts_are_ready
 }
 hosts_are_ready() { [ "$(field '[.hosts[] | select(.state == "ready")] | length')" = 2 ]; }
-pid_of() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; } # pid_of controller|agent-HOST
 dies() { quickstart --kill "$1" && loudly quickstart --start "$1"; } # dies controller|agent:HOST
 
 # Command lines of everybody, and the environments of our programs and of the Docker client, again and again. restic
@@ -110,7 +109,7 @@ is_found() { # is_found NAME PATH: the search finds it there, where it has to be
   grep "^$1 plain " "$work/found"
 }
 not_in_memory() { # not_in_memory controller|agent-HOST
-  "$repository/tests/e2e/canaries.py" memory "$canaries/list" "$(pid_of "$1")"
+  "$repository/tests/e2e/canaries.py" memory "$canaries/list" "$(process_pid "$1")"
 }
 
 unpacked() { # unpacked TENANT: its newest snapshot, with its manifest, by restic and the recovery kit alone
@@ -227,7 +226,7 @@ deaths_with_secrets() {
 is_dead() { ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$1/status" 2>/dev/null; } # or a zombie that nobody has waited for
 dies_without_core() { # dies_without_core controller|agent-HOST: by a signal that asks for one
   local pid folder before
-  pid=$(pid_of "$1")
+  pid=$(process_pid "$1")
   folder=$(readlink "/proc/$pid/cwd")
   before=$(ls -d "$folder"/core* 2>/dev/null)
   kill -ABRT "$pid" && eventually 20 is_dead "$pid" && [ "$before" = "$(ls -d "$folder"/core* 2>/dev/null)" ]
@@ -274,7 +273,7 @@ memory() {
   closed_to_its_user mtp-controller "$open_folder/mtp-controller" recover --file "$open_folder/file" \
     --passphrase-file "$open_folder/mtp-controller.fifo" --data-dir "$open_folder/none"
   rm -rf "$open_folder"
-  for name in controller agent-h1 agent-h2; do check "$name writes no core" writes_no_core "$(pid_of "$name")"; done
+  for name in controller agent-h1 agent-h2; do check "$name writes no core" writes_no_core "$(process_pid "$name")"; done
 
   # What gRPC holds of a call goes with its connection.
   for name in h1 h2; do check "the agent of $name is stopped" exits 0 quickstart --stop "agent:$name"; done

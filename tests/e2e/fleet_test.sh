@@ -9,12 +9,14 @@
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
 #   … --rounds N                         how many partitions the part partitions makes besides one of each kind (0)
+#   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
+#   … --upgrade-tenants N                how many tenants it does that with (25)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, partitions, many and canaries; life goes on with the tenant of deaths. Each of faults,
-# flips, hostile and partitions takes long by itself.
+# limits, crash_loops, faults, flips, hostile, partitions, many, canaries and upgrade; life goes on with the tenant of deaths. Each of
+# faults, flips, hostile, partitions and upgrade takes long by itself.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0
+real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 old_programs='' upgrade_tenants=25
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -23,11 +25,21 @@ while [ $# -gt 0 ]; do
     --only) only+="${2:?} " && shift ;;
     --flips) flips=${2:?} && shift ;;
     --rounds) partition_rounds=${2:?} && shift ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
+    --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done
 wanted() { [[ $without != *" $1 "* && ($only = ' ' || $only = *" $1 "*) ]]; } # wanted PART
+if [[ $only = *" upgrade "* ]] && [ -z "$old_programs" ]; then
+  echo "the part upgrade needs the programs of an older build: --old FOLDER, with its mtp-controller, mtp-agent and mtp-cli" >&2
+  exit 2
+fi
+for program in controller agent cli; do
+  [ -z "$old_programs" ] || [ -x "$old_programs/mtp-$program" ] || { echo "there is no mtp-$program in $old_programs" >&2; exit 2; }
+done
+[[ $upgrade_tenants =~ ^[0-9]+$ && $upgrade_tenants -ge 6 ]] || { echo "--upgrade-tenants takes a number from 6 on" >&2; exit 2; }
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d /tmp/mtp-fleet-test.XXXXXX)
 fleet=$work/fleet
@@ -121,7 +133,10 @@ anthropic=$(jq -r .anthropic_api <<<"$info")
 docker_h1=$(jq -r '.hosts[0].docker_host' <<<"$info")
 project_h1=$(jq -r '.hosts[0].project_dir' <<<"$info")
 of_host() { jq -r --arg h "$1" ".hosts[] | select(.name == \$h) | .$2" <<<"$info"; } # of_host HOST FIELD
+process_pid() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; } # process_pid controller|agent-HOST|guard-HOST|engine-HOST|containerd-HOST
 field() { "$cli" status -o json | jq -r "$1"; }
+host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; } # host_of TENANT
+other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 tenant_is() { [ "$(field ".tenants[] | select(.name == \"$1\") | .$2")" = "$3" ] || { "$cli" status; return 1; }; }
 state_of_the_world() { # what a refusal must leave as it is
   "$cli" status -o json | jq -S '[.tenants[] | {name, host, port}]'
@@ -327,7 +342,7 @@ life_and_end() {
   check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
 }
 
-for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries secret_rotation; do
+for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions many canaries secret_rotation upgrade; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -356,4 +371,9 @@ part limits
 part partitions
 [ -n "$real" ] || part many
 [ -n "$real" ] || part canaries planted_secrets
+if [ -n "$old_programs" ]; then
+  [ -n "$real" ] || part upgrade
+elif wanted upgrade && [ -z "$real" ]; then
+  echo "SKIPPED upgrade: NOTHING WAS UPGRADED; give the programs of an older build: --old FOLDER"
+fi
 finish

@@ -9,14 +9,11 @@ lease_s=40
 away=moves # the tenant that may fail over
 stays=keeps # the one that stays, on the same host at first
 
-host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; }
-other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 token_of() { cat "$work/$1-token"; }
-pid_of() { # pid_of TENANT HOST: of its container's first process; empty when it does not run
+container_pid() { # container_pid TENANT HOST: of its container's first process; empty when it does not run
   docker --host "$(of_host "$2" docker_host)" inspect "mtp-$1" --format '{{if .State.Running}}{{.State.Pid}}{{end}}' 2>/dev/null
 }
 is_gone() { [ -n "$1" ] && ! kill -0 "$1" 2>/dev/null; } # is_gone PID
-process_pid() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; }
 forget_polls() { curl -sf --max-time 10 -H 'Content-Type: application/json' -d "$(jq -n --arg t "$1" '{token: $t}')" "$telegram/control/forget" >/dev/null; }
 bot_counters() { curl -sf --max-time 10 --get --data-urlencode "token=$1" "$telegram/control/bot"; }
 one_poller() { # one_poller TENANT: never two at a time since forget_polls
@@ -80,12 +77,12 @@ partition_fleet() {
 partition_round() { # partition_round KIND
   local kind=$1 from to pid stays_pid
   from=$(host_of "$away") to=$(other_host "$from")
-  pid=$(pid_of "$away" "$from") stays_pid=$(pid_of "$stays" "$from")
+  pid=$(container_pid "$away" "$from") stays_pid=$(container_pid "$stays" "$from")
   forget_polls "$(token_of "$away")"
   check "$kind: it polls before" eventually 30 polls "$away"
   check "$kind: $from is made so" fault "$kind" "$from"
   check "$kind: it ends on $from by itself" eventually $((lease_s + 10)) is_gone "$pid"
-  [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-0}"
+  [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-none}"
   check "$kind: it is restored on $to" eventually 90 is_ready_on "$away" "$to"
   check "$kind: it polls from there" eventually 60 polls "$away"
   check "$kind: $from is mended" mend "$kind" "$from"
@@ -101,7 +98,7 @@ partition_round() { # partition_round KIND
 # A host that comes back before its lease is over keeps everything.
 flapping() {
   local from pid
-  from=$(host_of "$away") pid=$(pid_of "$away" "$from")
+  from=$(host_of "$away") pid=$(container_pid "$away" "$from")
   forget_polls "$(token_of "$away")"
   for _ in 1 2 3 4 5; do
     quickstart --cut "$from"
@@ -110,13 +107,13 @@ flapping() {
     sleep 3
   done
   check "flapping: the tenant is where it was" tenant_is "$away" host "$from"
-  check "flapping: it was not started again" test "$pid" = "$(pid_of "$away" "$from")"
+  check "flapping: it was not started again" test "${pid:-none}" = "$(container_pid "$away" "$from")"
   check "flapping: never did two poll" one_poller "$away"
 }
 
 vanished_together() {
   local from pid
-  from=$(host_of "$away") pid=$(pid_of "$away" "$from")
+  from=$(host_of "$away") pid=$(container_pid "$away" "$from")
   forget_polls "$(token_of "$away")"
   check "both hosts are cut off" cut_both
   check "together: the tenant ends by itself" eventually $((lease_s + 10)) is_gone "$pid"

@@ -30,7 +30,6 @@ load_images() { # onto every host: they have the same image under the same name 
   done < <("$repository/tests/doubles/openclaw/update_images.sh" ${real:+--real "$image"})
   [ "${#image_of[@]}" -ge 6 ]
 }
-host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; }
 runs_image() { # the image id that the tenant's container runs
   docker --host "$(of_host "$(host_of "$1")" docker_host)" inspect "mtp-$1" --format '{{.Image}}'
 }

@@ -38,6 +38,11 @@ auto Fields(const mtp::ControllerSettings& s) {
                   s.policy);
 }
 
+template <typename Settings>
+bool AreEqual(const Settings& a, const Settings& b) {
+  return Fields(a) == Fields(b);
+}
+
 bool AreEqual(const cli::ContextFile& a, const cli::ContextFile& b) {
   const auto equal = [](const auto& x, const auto& y) {
     return x.first == y.first && x.second.controller == y.second.controller &&
@@ -49,6 +54,21 @@ bool AreEqual(const cli::ContextFile& a, const cli::ContextFile& b) {
 
 bool IsOneSentence(const absl::Status& status) {
   return absl::IsInvalidArgument(status) && status.message().size() < 8192;
+}
+
+// What is read from the text can be written, and is the same when it is read again.
+template <typename Read, typename Write>
+auto ReadTwice(const std::string& path, absl::string_view input, Read read, Write write) {
+  PutFile(path, input);
+  auto first = read();
+  if (!first.ok()) {
+    MTP_HOLDS(IsOneSentence(first.status()));
+    return first;
+  }
+  MTP_HOLDS(write(*first).ok());
+  const auto again = read();
+  MTP_HOLDS(again.ok() && AreEqual(*again, *first));
+  return first;
 }
 
 std::string Text(const std::string& bytes) { return ValidUtf8(bytes, bytes.size()); }
@@ -86,49 +106,32 @@ void CheckKit(const v1::RecoveryKit& kit) {
 // The text is `agent.yaml`.
 void AgentSettings(absl::string_view input) {
   const std::string& folder = Scratch();
-  PutFile(folder + "/agent.yaml", input);
-  const auto settings = LoadSettings(folder);
-  if (!settings.ok()) {
-    MTP_HOLDS(IsOneSentence(settings.status()));
-    return;
-  }
-  MTP_HOLDS(CheckSettings(*settings).ok());
-  MTP_HOLDS(SaveSettings(*settings).ok());
-  const auto again = LoadSettings(folder);
-  MTP_HOLDS(again.ok() && Fields(*again) == Fields(*settings));
+  const auto settings = ReadTwice(
+      folder + "/agent.yaml", input, [&] { return LoadSettings(folder); }, SaveSettings);
+  MTP_HOLDS(!settings.ok() || CheckSettings(*settings).ok());
 }
 
 // The text is `controller.yaml`.
 void ControllerSettings(absl::string_view input) {
   const std::string& folder = Scratch();
-  PutFile(folder + "/controller.yaml", input);
-  const auto settings = ReadSettings(folder);
-  if (!settings.ok()) {
-    MTP_HOLDS(IsOneSentence(settings.status()));
-    return;
-  }
+  const auto settings = ReadTwice(
+      folder + "/controller.yaml", input, [&] { return ReadSettings(folder); },
+      [&](const mtp::ControllerSettings& read) { return WriteSettings(folder, read); });
+  if (!settings.ok()) return;
   MTP_HOLDS(HostName::Parse(settings->fleet).ok());
   MTP_HOLDS(!settings->enroll_advertise.empty() || settings->enroll_listen.empty());
-  MTP_HOLDS(WriteSettings(folder, *settings).ok());
-  const auto again = ReadSettings(folder);
-  MTP_HOLDS(again.ok() && Fields(*again) == Fields(*settings));
 }
 
 // The text is the CLI's `config.yaml`.
 void CliContexts(absl::string_view input) {
   const std::string path = Scratch() + "/config.yaml";
-  PutFile(path, input);
-  const auto file = cli::ReadContextFile(path);
-  if (!file.ok()) {
-    MTP_HOLDS(IsOneSentence(file.status()));
-    return;
-  }
+  const auto file = ReadTwice(
+      path, input, [&] { return cli::ReadContextFile(path); },
+      [&](const cli::ContextFile& read) { return cli::WriteContextFile(path, read); });
+  if (!file.ok()) return;
   for (const auto& [name, endpoint] : file->contexts) {
     MTP_HOLDS(endpoint.identity_folder.empty() || endpoint.identity_folder.front() == '/');
   }
-  MTP_HOLDS(cli::WriteContextFile(path, *file).ok());
-  const auto again = cli::ReadContextFile(path);
-  MTP_HOLDS(again.ok() && AreEqual(*again, *file));
 }
 
 // The text is a kit, and the lines are what stands in one.

@@ -1,23 +1,17 @@
 """A real controller in a folder of its own, and hosts with simulated engines."""
 
 import json
-import os
 import pathlib
 import signal
 import socket
 import subprocess
 import sys
 
-from process import wait_for
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from asked_fleet import BINARIES, AskedFleet, FleetError, wait_for  # noqa: E402
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-BINARIES = REPOSITORY / "build/bin"
 # Below the ports that connections take by themselves.
 FIRST_PORT = 20700
-
-
-class FleetError(Exception):
-    """The fleet cannot be made or asked: the run cannot go on."""
 
 
 def free_port(first):
@@ -32,9 +26,10 @@ def free_port(first):
     raise FleetError("no port is free")
 
 
-class LoadFleet:
+class LoadFleet(AskedFleet):
+    CLI_TIMEOUT_S = 60
+
     def __init__(self, work, hosts, work_ms):
-        self.work = work
         self.data = work / "controller"
         self.store = self.data / "state.db"
         self.hosts = hosts
@@ -43,15 +38,11 @@ class LoadFleet:
         self.api = f"127.0.0.1:{self.api_port}"
         self.enrollment = f"127.0.0.1:{self.join_port}"
         self.admin = self.data / "operators/admin"
+        super().__init__(work, "--controller", self.api, "--identity", self.admin)
         self.controller = None
         self._agents = None
         self._work_ms = work_ms
         self._started = []
-        home = work / "home"
-        home.mkdir()
-        self._environment = {**os.environ, "HOME": str(home)}
-        for name in ("MTP_CONTEXT", "MTP_CONFIG", "MTP_FAILPOINT"):
-            self._environment.pop(name, None)
 
     # --- Its life
 
@@ -105,27 +96,10 @@ class LoadFleet:
 
     # --- What is asked of it
 
-    def try_cli(self, *words, timeout=60):
-        """Exit code, standard output, standard error. 124 when it does not answer in time."""
-        try:
-            done = subprocess.run(
-                self._words("mtp-cli", words), env=self._environment, capture_output=True, text=True, timeout=timeout,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return 124, "", f"no answer within {timeout} s"
-        return done.returncode, done.stdout, done.stderr
-
-    def cli(self, *words):
-        code, answer, error = self.try_cli(*words)
-        if code != 0:
-            raise FleetError(f"mtp-cli {' '.join(words)} ended with {code}: {error.strip()[-500:]}")
-        return answer
-
     def begin_cli(self, *words):
         """A command that goes on by itself, behind all else that runs here."""
         return self._begin(
-            ["nice", "-n", "19", *self._words("mtp-cli", words)], stdin=subprocess.DEVNULL,
+            ["nice", "-n", "19", *self._cli, *words], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -167,9 +141,6 @@ class LoadFleet:
         return sum(tenant["health"] == "ready" for tenant in json.loads(answer)["tenants"]) if code == 0 else 0
 
     # --- Within
-
-    def _words(self, program, words):
-        return [str(BINARIES / program), "--controller", self.api, "--identity", str(self.admin), *map(str, words)]
 
     def _begin(self, command, **streams):
         process = subprocess.Popen(list(map(str, command)), env=self._environment, text=True, **streams)

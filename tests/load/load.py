@@ -17,8 +17,8 @@ import tempfile
 import time
 
 import attacks
-from fleet import FleetError, LoadFleet
-from process import MIB, Watched, median_rss, wait_for
+from fleet import FleetError, LoadFleet, wait_for
+from process import MIB, Watched, median_rss
 
 STRANGER = "127.0.0.2"
 # docs/reliability.md, "Load and limits".

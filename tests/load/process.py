@@ -80,13 +80,3 @@ class Watched:
 
 def median_rss(samples):
     return statistics.median(sample.rss for sample in samples) if samples else 0
-
-
-def wait_for(seconds, condition, pause=0.2):
-    """What `condition` returns as soon as that is true; what it returned last when it never is."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(pause)

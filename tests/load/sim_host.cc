@@ -13,12 +13,15 @@
 
 #include "agent/api/authorize.h"
 #include "agent/api/watch_stream.h"
+#include "agent/guard/lease_text.h"
 #include "agent/join/join.h"
+#include "agent/lease/lease.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/board.h"
 #include "agent/tenants/journal.h"
 #include "agent/tenants/scripts.h"
 #include "agent/trust/trust.h"
+#include "common/base/random.h"
 #include "common/base/secret_box.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
@@ -42,22 +45,24 @@ class SimTenants {
  public:
   explicit SimTenants(Board* board) : board_(board) {}
 
-  void Apply(const v1::EnsureActionRequest& request) {
+  // Whether the tenant runs then.
+  bool Apply(const v1::EnsureActionRequest& request) {
     absl::MutexLock lock(&mutex_);
     const std::string& name = request.tenant();
     if (request.has_remove()) {
       tenants_.erase(name);
       board_->SetTenantGone(name);
-      return;
+      return false;
     }
     if (request.has_apply()) Create(request);
     const auto found = tenants_.find(name);
-    if (found == tenants_.end()) return;
+    if (found == tenants_.end()) return false;
     v1::TenantStatus& status = found->second;
     if (request.has_apply() || request.has_start() || request.has_restart()) Run(status);
     if (request.has_stop() || request.has_restore()) Halt(status);
     if (request.has_limit()) status.set_memory_limit_mib(request.limit().memory_limit_mib());
     Show(name, status);
+    return status.state() == v1::TENANT_STATE_RUNNING;
   }
   // What is looked at again and again: it changes a little each time.
   int64_t Look() {
@@ -116,11 +121,13 @@ class SimTenants {
 // What the controller calls; what needs an engine or a repository is left out.
 class SimService final : public v1::AgentService::CallbackService {
  public:
-  SimService(std::string fleet, Actions* actions, Board* board, Trust* trust, Executor* executor)
+  SimService(std::string fleet, Actions* actions, Board* board, Trust* trust, Lease* lease,
+             Executor* executor)
       : fleet_(std::move(fleet)),
         actions_(actions),
         board_(board),
         trust_(trust),
+        lease_(lease),
         executor_(executor) {}
 
   grpc::ServerUnaryReactor* EnsureAction(grpc::CallbackServerContext* context,
@@ -138,6 +145,14 @@ class SimService final : public v1::AgentService::CallbackService {
                                          v1::HostTrust* response) override {
     return Unary(context, response, [this, request] { return trust_->Replace(*request); });
   }
+  grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context,
+                                       const v1::GrantLeaseRequest* request,
+                                       v1::GrantLeaseResponse* response) override {
+    return Unary(context, response, [this, request]() -> absl::StatusOr<v1::GrantLeaseResponse> {
+      MTP_RETURN_IF_ERROR(lease_->Grant(*request));
+      return v1::GrantLeaseResponse();
+    });
+  }
   grpc::ServerUnaryReactor* StoreState(grpc::CallbackServerContext* context,
                                        const v1::StoreStateRequest* request,
                                        v1::StoreStateResponse* response) override {
@@ -150,7 +165,7 @@ class SimService final : public v1::AgentService::CallbackService {
   grpc::ServerWriteReactor<v1::AgentEvent>* WatchAgent(grpc::CallbackServerContext*,
                                                        const v1::WatchAgentRequest*) override {
     // Who is not of the fleet gets no further than the handshake, and nothing here is a secret.
-    return NewWatchStream(board_, executor_);
+    return NewWatchStream(board_, executor_, [this] { return lease_->Stamp(); });
   }
 
  private:
@@ -175,6 +190,7 @@ class SimService final : public v1::AgentService::CallbackService {
   Actions* const actions_;
   Board* const board_;
   Trust* const trust_;
+  Lease* const lease_;
   Executor* const executor_;
 };
 
@@ -194,7 +210,12 @@ class RunningHost final : public SimHost {
                    NullLog());
     actions_.emplace(Deps());
     MTP_RETURN_IF_ERROR(actions_->Resume());
-    service_.emplace(joined.fleet, &*actions_, &board_, &*trust_, executor_);
+    lease_.emplace(Lease::Options{.folder = options_.folder + "/guard",
+                                  .boot_id = guard::BootId(),
+                                  .guard_lives = [] { return true; }},
+                   &clock_, &random_);
+    MTP_RETURN_IF_ERROR(lease_->Open());
+    service_.emplace(joined.fleet, &*actions_, &board_, &*trust_, &*lease_, executor_);
     ShowHost(0);
     board_.SetKeptData({});
     grpc::ServerBuilder builder;
@@ -233,8 +254,9 @@ class RunningHost final : public SimHost {
     deps.executor = executor_;
     deps.clock = &clock_;
     deps.new_script = [this](const v1::EnsureActionRequest& request) {
-      return NewSimScript(request, options_.work,
-                          [this](const v1::EnsureActionRequest& done) { tenants_.Apply(done); });
+      return NewSimScript(request, options_.work, [this](const v1::EnsureActionRequest& done) {
+        return tenants_.Apply(done);
+      });
     };
     deps.check_request = CheckActionRequest;
     deps.on_change = [this](const v1::Action& action) { board_.SetAction(action); };
@@ -265,6 +287,8 @@ class RunningHost final : public SimHost {
   Journal journal_{store_.get(), &box_};
   Board board_;
   SimTenants tenants_{&board_};
+  SystemRandom random_;
+  std::optional<Lease> lease_;
   std::optional<Trust> trust_;
   std::optional<Actions> actions_;
   std::optional<SimService> service_;

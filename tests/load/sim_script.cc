@@ -15,7 +15,7 @@ constexpr int kPhases = 4;
 
 using Results = google::protobuf::Map<std::string, std::string>;
 
-void SnapshotResults(const v1::SnapshotTenantAction& snapshot, Results& results) {
+void SnapshotResults(const v1::SnapshotTenantAction& snapshot, bool runs, Results& results) {
   results["snapshot"] = tls::Sha256Hex("snapshot " + snapshot.backup_id());
   results["manifest_sha256"] = tls::Sha256Hex("manifest " + snapshot.backup_id());
   results["pause_us"] = "18000";
@@ -25,15 +25,14 @@ void SnapshotResults(const v1::SnapshotTenantAction& snapshot, Results& results)
   results["skipped"] = "0";
   results["databases"] = "3";
   results["damaged_databases"] = "[]";
-  results["image_digest"] = ImageId("openclaw");
+  // Of a tenant that is stopped there is no image that runs.
+  results["image_digest"] = runs ? ImageId("openclaw") : "";
   results["start_time"] = absl::FormatTime(absl::RFC3339_full, absl::Now(), absl::UTCTimeZone());
   results["duration_ms"] = "2400";
 }
 
-void ResultsOf(const v1::EnsureActionRequest& request, Results& results) {
-  if (request.has_snapshot()) SnapshotResults(request.snapshot(), results);
-  // Of a tenant that is stopped for its update there is no image that runs.
-  if (absl::EndsWith(request.key(), "/final-backup")) results["image_digest"] = "";
+void ResultsOf(const v1::EnsureActionRequest& request, bool runs, Results& results) {
+  if (request.has_snapshot()) SnapshotResults(request.snapshot(), runs, results);
   if (request.has_apply()) results["image_id"] = ImageId(request.apply().spec().image());
   if (request.has_pull()) {
     results["image_id"] = ImageId(request.pull().image());
@@ -61,8 +60,7 @@ class SimScript final : public ActionScript {
       });
     }
     Add([this](PhaseContext& context) {
-      ResultsOf(request_, *context.result);
-      on_done_(request_);
+      ResultsOf(request_, on_done_(request_), *context.result);
       return PhaseResult::Done();
     });
   }

@@ -12,8 +12,8 @@
 
 namespace mtp::load {
 
-// What a simulated engine holds changes when an action is done.
-using OnDone = std::function<void(const v1::EnsureActionRequest&)>;
+// What a simulated engine holds changes when an action is done. Whether the tenant runs then.
+using OnDone = std::function<bool(const v1::EnsureActionRequest&)>;
 
 // `work` is the time that it takes in all.
 std::unique_ptr<ActionScript> NewSimScript(const v1::EnsureActionRequest& request,

@@ -23,50 +23,60 @@ constexpr int64_t kReservationMib = 900;
 
 using Channel = std::shared_ptr<grpc::Channel>;
 
-void Prepare(grpc::ClientContext& context, absl::Duration most = kCall) {
-  context.set_deadline(absl::ToChronoTime(absl::Now() + most));
+using Begin = std::function<absl::Status(const Channel&, v1::Operation*)>;
+
+template <class Stub, class Request, class Response>
+absl::Status Call(const Channel& channel,
+                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                  const Request& request, Response* response) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kCall));
+  Stub stub(channel);
+  return FromGrpc((stub.*method)(&context, request, response));
 }
 
-absl::Status BeginProvision(const Channel& channel, int number, v1::Operation* operation) {
+template <class Stub, class Request>
+Begin BeginBy(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, v1::Operation*),
+              const Request& request) {
+  return [method, request](const Channel& channel, v1::Operation* operation) {
+    return Call(channel, method, request, operation);
+  };
+}
+
+Begin BeginProvision(int number) {
   v1::ProvisionTenantRequest request;
   request.set_tenant_id(TenantOf(number));
   request.mutable_spec()->set_memory_reservation_mib(kReservationMib);
   v1::TenantSecrets& secrets = *request.mutable_secrets();
   secrets.set_telegram_token(absl::StrFormat("9%09d:%s", number, std::string(35, 'x')));
   secrets.set_anthropic_key("sk-ant-" + std::string(95, 'k'));
-  grpc::ClientContext context;
-  Prepare(context);
-  v1::ProvisionTenantResponse response;
-  const auto stub = v1::TenantService::NewStub(channel);
-  MTP_RETURN_IF_ERROR(FromGrpc(stub->ProvisionTenant(&context, request, &response)));
-  *operation = response.operation();
-  return absl::OkStatus();
+  return [request](const Channel& channel, v1::Operation* operation) {
+    v1::ProvisionTenantResponse response;
+    const absl::Status status =
+        Call(channel, &v1::TenantService::Stub::ProvisionTenant, request, &response);
+    *operation = response.operation();
+    return status;
+  };
 }
 
-absl::Status BeginRestart(const Channel& channel, int number, v1::Operation* operation) {
+Begin BeginRestart(int number) {
   v1::RestartTenantRequest request;
   request.set_name("tenants/" + TenantOf(number));
-  grpc::ClientContext context;
-  Prepare(context);
-  return FromGrpc(v1::TenantService::NewStub(channel)->RestartTenant(&context, request, operation));
+  return BeginBy(&v1::TenantService::Stub::RestartTenant, request);
 }
 
-absl::Status BeginLimit(const Channel& channel, int number, v1::Operation* operation) {
+Begin BeginLimit(int number) {
   v1::UpdateTenantRequest request;
   request.set_name("tenants/" + TenantOf(number));
   request.mutable_spec()->set_memory_limit_mib(2304);
   request.mutable_update_mask()->add_paths("memory_limit_mib");
-  grpc::ClientContext context;
-  Prepare(context);
-  return FromGrpc(v1::TenantService::NewStub(channel)->UpdateTenant(&context, request, operation));
+  return BeginBy(&v1::TenantService::Stub::UpdateTenant, request);
 }
 
-absl::Status BeginBackup(const Channel& channel, int number, v1::Operation* operation) {
+Begin BeginBackup(int number) {
   v1::CreateBackupRequest request;
   request.set_tenant("tenants/" + TenantOf(number));
-  grpc::ClientContext context;
-  Prepare(context);
-  return FromGrpc(v1::BackupService::NewStub(channel)->CreateBackup(&context, request, operation));
+  return BeginBy(&v1::BackupService::Stub::CreateBackup, request);
 }
 
 // Of the backup that a finished operation `backup` made: it has the operation's ULID.
@@ -74,25 +84,17 @@ std::string BackupOf(const v1::Operation& backup) {
   return "backups/" + backup.name().substr(backup.name().find('/') + 1);
 }
 
-absl::Status BeginVerify(const Channel& channel, const std::string& backup,
-                         v1::Operation* operation) {
+Begin BeginVerify(const std::string& backup) {
   v1::VerifyBackupRequest request;
   request.set_name(backup);
-  grpc::ClientContext context;
-  Prepare(context);
-  return FromGrpc(v1::BackupService::NewStub(channel)->VerifyBackup(&context, request, operation));
+  return BeginBy(&v1::BackupService::Stub::VerifyBackup, request);
 }
 
-absl::Status BeginDrill(const Channel& channel, const std::string& backup,
-                        v1::Operation* operation) {
+Begin BeginDrill(const std::string& backup) {
   v1::DrillBackupRequest request;
   request.set_name(backup);
-  grpc::ClientContext context;
-  Prepare(context);
-  return FromGrpc(v1::BackupService::NewStub(channel)->DrillBackup(&context, request, operation));
+  return BeginBy(&v1::BackupService::Stub::DrillBackup, request);
 }
-
-using Begin = std::function<absl::Status(const Channel&, v1::Operation*)>;
 
 // One operation from the call to its end; figures of both.
 v1::Operation CarryOut(const Channel& channel, const std::string& what, const Begin& begin,
@@ -109,9 +111,7 @@ v1::Operation CarryOut(const Channel& channel, const std::string& what, const Be
 
 // A tenant's part of one day.
 int Day(const Channel& channel, int tenant, int day, Figures& figures) {
-  const v1::Operation backup = CarryOut(
-      channel, "backup",
-      [tenant](const Channel& c, v1::Operation* o) { return BeginBackup(c, tenant, o); }, figures);
+  const v1::Operation backup = CarryOut(channel, "backup", BeginBackup(tenant), figures);
   int done = 1;
   const auto another = [&](const std::string& what, const Begin& begin) {
     CarryOut(channel, what, begin, figures);
@@ -119,19 +119,12 @@ int Day(const Channel& channel, int tenant, int day, Figures& figures) {
   };
   // Each tenant has its own day for what comes once a week.
   if (day == tenant % kDays) {
-    another("verify", [&](const Channel& c, v1::Operation* o) {
-      return BeginVerify(c, BackupOf(backup), o);
-    });
-    another("restart",
-            [&](const Channel& c, v1::Operation* o) { return BeginRestart(c, tenant, o); });
+    another("verify", BeginVerify(BackupOf(backup)));
+    another("restart", BeginRestart(tenant));
   }
   if (day == (tenant + 3) % kDays) {
-    another("set", [&](const Channel& c, v1::Operation* o) { return BeginLimit(c, tenant, o); });
-    if (tenant % kDrillEvery == 0) {
-      another("drill", [&](const Channel& c, v1::Operation* o) {
-        return BeginDrill(c, BackupOf(backup), o);
-      });
-    }
+    another("set", BeginLimit(tenant));
+    if (tenant % kDrillEvery == 0) another("drill", BeginDrill(BackupOf(backup)));
   }
   return done;
 }
@@ -141,10 +134,7 @@ int Day(const Channel& channel, int tenant, int day, Figures& figures) {
 void Provision(const Target& target, int tenants, int parallel, Figures& figures) {
   InParallel(target, parallel, [&](int caller, const Channel& channel) {
     for (int number = caller; number < tenants; number += parallel) {
-      CarryOut(
-          channel, "provision",
-          [number](const Channel& c, v1::Operation* o) { return BeginProvision(c, number, o); },
-          figures);
+      CarryOut(channel, "provision", BeginProvision(number), figures);
     }
   });
 }
@@ -153,10 +143,7 @@ void AtOnce(const Target& target, int count, Figures& figures) {
   InParallel(target, count, [&](int caller, const Channel& channel) {
     // The handshake is not what is measured.
     channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kCall));
-    CarryOut(
-        channel, "at once",
-        [caller](const Channel& c, v1::Operation* o) { return BeginRestart(c, caller, o); },
-        figures);
+    CarryOut(channel, "at once", BeginRestart(caller), figures);
   });
 }
 
@@ -181,7 +168,6 @@ int RunWeek(const Target& target, const Week& week, Figures& figures) {
 
 void Update(const Target& target, int count, int parallel, Figures& figures) {
   const Channel channel = Connect(target);
-  const auto stub = v1::RolloutService::NewStub(channel);
   v1::CreateRolloutRequest request;
   for (int number = 0; number < count; ++number) {
     request.add_tenants("tenants/" + TenantOf(number));
@@ -193,18 +179,16 @@ void Update(const Target& target, int count, int parallel, Figures& figures) {
   settings.mutable_idle_wait();
   const absl::Time called = absl::Now();
   v1::Rollout rollout;
-  {
-    grpc::ClientContext context;
-    Prepare(context);
-    const absl::Status begun = FromGrpc(stub->CreateRollout(&context, request, &rollout));
-    figures.Add("call update", absl::Now() - called, begun);
-    if (!begun.ok()) return;
-  }
+  const absl::Status begun =
+      Call(channel, &v1::RolloutService::Stub::CreateRollout, request, &rollout);
+  figures.Add("call update", absl::Now() - called, begun);
+  if (!begun.ok()) return;
   grpc::ClientContext context;
-  Prepare(context, kRollout);
+  context.set_deadline(absl::ToChronoTime(absl::Now() + kRollout));
   v1::WatchRolloutRequest watch;
   watch.set_name(rollout.name());
-  const auto reader = stub->WatchRollout(&context, watch);
+  v1::RolloutService::Stub stub(channel);
+  const auto reader = stub.WatchRollout(&context, watch);
   v1::Rollout read;
   while (reader->Read(&read)) rollout = read;
   absl::Status status = FromGrpc(reader->Finish());

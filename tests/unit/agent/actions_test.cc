@@ -139,6 +139,28 @@ TEST_F(ActionsTest, StopOfATenantThatIsElsewhereIsNotFound) {
   EXPECT_EQ(agent_->Finish(stop).error().code(), static_cast<int>(absl::StatusCode::kNotFound));
 }
 
+TEST_F(ActionsTest, AStopSaysThatNothingIsLeftOfTheTenant) {
+  Provision("acme");
+  const auto is_absent = [this](const std::string& key) {
+    auto stop = ActionRequest(key, "acme", 1);
+    stop.mutable_stop();
+    const v1::Action action = agent_->Finish(stop);
+    EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+    return action.result().count("absent") > 0;
+  };
+  EXPECT_FALSE(is_absent("o2/stop"));
+  std::filesystem::remove_all(agent_->project.path() + "/data/acme");
+  EXPECT_FALSE(is_absent("o3/stop")) << "its container is there";
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.containers.erase("mtp-acme");
+  }
+  EXPECT_TRUE(is_absent("o4/stop"));
+  auto remove = ActionRequest("o4/remove", "acme", 1);
+  remove.mutable_remove()->set_keep_data(true);
+  EXPECT_EQ(agent_->Finish(remove).state(), v1::ACTION_STATE_DONE);
+}
+
 TEST_F(ActionsTest, ARestartThatIsResumedRestartsNoSecondTime) {
   Provision("acme");
   machine_.openclaw.ready = false;

@@ -152,7 +152,12 @@ absl::Status FakeEngine::UpdateRestartPolicy(const std::string& name, const std:
 
 absl::Status FakeEngine::Start(const std::string&) { return absl::OkStatus(); }
 
-absl::Status FakeEngine::Stop(const std::string&, absl::Duration, std::stop_token) {
+absl::Status FakeEngine::Stop(const std::string& name, absl::Duration, std::stop_token) {
+  absl::MutexLock lock(&mutex);
+  if (away) return Unavailable();
+  const auto found = containers.find(name);
+  if (found == containers.end()) return absl::NotFoundError("no such container");
+  found->second.running = found->second.restarting = false;
   return absl::OkStatus();
 }
 

@@ -83,6 +83,13 @@ TEST_F(RemoveSays, WhichFileItIsWithoutARepository) {
                            HasSubstr("--use-kept-data"), Not(HasSubstr("backup restore"))));
 }
 
+TEST_F(RemoveSays, ThatThereWasNothingToBackUp) {
+  Ends({{"absent", "true"}});
+  ASSERT_EQ(Run({"remove", "acme"}), 0) << err();
+  EXPECT_THAT(out(), AllOf(HasSubstr("acme is removed"), HasSubstr("h1 did not have it"),
+                           Not(HasSubstr("bring it back"))));
+}
+
 TEST_F(RemoveSays, TheBackupAsJson) {
   Ends({{"backup", std::string("backups/") + kNewest}, {"repository", "nas"}});
   ASSERT_EQ(Run({"remove", "acme", "-o", "json"}), 0) << err();

@@ -167,6 +167,34 @@ TEST_F(BackupPrune, DoesNotRemoveWhatIsBeingVerified) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Prune("acme").status()));
 }
 
+TEST_F(BackupPrune, DoesNotRemoveWhatIsBeingRestoredAsAnotherTenant) {
+  const std::string first = BackUp("acme");
+  BackUp("acme");
+  agents_.outcomes[Act::kRestore] = FakeAgents::Running();
+  v1::RestoreBackupRequest request;
+  request.set_name(first);
+  request.set_tenant_id("copy");
+  request.mutable_secrets()->set_telegram_token("333:copy");
+  const auto restore = backups_.Restore(kCaller, request);
+  ASSERT_TRUE(restore.ok()) << restore.status();
+  Run();
+  const absl::Status busy = Prune("acme").status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(busy)) << busy;
+  agents_.End(Act::kRestore, {});
+  Succeeds(restore);
+  EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_SUCCEEDED);
+}
+
+TEST_F(BackupPrune, DoesNotRemoveWhatIsBeingDrilled) {
+  const std::string first = BackUp("acme");
+  BackUp("acme");
+  agents_.outcomes[Act::kDrill] = FakeAgents::Running();
+  v1::DrillBackupRequest request;
+  request.set_name(first);
+  ASSERT_TRUE(backups_.Drill(kCaller, request).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Prune("acme").status()));
+}
+
 TEST_F(BackupPrune, ARepeatedRequestIsTheSameOperationWithTheSameBackups) {
   const std::string first = BackUp("acme");
   BackUp("acme");

@@ -133,6 +133,32 @@ TEST_F(Removal, ATenantThatSomethingStartedMeanwhileIsKept) {
   EXPECT_THAT(Catalogue(), IsEmpty());
 }
 
+TEST_F(Removal, OfATenantThatItsHostDoesNotHaveEndsWellWithoutABackup) {
+  AddRepository();
+  agents_.outcomes[Act::kStop] =
+      mtp::testing::FakeAgents::Failed(absl::NotFoundError("tenant acme is not on this host"));
+  agents_.outcomes[Act::kSnapshot] = agents_.outcomes[Act::kStop];
+  const v1::Operation operation = Ended(Ask());
+  ASSERT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED) << operation.ShortDebugString();
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(operation.result().at("absent"), "true");
+  EXPECT_THAT(operation.steps(1).message(), HasSubstr("nothing to back up"));
+  EXPECT_EQ(agents_.Count(Act::kSnapshot), 0);
+  EXPECT_THAT(Catalogue(), IsEmpty());
+  // Should there be any after all.
+  EXPECT_TRUE(agents_.Last(Act::kRemove).request.remove().keep_data());
+  EXPECT_EQ(Main().last_failure(), "");
+}
+
+TEST_F(Removal, OfATenantThatWasTakenOffItsHostByHandEndsWellWithoutABackup) {
+  agents_.outcomes[Act::kStop].result["absent"] = "true";
+  const v1::Operation operation = Ended(Ask());
+  ASSERT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED) << operation.ShortDebugString();
+  EXPECT_FALSE(Exists("acme"));
+  EXPECT_EQ(agents_.Count(Act::kBackup), 0);
+  EXPECT_EQ(agents_.Count(Act::kRemove), 1);
+}
+
 TEST_F(Removal, CancelledDuringItsBackupItBringsTheTenantBack) {
   AddRepository();
   agents_.outcomes[Act::kSnapshot] = mtp::testing::FakeAgents::Running();

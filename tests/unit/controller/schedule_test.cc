@@ -299,6 +299,31 @@ TEST_F(ScheduleTest, BacksUpIntoTheRepositoryOfThePolicy) {
   EXPECT_EQ(backups_.List("")->front().repository(), "other");
 }
 
+TEST_F(ScheduleTest, ABackupThatCannotBeBegunIsShownUntilOneSucceeds) {
+  Provision("acme");
+  AddRepository();
+  AddRepository("other");
+  v1::BackupPolicy policy;
+  policy.set_repository("other");
+  ASSERT_TRUE(SetPolicy(policy, "acme").ok());
+  kv::Txn txn;
+  txn.Delete(tables_.repositories.Key("other"));
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Live();
+  Run(kDay);
+  EXPECT_EQ(Snapshots(), 0);
+  EXPECT_THAT(told_, ::testing::ElementsAre(HasSubstr("backup acme: ")));
+  EXPECT_THAT(Tenant("acme").backup_failure(), HasSubstr("cannot be begun"));
+  EXPECT_THAT(Tenant("acme").backup_failure(), HasSubstr("other"));
+  const int64_t revision = tables_.tenants.Get("acme")->revision;
+  Run(absl::Hours(1));
+  EXPECT_EQ(tables_.tenants.Get("acme")->revision, revision) << "written once";
+  AddRepository("other");
+  Run(absl::Minutes(10));
+  EXPECT_EQ(Snapshots(), 1);
+  EXPECT_EQ(Tenant("acme").backup_failure(), "");
+}
+
 TEST_F(ScheduleTest, PolicyAndRecordGoWithTheTenant) {
   Provision("acme");
   AddRepository();

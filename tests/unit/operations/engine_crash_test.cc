@@ -240,6 +240,56 @@ TEST_F(EngineCrashTest, LeavesOperationsOfAnotherVersionUntouchedAndCarriesOutTh
   EXPECT_TRUE(absl::IsFailedPrecondition(engine_->Cancel(unknown).status()));
 }
 
+TEST_F(EngineCrashTest, SaysOfATargetThatAnOperationOfAnotherVersionHoldsIt) {
+  AddKind({"changed", {Noting("x")}, nullptr});
+  MustBoot();
+  NewOperation request = Request("changed");
+  request.locks.push_back("/locks/tenants/acme");
+  MustCreate(request);
+
+  kinds_.clear();
+  AddKind({"changed", {Noting("y")}, nullptr});
+  EXPECT_FALSE(Boot().ok());
+  const auto another = engine_->Create(request, {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(another.status())) << another.status();
+  EXPECT_THAT(std::string(another.status().message()),
+              HasSubstr("(changed) was begun by another version; install that version"));
+}
+
+// What a record may hold that no build of today would write: each is left as it is, and nothing of
+// it is run.
+TEST_F(EngineCrashTest, LeavesAPositionAndAStateThatItDoesNotKnowUntouched) {
+  AddKind({"work", {Noting("a"), Noting("b")}, nullptr});
+  MustBoot();
+  const std::string id = MustCreate(Request("work"));
+  state::v1::OperationRecord good;
+  ASSERT_TRUE(good.ParseFromString(disk_->Get("/operations/" + id)->value));
+
+  state::v1::OperationRecord beyond = good;
+  beyond.set_step(3);
+  state::v1::OperationRecord before = good;
+  before.set_step(-1);
+  state::v1::OperationRecord undoing_beyond = good;
+  undoing_beyond.mutable_operation()->set_state(v1::OPERATION_STATE_COMPENSATING);
+  undoing_beyond.set_step(2);
+  state::v1::OperationRecord more = good;
+  more.mutable_operation()->add_steps()->set_name("c");
+  state::v1::OperationRecord newer = good;
+  newer.mutable_operation()->set_state(static_cast<v1::OperationState>(77));
+  state::v1::OperationRecord none = good;
+  none.mutable_operation()->set_state(v1::OPERATION_STATE_UNSPECIFIED);
+  for (const auto& record : {beyond, before, undoing_beyond, more, newer, none}) {
+    const std::string kept = record.SerializeAsString();
+    ASSERT_TRUE(disk_->Commit(kv::Txn().Put("/operations/" + id, kept)).ok());
+    const absl::Status status = Boot();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(id));
+    Run();
+    EXPECT_THAT(log_, ElementsAre()) << record.ShortDebugString();
+    EXPECT_EQ(disk_->Get("/operations/" + id)->value, kept);
+  }
+}
+
 TEST_F(EngineCrashTest, SaysWhenTheStateCannotBeRead) {
   ASSERT_TRUE(
       disk_->Commit(kv::Txn().Put("/operations/01ARZ3NDEKTSV4RRFFQ69G5FAV", "\xff\xff")).ok());

@@ -16,15 +16,21 @@ namespace mtp {
 class Descriptors : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::ifstream file(testing::BuiltPath("proto/gen/mtp.binpb"), std::ios::binary);
+    Read(testing::BuiltPath("proto/gen/mtp.binpb"), &pool_, &files_);
+    ASSERT_FALSE(files_.empty()) << "build the target mtp_descriptors first";
+  }
+
+  // What protoc described there: all of it into the pool, and the files that are ours.
+  static void Read(const std::string& path, google::protobuf::DescriptorPool* pool,
+                   std::vector<const google::protobuf::FileDescriptor*>* ours) {
+    std::ifstream file(path, std::ios::binary);
     google::protobuf::FileDescriptorSet set;
-    ASSERT_TRUE(set.ParseFromIstream(&file)) << "build the target mtp_descriptors first";
+    ASSERT_TRUE(set.ParseFromIstream(&file)) << path;
     for (const auto& proto : set.file()) {
-      const auto* file = pool_.BuildFile(proto);
-      ASSERT_NE(file, nullptr) << proto.name();
-      if (proto.name().rfind("mtp/", 0) == 0) files_.push_back(file);
+      const auto* built = pool->BuildFile(proto);
+      ASSERT_NE(built, nullptr) << proto.name();
+      if (proto.name().rfind("mtp/", 0) == 0) ours->push_back(built);
     }
-    ASSERT_FALSE(files_.empty());
   }
 
   // Every message of ours, nested ones too, but for the entries of maps.
@@ -60,6 +66,8 @@ class Descriptors : public ::testing::Test {
     return all;
   }
 
+  google::protobuf::DescriptorPool pool_;
+
  private:
   static void Add(const google::protobuf::Descriptor* message,
                   std::vector<const google::protobuf::Descriptor*>* all) {
@@ -68,7 +76,6 @@ class Descriptors : public ::testing::Test {
     for (int i = 0; i < message->nested_type_count(); ++i) Add(message->nested_type(i), all);
   }
 
-  google::protobuf::DescriptorPool pool_;
   std::vector<const google::protobuf::FileDescriptor*> files_;
 };
 
