@@ -272,7 +272,12 @@ std::string FakeCompose::EnvironmentOf(const std::string& service) const {
   const std::string text = ReadFile(env_path, 1 << 20).value_or("");
   std::string own;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    if (absl::StartsWith(line, name->EnvPrefix() + "_")) absl::StrAppend(&own, line, "\n");
+    // Not those of `acme-2` for `acme`.
+    for (const char* end : {"PORT", "GATEWAY_TOKEN", "TELEGRAM_TOKEN", "ANTHROPIC_KEY",
+                            "OPENAI_KEY", "OPENROUTER_KEY"}) {
+      const bool is_own = absl::StartsWith(line, absl::StrCat(name->EnvPrefix(), "_", end, "="));
+      if (is_own) absl::StrAppend(&own, line, "\n");
+    }
   }
   return own;
 }
