@@ -52,7 +52,9 @@ std::map<std::string, std::string> SandboxEnvironment(absl::string_view config,
       {"OPENROUTER_API_KEY", kNoKey},
       {"TELEGRAM_API_ROOT", address(spec.telegram_api_root())},
       {"ANTHROPIC_BASE_URL", address(spec.anthropic_api_root())}};
-  std::map<std::string, std::string> environment = {{"OPENCLAW_GATEWAY_TOKEN", gateway_token}};
+  std::map<std::string, std::string> environment(spec.environment().begin(),
+                                                 spec.environment().end());
+  environment["OPENCLAW_GATEWAY_TOKEN"] = gateway_token;
   for (const auto& [name, value] : stand_ins) {
     if (absl::StrContains(config, absl::StrCat("${", name, "}"))) environment[name] = value;
   }

@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <map>
+
 #include "agent/compose/yaml_text.h"
 #include "common/base/status.h"
 
@@ -50,6 +52,17 @@ void SecretVariables(std::string* text, absl::string_view prefix,
   if (!secrets.openrouter_key().empty()) {
     Variable(text, "OPENROUTER_API_KEY", Reference(prefix, "OPENROUTER_KEY"));
   }
+}
+
+// In the order of their names, so that the same settings are the same text.
+absl::Status SpecVariables(std::string* text, const v1::TenantSpec& spec) {
+  const std::map<std::string, std::string> sorted(spec.environment().begin(),
+                                                  spec.environment().end());
+  for (const auto& [name, value] : sorted) {
+    MTP_ASSIGN_OR_RETURN(const std::string quoted, QuoteComposeText(value));
+    Variable(text, name, quoted);
+  }
+  return absl::OkStatus();
 }
 
 std::string BindMount(absl::string_view source, absl::string_view target, bool read_only = false) {
@@ -120,11 +133,15 @@ absl::StatusOr<std::string> TenantServiceText(const ProjectTenant& tenant) {
     MTP_ASSIGN_OR_RETURN(const std::string root, QuoteComposeText(spec.anthropic_api_root()));
     Variable(&text, "ANTHROPIC_BASE_URL", root);
   }
-  absl::StrAppend(&text, DataMounts(name), MemoryLimits(spec.memory_limit_mib()),
-                  // Loopback only: a published port bypasses the host's firewall.
-                  "    ports: [\"127.0.0.1:${", prefix, "_PORT:?is missing in .env}:18789\"]\n",
-                  "    networks: [\"", name, "\"]\n    labels: {", kTenantLabel, ": \"", name,
-                  "\"}\n",
+  MTP_RETURN_IF_ERROR(SpecVariables(&text, spec));
+  absl::StrAppend(&text, DataMounts(name), MemoryLimits(spec.memory_limit_mib()));
+  if (!spec.port_unpublished()) {
+    // Loopback only: a published port bypasses the host's firewall.
+    absl::StrAppend(&text, "    ports: [\"127.0.0.1:${", prefix,
+                    "_PORT:?is missing in .env}:18789\"]\n");
+  }
+  absl::StrAppend(&text, "    networks: [\"", name, "\"]\n    labels: {", kTenantLabel, ": \"",
+                  name, "\"}\n",
                   // The agent probes from outside; a process in the container every few seconds
                   // would cost more than the tenant itself.
                   "    healthcheck: {disable: true}\n");

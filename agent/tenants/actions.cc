@@ -30,7 +30,9 @@ const std::string& SlotOf(const v1::EnsureActionRequest& request) {
 }
 
 bool Starts(const v1::EnsureActionRequest& request) {
-  return request.has_apply() || request.has_start() || request.has_restart();
+  return request.has_apply() || request.has_start() || request.has_restart() ||
+         (request.has_reconfigure() &&
+          request.reconfigure().spec().run_policy() != v1::RUN_POLICY_STOP);
 }
 
 }  // namespace

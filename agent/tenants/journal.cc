@@ -139,7 +139,7 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
   record.set_epoch(change.epoch);
   *record.mutable_spec() = change.spec;
   record.set_port(change.port);
-  record.set_run_policy(v1::RUN_POLICY_RUN);
+  record.set_run_policy(change.stopped ? v1::RUN_POLICY_STOP : v1::RUN_POLICY_RUN);
   ClearParked(record);
   record.set_probation(change.probation);
 

@@ -43,10 +43,12 @@ class Journal {
     // How many networks the pool has; the first free one from 1 goes to a new tenant.
     int subnets = 0;
     bool probation = false;
+    // It stays stopped.
+    bool stopped = false;
   };
-  // Puts a tenant, meant to run; keeps the network and the last backup of one that is there.
-  // FAILED_PRECONDITION when another tenant here has the port or the prefix of `.env`,
-  // RESOURCE_EXHAUSTED when no network is free.
+  // Puts a tenant, meant to run unless it is to stay stopped; keeps the network and the last backup
+  // of one that is there. FAILED_PRECONDITION when another tenant here has the port or the prefix
+  // of `.env`, RESOURCE_EXHAUSTED when no network is free.
   absl::StatusOr<state::v1::AgentTenantRecord> PutTenant(const TenantName& name,
                                                          const TenantChange& change);
   // NOT_FOUND when the tenant is not on this host. One that is set to run is on probation no more;

@@ -25,6 +25,13 @@ std::string ActionRepositoryKey(const std::string& key) {
   return absl::StrCat("/action-repositories/", key);
 }
 
+// Null for actions that bring none.
+const v1::TenantSecrets* SecretsOf(const v1::EnsureActionRequest& request) {
+  if (request.has_apply()) return &request.apply().secrets();
+  if (request.has_reconfigure()) return &request.reconfigure().secrets();
+  return nullptr;
+}
+
 // Null for actions that use none.
 const v1::RepositoryAccess* RepositoryOf(const v1::EnsureActionRequest& request) {
   if (request.has_snapshot()) return &request.snapshot().repository();
@@ -78,8 +85,8 @@ absl::Status Journal::BeginAction(const state::v1::AgentActionRecord& record,
   actions_.Put(txn, key, record);
   // An action about the host itself belongs to no placement.
   if (!record.request().tenant().empty()) MTP_RETURN_IF_ERROR(RaiseEpoch(record.request(), txn));
-  if (request.has_apply()) {
-    txn.Put(ActionSecretsKey(key), Seal(ActionSecretsKey(key), request.apply().secrets()));
+  if (const v1::TenantSecrets* secrets = SecretsOf(request)) {
+    txn.Put(ActionSecretsKey(key), Seal(ActionSecretsKey(key), *secrets));
   }
   if (const v1::RepositoryAccess* access = RepositoryOf(request)) {
     txn.Put(ActionRepositoryKey(key), Seal(ActionRepositoryKey(key), *access));
@@ -140,6 +147,7 @@ absl::Status Journal::TrimActions(absl::Time now) {
 v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
   v1::EnsureActionRequest bare = request;
   if (bare.has_apply()) bare.mutable_apply()->clear_secrets();
+  if (bare.has_reconfigure()) bare.mutable_reconfigure()->clear_secrets();
   if (bare.has_snapshot()) bare.mutable_snapshot()->clear_repository();
   if (bare.has_verify()) bare.mutable_verify()->clear_repository();
   if (bare.has_restore()) bare.mutable_restore()->clear_repository();

@@ -11,6 +11,7 @@
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
 #include "common/base/durations.h"
+#include "common/base/environment.h"
 #include "common/base/status.h"
 #include "common/restic/restic_command.h"
 
@@ -36,16 +37,19 @@ absl::Status CheckMemoryLimit(int64_t limit_mib) {
   return absl::InvalidArgumentError("the memory limit must be from 16 to 1048576 MiB");
 }
 
-absl::Status CheckApply(const v1::ApplyTenant& apply) {
-  if (!v1::FailoverPolicy_IsValid(apply.spec().failover_policy())) {
+// What a container is made of: ApplyTenant and ReconfigureTenantAction.
+template <typename Making>
+absl::Status CheckMaking(const Making& making) {
+  if (!v1::FailoverPolicy_IsValid(making.spec().failover_policy())) {
     return absl::InvalidArgumentError("the failover policy is none that this agent knows");
   }
-  MTP_RETURN_IF_ERROR(CheckImageReference(apply.spec().image()));
-  if (apply.port() < kFirstTenantPort || apply.port() > 65535) {
+  MTP_RETURN_IF_ERROR(CheckImageReference(making.spec().image()));
+  if (making.port() < kFirstTenantPort || making.port() > 65535) {
     return absl::InvalidArgumentError("the port must be from 18801 to 65535");
   }
-  MTP_RETURN_IF_ERROR(CheckMemoryLimit(apply.spec().memory_limit_mib()));
-  if (apply.secrets().gateway_token().empty()) {
+  MTP_RETURN_IF_ERROR(CheckMemoryLimit(making.spec().memory_limit_mib()));
+  MTP_RETURN_IF_ERROR(CheckEnvironment(making.spec().environment()));
+  if (making.secrets().gateway_token().empty()) {
     return absl::InvalidArgumentError("the gateway token is missing");
   }
   return absl::OkStatus();
@@ -102,7 +106,7 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
   if (request.epoch() < 1) return absl::InvalidArgumentError("the epoch must be at least 1");
   switch (request.action_case()) {
     case v1::EnsureActionRequest::kApply:
-      return CheckApply(request.apply());
+      return CheckMaking(request.apply());
     case v1::EnsureActionRequest::kBackup:
       if (!IsPlainWord(request.backup().backup_id(), "_-")) {
         return absl::InvalidArgumentError("the backup's id has letters, digits, _ and - only");
@@ -135,6 +139,8 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
       return CheckAccess(ToAccess(request.check().repository()));
     case v1::EnsureActionRequest::kSetFailover:
       return CheckFailover(request.set_failover());
+    case v1::EnsureActionRequest::kReconfigure:
+      return CheckMaking(request.reconfigure());
     case v1::EnsureActionRequest::kPull:
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
@@ -179,6 +185,8 @@ std::unique_ptr<ActionScript> NewScript(TenantTools* tools,
       return NewCheckScript(tools, request);
     case v1::EnsureActionRequest::kSetFailover:
       return NewSetFailoverScript(tools, request);
+    case v1::EnsureActionRequest::kReconfigure:
+      return NewReconfigureScript(tools, request);
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }

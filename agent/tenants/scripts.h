@@ -42,6 +42,8 @@ std::unique_ptr<ActionScript> NewCheckScript(TenantTools* tools,
                                              const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewSetFailoverScript(TenantTools* tools,
                                                    const v1::EnsureActionRequest& request);
+std::unique_ptr<ActionScript> NewReconfigureScript(TenantTools* tools,
+                                                   const v1::EnsureActionRequest& request);
 std::unique_ptr<ActionScript> NewRemoveScript(TenantTools* tools,
                                               const v1::EnsureActionRequest& request);
 

@@ -48,6 +48,7 @@ void AddLifecycle(CLI::App& root, Chosen& chosen);  // remove, start, stop, rest
 void AddStatus(CLI::App& root, Chosen& chosen);     // status
 void AddTenant(CLI::App& root, Chosen& chosen);     // tenant show, tenant set, tenant failover
 // Added to `tenant`.
+void AddTenantSet(CLI::App& tenant, Chosen& chosen);
 void AddTenantFailover(CLI::App& tenant, Chosen& chosen);
 void AddBackup(CLI::App& root, Chosen& chosen);   // backup, backup …
 void AddUpdate(CLI::App& root, Chosen& chosen);   // update

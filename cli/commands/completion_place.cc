@@ -56,6 +56,10 @@ void ValuesOf(const CLI::Option& option, CompletionPlace* place) {
   if (option.check_name("--output")) place->fixed = {{"table", ""}, {"json", ""}, {"yaml", ""}};
   if (option.check_name("--role")) place->fixed = {{"viewer", ""}, {"operator", ""}, {"admin", ""}};
   if (option.check_name("--failover")) place->fixed = {{"stay", ""}, {"failover", ""}};
+  if (option.check_name("--publish-port")) place->fixed = {{"on", ""}, {"off", ""}};
+  if (option.check_name("--remove-key")) {
+    place->fixed = {{"anthropic", ""}, {"openai", ""}, {"openrouter", ""}};
+  }
   if (option.check_name("--host")) place->wanted = Wanted::kHost;
   if (option.check_name("--target")) place->wanted = Wanted::kTenant;
   if (option.check_name("--context")) place->wanted = Wanted::kContext;

@@ -38,6 +38,8 @@ struct ProvisionOptions {
   std::vector<std::string> host_labels;
   std::string anti_affinity;
   std::string failover;
+  std::vector<std::string> variables;
+  std::string publish_port;
   std::string telegram_api;
   std::string anthropic_api;
   bool use_kept_data = false;
@@ -56,6 +58,8 @@ absl::Status ReadSpec(const ProvisionOptions& options, v1::TenantSpec* spec) {
   spec->set_failover_policy(failover);
   spec->set_telegram_api_root(options.telegram_api);
   spec->set_anthropic_api_root(options.anthropic_api);
+  spec->set_port_unpublished(options.publish_port == "off");
+  MTP_RETURN_IF_ERROR(ParseLabels(options.variables, "--env", spec->mutable_environment()));
   MTP_RETURN_IF_ERROR(ParseLabels(options.labels, "--label", spec->mutable_labels()));
   return ParseLabels(options.host_labels, "--host-label", spec->mutable_host_labels());
 }
@@ -153,8 +157,8 @@ Json ProvisionJson(const std::string& tenant, const v1::Operation& operation,
   };
 }
 
-std::string ReadyText(const std::string& tenant, const v1::Operation& operation, absl::Time now,
-                      bool colour) {
+std::string ReadyText(const std::string& tenant, bool published, const v1::Operation& operation,
+                      absl::Time now, bool colour) {
   const std::string host =
       Fact(operation, "host").empty() ? operation.host() : Fact(operation, "host");
   std::string text = absl::StrCat(Paint(tenant, Tone::kStrong, colour), " is ",
@@ -165,7 +169,7 @@ std::string ReadyText(const std::string& tenant, const v1::Operation& operation,
       absl::StrAppend(&text, "  ", absl::StrFormat("%-10s", title), Visible(value), "\n");
   };
   line("container", Fact(operation, "container"));
-  if (const std::string port = Fact(operation, "port"); !port.empty()) {
+  if (const std::string port = Fact(operation, "port"); published && !port.empty()) {
     line("gateway", absl::StrCat("127.0.0.1:", port, " on ", host));
   }
   line("log", absl::StrCat("mtp-cli logs ", tenant, " -f"));
@@ -213,7 +217,8 @@ absl::StatusOr<int> Provision(Invocation& invocation, const ProvisionOptions& op
         return ProvisionJson(name.value(), operation, response->placement());
       },
       [&](const v1::Operation& operation) {
-        return ReadyText(name.value(), operation, invocation.now(), invocation.colour());
+        return ReadyText(name.value(), !request.spec().port_unpublished(), operation,
+                         invocation.now(), invocation.colour());
       });
 }
 
@@ -261,6 +266,16 @@ void AddProvision(CLI::App& root, Chosen& chosen) {
                    "What becomes of it when its host is lost (default: stay)")
       ->type_name("stay|failover")
       ->check(CLI::IsMember({"stay", "failover"}));
+  command
+      ->add_option("--env", options->variables,
+                   "Variable of its environment, of those that the fleet allows; may be repeated")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--publish-port", options->publish_port,
+                   "Whether its gateway's port is published on the host's loopback (default: on)")
+      ->type_name("on|off")
+      ->check(CLI::IsMember({"on", "off"}));
   command->add_option("--telegram-api", options->telegram_api, "Root of another Bot API")
       ->type_name("URL");
   command->add_option("--anthropic-api", options->anthropic_api, "Root of another Anthropic API")

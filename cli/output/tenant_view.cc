@@ -27,6 +27,8 @@ Json SpecJson(const v1::TenantSpec& spec) {
       {"host", text(spec.host())},
       {"host_labels", LabelsJson(spec.host_labels())},
       {"anti_affinity_label", text(spec.anti_affinity_label())},
+      {"environment", LabelsJson(spec.environment())},
+      {"port_published", !spec.port_unpublished()},
       {"telegram_api_root", text(spec.telegram_api_root())},
       {"anthropic_api_root", text(spec.anthropic_api_root())},
       {"run_policy", spec.run_policy() == v1::RUN_POLICY_STOP ? "stop" : "run"},
@@ -67,6 +69,8 @@ Json TenantDetailsJson(const v1::Tenant& tenant, absl::Time now) {
   for (const std::string& line : tenant.status().last_log_lines()) {
     json["last_log_lines"].push_back(line);
   }
+  json["secrets_changed_at"] =
+      TimeJson(tenant.status().has_secret_change_time(), tenant.status().secret_change_time());
   json["etag"] = tenant.etag();
   return json;
 }
@@ -82,7 +86,9 @@ std::string TenantDetails(const v1::Tenant& tenant, absl::Time now, bool colour)
   line("message", status.message(), Tone::kWarning);
   line("host", absl::StrCat(status.host(), ", epoch ", status.epoch(),
                             spec.host().empty() ? "" : " (asked for)"));
-  line("gateway", absl::StrCat("127.0.0.1:", status.port(), " on ", status.host()));
+  line("gateway", spec.port_unpublished()
+                      ? absl::StrCat("not published (port ", status.port(), " is kept for it)")
+                      : absl::StrCat("127.0.0.1:", status.port(), " on ", status.host()));
   line("container", ContainerText(status, now));
   line("image", absl::StrCat(status.image(), spec.image().empty() ? " (the default)" : ""));
   line("pinned image", status.pinned_image());
@@ -96,9 +102,13 @@ std::string TenantDetails(const v1::Tenant& tenant, absl::Time now, bool colour)
   line("labels", LabelsText(spec.labels()));
   line("host labels", LabelsText(spec.host_labels()));
   line("anti-affinity", spec.anti_affinity_label());
+  line("environment", LabelsText(spec.environment()));
   line("Telegram API", spec.telegram_api_root());
   line("Anthropic API", spec.anthropic_api_root());
   line("created", When(tenant.has_create_time(), tenant.create_time(), now));
+  line("secrets", tenant.status().has_secret_change_time()
+                      ? absl::StrCat("changed ", When(true, status.secret_change_time(), now))
+                      : "");
   line("backup", When(status.has_last_backup_time(), status.last_backup_time(), now));
   line("proven", When(status.has_last_proven_backup_time(), status.last_proven_backup_time(), now));
   line("backup failed", status.backup_failure(), Tone::kBad);

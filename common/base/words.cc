@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <utility>
+
 namespace mtp {
 
 absl::string_view HealthName(v1::TenantHealth health) {
@@ -50,6 +52,18 @@ absl::string_view FailoverName(v1::FailoverPolicy policy) {
   }
   // Also what a newer program means by a word that this build does not know: nothing is moved.
   return "stay";
+}
+
+absl::string_view SettingName(absl::string_view field) {
+  static constexpr std::pair<absl::string_view, absl::string_view> kNames[] = {
+      {"telegram_token", "bot token"},    {"anthropic_key", "Anthropic key"},
+      {"openai_key", "OpenAI key"},       {"openrouter_key", "OpenRouter key"},
+      {"gateway_token", "gateway token"}, {"port_unpublished", "publishing of its port"},
+  };
+  for (const auto& [name, words] : kNames) {
+    if (name == field) return words;
+  }
+  return field;
 }
 
 std::string StepInTurn(const v1::Operation& operation) {

@@ -18,6 +18,9 @@ absl::string_view HealthName(v1::TenantHealth health);
 absl::string_view RoleName(v1::Role role);
 // `stay`, `failover`.
 absl::string_view FailoverName(v1::FailoverPolicy policy);
+// `bot token` for `telegram_token`, and so on, of what a reconfiguration changes; another word as
+// it is.
+absl::string_view SettingName(absl::string_view field);
 // How far the operation is: the step that runs and its message, `soak: 20 s of 60 s`; the
 // operation's own message while none runs.
 std::string StepInTurn(const v1::Operation& operation);

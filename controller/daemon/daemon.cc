@@ -199,6 +199,7 @@ class RunningDaemon final : public Daemon {
     options.default_image = settings_.default_image;
     options.default_reservation_mib = settings_.default_reservation_mib;
     options.min_memory_limit_mib = settings_.min_memory_limit_mib;
+    options.environment_names = settings_.tenant_environment;
     options.policy =
         settings_.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
     options.removal_repository = [this] { return repositories_->Default(); };

@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "common/base/atomic_file.h"
+#include "common/base/environment.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 
@@ -37,6 +38,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
     Read(root, "default_image", &settings.default_image);
     Read(root, "default_reservation_mib", &settings.default_reservation_mib);
     Read(root, "min_memory_limit_mib", &settings.min_memory_limit_mib);
+    Read(root, "tenant_environment", &settings.tenant_environment);
     Read(root, "lease_s", &settings.lease_s);
     Read(root, "policy", &settings.policy);
   } catch (const YAML::Exception& error) {
@@ -47,6 +49,10 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
   if (settings.policy != "binpack" && settings.policy != "spread") {
     return absl::InvalidArgumentError(absl::StrCat(path, ": policy must be binpack or spread"));
   }
+  google::protobuf::Map<std::string, std::string> variables;
+  for (const std::string& name : settings.tenant_environment) variables[name] = "";
+  MTP_RETURN_IF_ERROR(
+      Annotate(CheckEnvironment(variables), absl::StrCat(path, ": tenant_environment")));
   if (settings.lease_s < 10 || settings.lease_s > 3600) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": lease_s must be from 10 to 3600"));
   }
@@ -64,6 +70,8 @@ absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings
   out << YAML::Key << "default_image" << YAML::Value << settings.default_image;
   out << YAML::Key << "default_reservation_mib" << YAML::Value << settings.default_reservation_mib;
   out << YAML::Key << "min_memory_limit_mib" << YAML::Value << settings.min_memory_limit_mib;
+  out << YAML::Key << "tenant_environment" << YAML::Value << YAML::Flow
+      << settings.tenant_environment;
   out << YAML::Key << "lease_s" << YAML::Value << settings.lease_s;
   out << YAML::Key << "policy" << YAML::Value << settings.policy;
   out << YAML::EndMap;

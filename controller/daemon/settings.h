@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace mtp {
 
@@ -24,6 +25,8 @@ struct ControllerSettings {
   // Least memory limit of a tenant, MiB. Default 768: with 512 OpenClaw is killed within 20 s of
   // its start every time. Less is for tenants that are not OpenClaw.
   int64_t min_memory_limit_mib = 768;
+  // Names of the variables that a tenant's environment may have. Default: TZ, LANG, LC_ALL.
+  std::vector<std::string> tenant_environment = {"TZ", "LANG", "LC_ALL"};
   // Seconds that a host's lease lasts, 10 to 3600. Default 60: so long after a host was last heard
   // its tenants that may fail over have stopped, and so long the controller may be away without
   // that. Less than 50 s is for tests (controller/failover/lease_book.h).

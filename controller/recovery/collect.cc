@@ -22,6 +22,8 @@ constexpr absl::string_view kAudit = "/audit/";
 constexpr absl::string_view kBackups = "/backups/";
 constexpr absl::string_view kJoinTokens = "/join-tokens/";
 constexpr absl::string_view kLocks = "/locks/";
+// Of an operation, which does not go on after a recovery.
+constexpr absl::string_view kNextSecrets = "/next-secrets/";
 constexpr absl::string_view kOperations = "/operations/";
 constexpr absl::string_view kRequests = "/requests/";
 constexpr absl::string_view kRollouts = "/rollouts/";
@@ -71,7 +73,10 @@ class Collector {
  private:
   bool IsWanted(const kv::Entry& entry) {
     const absl::string_view key = entry.key;
-    if (absl::StartsWith(key, kLocks) || absl::StartsWith(key, kJoinTokens)) return false;
+    if (absl::StartsWith(key, kLocks) || absl::StartsWith(key, kJoinTokens) ||
+        absl::StartsWith(key, kNextSecrets)) {
+      return false;
+    }
     if (absl::StartsWith(key, kAudit)) return ++audit_ <= kAuditKept;
     if (absl::StartsWith(key, kBackups)) return IsBackupWanted(entry.value);
     if (absl::StartsWith(key, kOperations)) return GoesOn(entry.value);
@@ -138,8 +143,8 @@ class Collector {
 
 bool IsWorthACopy(absl::string_view key) {
   const auto below = [key](absl::string_view prefix) { return absl::StartsWith(key, prefix); };
-  return !below(kAudit) && !below(kJoinTokens) && !below(kLocks) && !below(kOperations) &&
-         !below(kRequests) && !below(kSchedules);
+  return !below(kAudit) && !below(kJoinTokens) && !below(kLocks) && !below(kNextSecrets) &&
+         !below(kOperations) && !below(kRequests) && !below(kSchedules);
 }
 
 absl::StatusOr<state::v1::StateCopy> CollectState(const CopySource& source,

@@ -179,6 +179,9 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
   if (record.has_last_backup_time()) *status.mutable_last_backup_time() = record.last_backup_time();
   status.set_backup_failure(record.backup_failure());
   if (record.pinned()) status.set_pinned_image(record.resolved().image());
+  if (record.has_secret_change_time()) {
+    *status.mutable_secret_change_time() = record.secret_change_time();
+  }
   if (record.has_last_proven_backup_time()) {
     *status.mutable_last_proven_backup_time() = record.last_proven_backup_time();
   }

@@ -17,6 +17,7 @@ struct Tables {
         env_prefixes(store, "/env-prefixes/"),
         epochs(store, "/epochs/"),
         secrets(store, "/secrets/"),
+        next_secrets(store, "/next-secrets/"),
         operations(store, "/operations/"),
         locks(store, "/locks/"),
         backups(store, "/backups/"),
@@ -33,6 +34,8 @@ struct Tables {
   kv::Table<state::v1::ClaimRecord> env_prefixes;
   kv::Table<state::v1::EpochRecord> epochs;
   kv::Table<state::v1::SecretsRecord> secrets;
+  // While an operation changes them, by tenant.
+  kv::Table<state::v1::SecretsRecord> next_secrets;
   kv::Table<state::v1::OperationRecord> operations;
   kv::Table<state::v1::LockRecord> locks;
   kv::Table<state::v1::BackupRecord> backups;

@@ -122,6 +122,35 @@ absl::Status ReleaseOn(const Tables& tables, const std::string& tenant, const st
   return absl::OkStatus();
 }
 
+absl::Status CheckBotFree(const Tables& tables, const std::string& tenant,
+                          const std::string& fingerprint) {
+  const auto row = tables.bots.Get(fingerprint);
+  if (!row.ok() || row->value.tenant() == tenant) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat("this Telegram bot belongs to tenant \"", row->value.tenant(),
+                   "\" already; two pollers on one bot steal each other's messages. Make another "
+                   "bot with BotFather"));
+}
+
+absl::Status TakeBot(const Tables& tables, const std::string& tenant,
+                     const std::string& fingerprint, kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(auto claim, GetOrEmpty(tables.bots, fingerprint));
+  claim.value.set_tenant(tenant);
+  txn.RequireRevision(tables.bots.Key(fingerprint), claim.revision);
+  tables.bots.Put(txn, fingerprint, claim.value);
+  return absl::OkStatus();
+}
+
+absl::Status KeepOnlyBot(const Tables& tables, const std::string& tenant,
+                         const std::string& fingerprint, kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(const auto rows, tables.bots.List());
+  for (const auto& row : rows) {
+    if (row.value.tenant() != tenant || row.id == fingerprint) continue;
+    txn.RequireRevision(tables.bots.Key(row.id), row.revision).Delete(tables.bots.Key(row.id));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn) {
   auto row = tables.tenants.Get(tenant);
   if (absl::IsNotFound(row.status())) return absl::OkStatus();
@@ -137,8 +166,10 @@ absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::
   tables.allocations.Put(txn, row->value.host(), allocations.value);
   txn.Delete(tables.tenants.Key(tenant));
   txn.Delete(tables.env_prefixes.Key(name.EnvPrefixKey()));
-  txn.Delete(tables.bots.Key(row->value.bot_fingerprint()));
+  // All of them: a controller that was recovered may have one more of a change that was cut short.
+  MTP_RETURN_IF_ERROR(KeepOnlyBot(tables, tenant, "", txn));
   txn.Delete(tables.secrets.Key(tenant)).LeaveNoTrace();
+  txn.Delete(tables.next_secrets.Key(tenant));
   txn.Delete(tables.policies.Key("tenants/" + tenant));
   txn.Delete(tables.schedules.Key(tenant));
   return absl::OkStatus();

@@ -42,6 +42,19 @@ int64_t NextEpoch(const Tables& tables, const std::string& tenant);
 absl::Status RaiseEpoch(const Tables& tables, const std::string& tenant, int64_t epoch,
                         kv::Txn& txn);
 
+// ALREADY_EXISTS when another tenant has that bot, with what to do about it.
+absl::Status CheckBotFree(const Tables& tables, const std::string& tenant,
+                          const std::string& fingerprint);
+
+// Adds to `txn` that the tenant has that bot, besides those that it has; guarded as above. Check
+// before.
+absl::Status TakeBot(const Tables& tables, const std::string& tenant,
+                     const std::string& fingerprint, kv::Txn& txn);
+
+// Adds to `txn` that the tenant has no bot but that one, which it has already; empty means none.
+absl::Status KeepOnlyBot(const Tables& tables, const std::string& tenant,
+                         const std::string& fingerprint, kv::Txn& txn);
+
 // Adds to `txn` all that makes the tenant cease to exist; nothing when there is no such tenant. Its
 // epoch stays.
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn);

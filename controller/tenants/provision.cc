@@ -79,6 +79,8 @@ absl::StatusOr<v1::ProvisionTenantResponse> Tenants::Provision(
   MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(request.tenant_id()));
   MTP_RETURN_IF_ERROR(CheckSpec(request.spec()));
   MTP_RETURN_IF_ERROR(CheckLimit(Resolved(request.spec()), options_.min_memory_limit_mib));
+  MTP_RETURN_IF_ERROR(
+      CheckAllowedEnvironment(request.spec(), v1::TenantSpec(), options_.environment_names));
   MTP_RETURN_IF_ERROR(CheckSecrets(request.secrets(), /*required=*/!request.validate_only()));
   absl::MutexLock lock(&placing_);
   return kv::WhileAborted([&] { return TryProvision(caller, name, request, hash); });
@@ -215,13 +217,7 @@ absl::Status Tenants::CheckFree(const TenantName& name, const std::string& bot_f
                      ") as tenant \"", row->value.tenant(), "\"; choose another name"));
   }
   if (bot_fingerprint.empty()) return absl::OkStatus();
-  if (const auto row = tables_.bots.Get(bot_fingerprint); row.ok()) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("this Telegram bot belongs to tenant \"", row->value.tenant(),
-                     "\" already; two pollers on one bot steal each other's messages. Make "
-                     "another bot with BotFather"));
-  }
-  return absl::OkStatus();
+  return CheckBotFree(tables_, name.value(), bot_fingerprint);
 }
 
 absl::StatusOr<std::string> Tenants::HostOfKeptData(const TenantName& name,

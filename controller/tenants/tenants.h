@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/names.h"
@@ -45,6 +46,8 @@ class Tenants {
     int64_t default_reservation_mib = 1024;
     // Least memory limit of a tenant, MiB; what OpenClaw needs is up to the settings. Default 16.
     int64_t min_memory_limit_mib = 16;
+    // Names of the variables that a tenant's environment may have. Default: time zone and language.
+    std::vector<std::string> environment_names = {"TZ", "LANG", "LC_ALL"};
     scheduler::Policy policy = scheduler::Policy::kBinpack;
     // Short name of the repository for final backups of removed tenants; empty while there is none.
     // Null means none.
@@ -99,6 +102,11 @@ class Tenants {
                                           const kv::Row<state::v1::TenantRecord>& row,
                                           const v1::UpdateTenantRequest& request,
                                           const std::string& request_hash);
+  // The same for what takes a new container (reconfigure.cc).
+  absl::StatusOr<v1::Operation> TryReconfigure(const std::string& caller,
+                                               const kv::Row<state::v1::TenantRecord>& row,
+                                               const v1::UpdateTenantRequest& request,
+                                               const std::string& request_hash);
   absl::StatusOr<v1::ProvisionTenantResponse> TryProvision(
       const std::string& caller, const TenantName& name, const v1::ProvisionTenantRequest& request,
       const std::string& request_hash);

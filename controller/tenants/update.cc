@@ -1,5 +1,5 @@
 // Tenants::Update: other labels, another reservation, memory limit or failover policy of a placed
-// tenant.
+// tenant. What takes a new container is in reconfigure.cc.
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "controller/state/fleet.h"
 #include "controller/tenants/claims.h"
 #include "controller/tenants/kinds.h"
+#include "controller/tenants/reconfigure.h"
 #include "controller/tenants/request_hash.h"
 #include "controller/tenants/tenants.h"
 #include "controller/tenants/validation.h"
@@ -24,6 +25,8 @@ struct Wanted {
   bool limit = false;
   bool labels = false;
   bool failover = false;
+  // Secrets, environment, port.
+  bool container = false;
 };
 
 absl::StatusOr<Wanted> ReadMask(const google::protobuf::FieldMask& mask) {
@@ -37,21 +40,30 @@ absl::StatusOr<Wanted> ReadMask(const google::protobuf::FieldMask& mask) {
       wanted.labels = true;
     } else if (path == "failover_policy") {
       wanted.failover = true;
+    } else if (TakesNewContainer(path)) {
+      wanted.container = true;
     } else {
       return absl::InvalidArgumentError(
-          "update mask: only memory_reservation_mib, memory_limit_mib, labels and failover_policy "
-          "can be changed");
+          "update mask: only memory_reservation_mib, memory_limit_mib, labels, failover_policy, "
+          "environment, port_unpublished and the secrets can be changed; another image is an "
+          "update's");
     }
   }
   if (mask.paths().empty()) {
     return absl::InvalidArgumentError(
-        "update mask: name at least one of memory_reservation_mib, memory_limit_mib, labels and "
-        "failover_policy");
+        "update mask: name at least one of memory_reservation_mib, memory_limit_mib, labels, "
+        "failover_policy, environment, port_unpublished and the secrets");
   }
-  // It is an operation of its own: its steps are part of the stored state.
-  if (wanted.failover && (wanted.reservation || wanted.limit || wanted.labels)) {
+  // Each is an operation of its own: its steps are part of the stored state.
+  const bool sizes = wanted.reservation || wanted.limit || wanted.labels;
+  if (wanted.failover && (sizes || wanted.container)) {
     return absl::InvalidArgumentError(
         "update mask: failover_policy is changed by itself; change the rest in another call");
+  }
+  if (wanted.container && sizes) {
+    return absl::InvalidArgumentError(
+        "update mask: secrets, environment and port take a new container, memory and labels do "
+        "not; change them in two calls");
   }
   return wanted;
 }
@@ -123,11 +135,12 @@ absl::StatusOr<v1::Operation> Tenants::Update(const std::string& caller,
   const std::string hash = RequestHash(request);
   auto earlier = engine_->FindRequest(caller, request.request_id(), hash);
   if (!absl::IsNotFound(earlier.status())) return earlier;
-  MTP_RETURN_IF_ERROR(ReadMask(request.update_mask()).status());
+  MTP_ASSIGN_OR_RETURN(const Wanted wanted, ReadMask(request.update_mask()));
   absl::MutexLock lock(&placing_);
   return kv::WhileAborted([&]() -> absl::StatusOr<v1::Operation> {
     MTP_ASSIGN_OR_RETURN(const auto row, FindUnchanged(request.name(), request.etag()));
-    return TryUpdate(caller, row, request, hash);
+    return wanted.container ? TryReconfigure(caller, row, request, hash)
+                            : TryUpdate(caller, row, request, hash);
   });
 }
 

@@ -3,9 +3,11 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 
+#include "common/base/environment.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 
@@ -87,6 +89,7 @@ absl::Status CheckSpec(const v1::TenantSpec& spec) {
   }
   MTP_RETURN_IF_ERROR(CheckLabels("labels", spec.labels()));
   MTP_RETURN_IF_ERROR(CheckLabels("host labels", spec.host_labels()));
+  MTP_RETURN_IF_ERROR(CheckEnvironment(spec.environment()));
   if (!spec.host().empty()) MTP_RETURN_IF_ERROR(HostName::Parse(spec.host()).status());
   if (!spec.anti_affinity_label().empty() && spec.labels().count(spec.anti_affinity_label()) == 0) {
     return absl::InvalidArgumentError(
@@ -102,6 +105,19 @@ absl::Status CheckSpec(const v1::TenantSpec& spec) {
   if (!valid_image) return absl::InvalidArgumentError("image: is not an image reference");
   MTP_RETURN_IF_ERROR(CheckUrl("Telegram API", spec.telegram_api_root()));
   return CheckUrl("Anthropic API", spec.anthropic_api_root());
+}
+
+absl::Status CheckAllowedEnvironment(const v1::TenantSpec& spec, const v1::TenantSpec& before,
+                                     const std::vector<std::string>& allowed) {
+  for (const auto& [name, value] : spec.environment()) {
+    if (before.environment().count(name) > 0) continue;
+    if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("environment: this fleet does not allow ", name, "; it allows ",
+                     allowed.empty() ? "none" : absl::StrJoin(allowed, ", "),
+                     " (`tenant_environment` in controller.yaml)"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckLimit(const v1::TenantSpec& resolved, int64_t min_limit_mib) {

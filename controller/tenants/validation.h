@@ -4,11 +4,17 @@
 
 #include <absl/status/status.h>
 
+#include <string>
+#include <vector>
+
 #include "mtp/v1/tenant.pb.h"
 
 namespace mtp {
 
 absl::Status CheckSpec(const v1::TenantSpec& spec);
+// That each variable is one that `before` has, or that the fleet allows.
+absl::Status CheckAllowedEnvironment(const v1::TenantSpec& spec, const v1::TenantSpec& before,
+                                     const std::vector<std::string>& allowed);
 // The memory limit of a resolved spec: never below the reservation, nor below the least that this
 // fleet gives.
 absl::Status CheckLimit(const v1::TenantSpec& resolved, int64_t min_limit_mib);

@@ -22,6 +22,8 @@ ACTIONS = {
     ("restart", "restart-container"): "restart",
     ("set", "limit"): "limit",
     ("set-failover", "policy"): "set_failover",
+    ("reconfigure", "start-container"): "reconfigure",
+    ("reconfigure", "soak"): "soak+duration",
     ("remove", "stop"): "stop",
     ("remove", "backup"): "snapshot",
     ("remove", "remove-from-host"): "remove",
@@ -46,6 +48,7 @@ UNDO_ACTIONS = {
     ("provision", "start-container"): "remove",
     ("set", "limit"): "limit",
     ("set-failover", "policy"): "set_failover",
+    ("reconfigure", "start-container"): "reconfigure",
     ("remove", "stop"): "start",
     ("restore", "restore-data"): "start",
     ("update", "start-container"): "restore",
@@ -60,6 +63,7 @@ CALLED_OFF = {
     "restart": ("restart-container", ["before-persist", "/restart-container#end"]),
     "set": ("limit", ["before-persist", "/limit#end"]),
     "set-failover": ("policy", ["before-persist", "/policy#end"]),
+    "reconfigure": ("soak", ["before-persist", "/soak#save"]),
     "remove": ("backup", ["after-phase", "/backup#7"]),
     "backup": ("snapshot", ["after-phase", "/snapshot#7"]),
     "verify-backup": ("verify", ["after-phase", "/verify#1"]),
@@ -78,7 +82,7 @@ NOT_REACHED = {
 # Steps without an action that wait all the same: for other operations.
 WAITS = {("rollout", "waves")}
 # Actions that journal something before they end.
-SAVES = {"limit", "restart", "restore", "forget", "stop+idle_wait", "soak+duration"}
+SAVES = {"limit", "restart", "reconfigure", "restore", "forget", "stop+idle_wait", "soak+duration"}
 
 Case = collections.namedtuple("Case", "number kind step party point parts held_at")
 # parts: what the key of the point holds, each of them. held_at: of a case on the way back, the point at which the agent is

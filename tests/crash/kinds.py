@@ -113,6 +113,21 @@ class SetFailover(Kind):
         return ["tenant", "set", SUBJECT, "--failover", "failover" if stays else "stay"]
 
 
+class Reconfigure(Kind):
+    """Between two bots, so that each case changes something."""
+
+    uses_repository = False
+    seconds, patience_s = 14, 120
+
+    def words(self, fleet):
+        files = [
+            fleet.secret_file(f"{SUBJECT}.bot-{number}", f"77709{number:04d}:{os.urandom(16).hex()}") for number in (1, 2)
+        ]
+        with open(files[0], encoding="utf-8") as first:
+            has_first = first.read().strip() in (fleet.project(HOST) / ".env").read_text()
+        return ["tenant", "set", SUBJECT, "--telegram-token-file", files[1 if has_first else 0], "--soak", "1s"]
+
+
 class Backup(Kind):
     seconds = 16
 
@@ -238,6 +253,7 @@ KINDS = {
     "restart": Run("restart", RUNNING, RUNNING),
     "set": Set(),
     "set-failover": SetFailover(),
+    "reconfigure": Reconfigure(),
     "backup": Backup(),
     "verify-backup": OfNewestBackup("verify", "verified_at"),
     "drill": OfNewestBackup("drill", "proven_at"),

@@ -25,7 +25,7 @@ _HEX = re.compile(rb"[0-9a-f]{32,}")
 # As agent/backup/exclusions.h: what no backup holds.
 _VOLATILE = re.compile(r"^\.openclaw/(cache|tmp|logs)(/|$)|^\.openclaw/.*\.lock$|-wal$|-shm$|-journal$")
 _STORE_VALUES = ("/allocations/", "/bots/", "/env-prefixes/")
-_STORE_KEYS = ("/locks/", "/tenants/", "/secrets/")
+_STORE_KEYS = ("/locks/", "/tenants/", "/secrets/", "/next-secrets/")
 _JOURNAL_KEYS = ("/tenants/", "/secrets/", "/action-secrets/", "/action-repositories/")
 _RUNNING = 1  # ACTION_STATE_RUNNING
 

@@ -2,7 +2,8 @@
 # Planted secrets, through every path, with everything logged that can be: found nowhere outside their place, and
 # nowhere at all once they are rotated or removed. Then what the programs do about their memory. Part of fleet_test.sh,
 # which has check, exits, eventually, field, tenant_is and of_host, and sets cli, work, fleet, info, telegram and
-# anthropic; uses what backups.sh, recovery.sh, join_tokens.sh and updates.sh have. canaries.py looks for them.
+# anthropic; uses what backups.sh, recovery.sh, join_tokens.sh, updates.sh and secret_rotation.sh have. canaries.py looks
+# for them.
 
 canaries=$work/canaries told=$work/told
 
@@ -221,28 +222,6 @@ deaths_with_secrets() {
   check "it goes on to its end" exits 0 tell_provision can-k "${flags[@]}" "${small[@]}" --request-id can-k-1
   note_gateway killed can-k
 }
-rotated() { # rotated TENANT FLAG…: with other secrets on the same data; the documented way
-  local tenant=$1
-  shift
-  tell remove "$tenant" --keep-data --yes && tell_provision "$tenant" --use-kept-data "${small[@]}" "$@"
-}
-rotation_of_secrets() {
-  local flags host
-  check "before the rotation the old ones are in their place" is_found first-anthropic "$(of_host "$(host_of can-a)" project_dir)/.env"
-  plant_tenant third 555001007
-  check "can-a gets other secrets" exits 0 rotated can-a "${flags[@]}"
-  note_gateway third can-a
-  check "they are in their place" is_found third-anthropic "$(of_host "$(host_of can-a)" project_dir)/.env"
-  host=$(host_of can-k)
-  plant_tenant fourth 555001008
-  check "can-k is removed, its data kept" exits 0 tell remove can-k --keep-data --yes
-  tell_provision can-k --use-kept-data "${flags[@]}" "${small[@]}" --no-wait --request-id can-k-2 >/dev/null
-  check "its agent dies while can-k gets other secrets" dies "agent:$host"
-  check "and the controller" dies controller
-  check "it gets them all the same" exits 0 tell_provision can-k --use-kept-data "${flags[@]}" "${small[@]}" --request-id can-k-2
-  note_gateway fourth can-k
-}
-
 # --- Memory
 is_dead() { ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$1/status" 2>/dev/null; } # or a zombie that nobody has waited for
 dies_without_core() { # dies_without_core controller|agent-HOST: by a signal that asks for one
@@ -311,7 +290,7 @@ memory() {
 }
 
 planted_secrets() {
-  local flags watcher engines_run=${docker_h1#unix://}
+  local flags watcher before_rotation engines_run=${docker_h1#unix://}
   engines_run=${engines_run%/h1/*}
   mkdir -p "$canaries" "$told" && : >"$canaries/list" && : >"$canaries/words"
   check "controller and agents log all that they can" log_at debug
@@ -330,8 +309,14 @@ planted_secrets() {
   controller_copies
   deaths_with_secrets
   check "after backups, restores, updates and deaths each is in its place alone" nowhere_else 'first-*' 'second-*' 'killed-*'
+  before_rotation=$(backup_field can-a id)
   rotation_of_secrets
-  check "after a rotation the former ones are nowhere" nowhere_else 'second-*' 'third-*' 'fourth-*'
+  check "after a rotation the former ones are nowhere" nowhere_else 'third-*' 'fourth-*' 'fifth-*'
+  check "can-a is restored from a backup of before" exits 0 tell backup restore can-a --from "$before_rotation" --yes
+  check "and has the present ones" is_found third-telegram "$(of_host "$(host_of can-a)" project_dir)/.env"
+  check "can-a is removed" exits 0 tell remove can-a --yes
+  check "from that backup it comes back" exits 0 tell backup restore can-a --from "$before_rotation"
+  check "with the secrets that it had last" is_found third-telegram "$(of_host "$(host_of can-a)" project_dir)/.env"
   check "can-a is removed, its data kept" exits 0 tell remove can-a --keep-data --yes
   check "can-b is removed" exits 0 tell remove can-b --yes
   check "can-k is removed" exits 0 tell remove can-k --yes

@@ -365,7 +365,7 @@ life_and_end() {
 }
 
 for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
-  all_killed many canaries upgrade; do
+  all_killed many canaries secret_rotation upgrade; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done

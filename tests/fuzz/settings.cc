@@ -34,7 +34,8 @@ auto Fields(const mtp::AgentSettings& s) {
 
 auto Fields(const mtp::ControllerSettings& s) {
   return std::tie(s.fleet, s.listen, s.enroll_listen, s.enroll_advertise, s.default_image,
-                  s.default_reservation_mib, s.min_memory_limit_mib, s.policy);
+                  s.default_reservation_mib, s.min_memory_limit_mib, s.tenant_environment,
+                  s.policy);
 }
 
 template <typename Settings>

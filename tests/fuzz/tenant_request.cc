@@ -5,6 +5,7 @@
 #include "agent/compose/env_file.h"
 #include "agent/compose/render.h"
 #include "cli/commands/secret_input.h"
+#include "common/base/environment.h"
 #include "controller/tenants/validation.h"
 #include "tests/fuzz/functions.h"
 #include "tests/fuzz/target.h"
@@ -41,13 +42,17 @@ void CheckRendered(const v1::TenantSpec& spec, const v1::TenantSecrets& secrets)
 
 }  // namespace
 
-// Lines: a spec, secrets, a label, a request id.
+// Lines: a spec, secrets, a label (and, where it can be one, a variable), a request id.
 void TenantRequest(absl::string_view input) {
   Input lines(input);
   v1::TenantSpec spec = ReadSpec(&lines);
   const v1::TenantSecrets secrets = ReadSecrets(&lines);
   const std::string key = ReadText(&lines);
-  if (!key.empty()) (*spec.mutable_labels())[key] = ReadText(&lines);
+  if (!key.empty()) {
+    google::protobuf::Map<std::string, std::string> variable;
+    variable[key] = (*spec.mutable_labels())[key] = ReadText(&lines);
+    if (CheckEnvironment(variable).ok()) *spec.mutable_environment() = variable;
+  }
 
   const absl::Status refused = CheckSecrets(secrets, /*required=*/true);
   for (const std::string& secret : {secrets.telegram_token(), secrets.anthropic_key()}) {

@@ -8,6 +8,7 @@
 
 #include "common/base/names.h"
 #include "common/base/timestamps.h"
+#include "controller/tenants/secrets.h"
 
 namespace mtp::simulation {
 namespace {
@@ -72,7 +73,7 @@ void FleetJudge::CheckRunning(const std::string& tenant) {
     for (const auto& [name, container] : engine) {
       if (!container.running) continue;
       if (name == tenant) ++copies;
-      if (++pollers[container.bot_token] > 1) {
+      if (++pollers[container.bot_token.substr(0, container.bot_token.find(':'))] > 1) {
         judge_->Violation(absl::StrCat("two containers poll the bot of ", name));
       }
     }
@@ -126,7 +127,8 @@ void FleetJudge::CheckTenant(const std::string& name, const std::string& value) 
     }
     epochs_[name] = record.epoch();
   } else {
-    // Only on an operator's word: whether it is meant to run, its memory, its image.
+    // Only on an operator's word: whether it is meant to run, its memory, its image, its
+    // environment.
     v1::TenantSpec was = before->second.spec();
     was.set_run_policy(record.spec().run_policy());
     if (IsHeldBy(name, "set")) {
@@ -134,6 +136,9 @@ void FleetJudge::CheckTenant(const std::string& name, const std::string& value) 
       was.set_memory_limit_mib(record.spec().memory_limit_mib());
     }
     if (IsHeldBy(name, "update")) was.set_image(record.spec().image());
+    if (IsHeldBy(name, "reconfigure")) {
+      *was.mutable_environment() = record.spec().environment();
+    }
     if (!google::protobuf::util::MessageDifferencer::Equals(was, record.spec())) {
       judge_->Violation(absl::StrCat("the spec of ", name, " was rewritten"));
     }
@@ -203,11 +208,22 @@ void FleetJudge::ConcludeContainer(const std::string& tenant,
                                    " MiB and its record says ",
                                    record.resolved().memory_limit_mib()));
   }
+  ConcludeSecrets(tenant, *view.container);
   if (view.container->image < view.data->format) {
     judge_->Violation(absl::StrCat(tenant, " has an image that is older than its state"));
   }
   if (engines_->FlawOf(view.container->image) != Flaw::kNone) {
     judge_->Violation(absl::StrCat(tenant, " has a bad image"));
+  }
+}
+
+// The container has the present ones, whatever was begun and undone meanwhile.
+void FleetJudge::ConcludeSecrets(const std::string& tenant, const Container& container) {
+  const auto row = tables_.secrets.Get(tenant);
+  if (!row.ok()) return;  // missing among the claims
+  const auto secrets = OpenTenantSecrets(*box_, row->value.sealed(), tables_.secrets.Key(tenant));
+  if (!secrets.ok() || secrets->telegram_token() != container.bot_token) {
+    judge_->Violation(absl::StrCat(tenant, " runs with another bot token than it is to have"));
   }
 }
 
@@ -229,6 +245,9 @@ void FleetJudge::ConcludeClaims() {
     actual.insert(absl::StrCat("prefix ", row.id, " ", row.value.tenant()));
   }
   for (const auto& row : Rows(tables_.secrets)) actual.insert(absl::StrCat("secrets ", row.id));
+  for (const auto& row : Rows(tables_.next_secrets)) {
+    actual.insert(absl::StrCat("next secrets ", row.id));
+  }
   for (const auto& row : Rows(tables_.allocations)) {
     for (const auto& allocation : row.value.allocations()) {
       actual.insert(absl::StrCat("allocation ", row.id, " ", allocation.tenant(), " ",

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "common/base/secret_box.h"
 #include "controller/state/tables.h"
 #include "tests/simulation/judge.h"
 #include "tests/simulation/sim_agents.h"
@@ -19,6 +20,8 @@ class FleetJudge {
   void SetRoom(std::map<std::string, int64_t> allocatable_mib) {
     allocatable_mib_ = std::move(allocatable_mib);
   }
+  // Opens what the controller has sealed.
+  void SetBox(const SecretBox* box) { box_ = box; }
   // Removals make their final backups in a repository.
   void SetHasRepository() { has_repository_ = true; }
   // An action is about to take effect on its host, or has; `kind` of the operation that asked.
@@ -38,6 +41,7 @@ class FleetJudge {
   void CheckRunning(const std::string& tenant);
   void ConcludeTenants();
   void ConcludeContainer(const std::string& tenant, const state::v1::TenantRecord& record);
+  void ConcludeSecrets(const std::string& tenant, const Container& container);
   void ConcludeClaims();
   void ConcludeRunning();
 
@@ -45,6 +49,7 @@ class FleetJudge {
   Judge* const judge_;
   const SimAgents* const agents_;
   const SimEngines* const engines_;
+  const SecretBox* box_ = nullptr;
   std::map<std::string, int64_t> allocatable_mib_;
   bool has_repository_ = false;
   std::map<std::string, int64_t> epochs_;                   // highest of each name

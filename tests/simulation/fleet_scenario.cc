@@ -15,6 +15,7 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
       update_judge_(&judge_, &engines_),
       restore_judge_(&judge_, &engines_),
       schedule_judge_(disk_.get(), &clock_, &judge_, &agents_, &engines_) {
+  fleet_judge_.SetBox(&box_);
   AddHosts();
   if (random_.Chance(750)) AddRepository();
   DrawWeights();

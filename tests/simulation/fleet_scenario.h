@@ -36,8 +36,9 @@ class FleetScenario final : public Scenario {
     kCheck,
     kUpdate,
     kRollout,
+    kReconfigure,
   };
-  static constexpr size_t kAsks = static_cast<size_t>(Ask::kRollout) + 1;
+  static constexpr size_t kAsks = static_cast<size_t>(Ask::kReconfigure) + 1;
 
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
   Wish NewWish() override;
@@ -69,6 +70,7 @@ class FleetScenario final : public Scenario {
   Wish RunWish(Ask ask);
   Wish ProvisionWish(const std::string& tenant);
   Wish SetWish(const std::string& tenant);
+  Wish ReconfigureWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
   template <typename Request>
   Wish DrawnBackupWish(absl::StatusOr<v1::Operation> (Backups::*ask)(const std::string&,

@@ -77,6 +77,8 @@ Scenario::Wish FleetScenario::WishFor(Ask ask) {
       return UpdateWish(DrawTenant());
     case Ask::kRollout:
       return RolloutWish();
+    case Ask::kReconfigure:
+      return ReconfigureWish(DrawTenant());
   }
   return {};
 }
@@ -134,6 +136,35 @@ Scenario::Wish FleetScenario::SetWish(const std::string& tenant) {
     request.mutable_update_mask()->add_paths("memory_limit_mib");
     request.mutable_spec()->set_memory_limit_mib(static_cast<int64_t>(512 * random_.Below(8)));
   }
+  return {request.request_id(),
+          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
+}
+
+// At most one variable: a map of several is not the same bytes each time.
+Scenario::Wish FleetScenario::ReconfigureWish(const std::string& tenant) {
+  v1::UpdateTenantRequest request;
+  request.set_name("tenants/" + tenant);
+  request.set_request_id(NextRequestId());
+  const uint64_t what = 1 + random_.Below(15);
+  if ((what & 1) != 0) {
+    const char* secret = random_.Chance(300)   ? kBadSecret
+                         : random_.Chance(500) ? ":secret"
+                                               : ":new";
+    request.mutable_update_mask()->add_paths("secrets.telegram_token");
+    request.mutable_secrets()->set_telegram_token(
+        absl::StrCat(1000 + random_.Below(kBots), secret));
+  }
+  if ((what & 2) != 0) {
+    request.mutable_update_mask()->add_paths("secrets.openai_key");
+    request.mutable_secrets()->set_openai_key(random_.Chance(300) ? "" : "key");
+  }
+  if ((what & 4) != 0) request.mutable_update_mask()->add_paths("secrets.gateway_token");
+  if ((what & 8) != 0) {
+    request.mutable_update_mask()->add_paths("environment");
+    (*request.mutable_spec()->mutable_environment())["TZ"] = random_.Chance(500) ? "UTC" : "CET";
+  }
+  request.set_keep_on_failure(random_.Chance(150));
+  request.mutable_soak()->set_seconds(static_cast<int64_t>(random_.Below(60)));
   return {request.request_id(),
           [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
 }

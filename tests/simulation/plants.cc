@@ -102,6 +102,8 @@ const std::vector<std::pair<std::string, Plant>>& AllPlants() {
       {"spec-rewritten", Plant::kSpecRewritten},
       {"set-reserves-nothing", Plant::kSetReservesNothing},
       {"limit-dropped", Plant::kLimitDropped},
+      {"secrets-not-settled", Plant::kSecretsNotSettled},
+      {"secrets-not-back", Plant::kSecretsNotBack},
       {"room-kept", Plant::kRoomKept},
       {"drill-in-place", Plant::kDrillInPlace},
       {"state-not-back", Plant::kStateNotBack},
@@ -188,6 +190,10 @@ void TamperWith(Plant plant, kv::Txn& txn) {
       if (!CreatesOrEnds(txn, "drill", /*ends=*/true)) return;
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/allocations/"); });
       return;
+    case Plant::kSecretsNotSettled:
+      if (!EndsStep(txn, "reconfigure", "settle")) return;
+      DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/secrets/"); });
+      return;
     case Plant::kRecordNotUpdated:
       if (!EndsStep(txn, "update", "record")) return;
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/tenants/"); });
@@ -236,6 +242,7 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kGrantNamesAll:
     case Plant::kNoFreeze:
     case Plant::kLimitDropped:
+    case Plant::kSecretsNotBack:
     case Plant::kDrillInPlace:
     case Plant::kStateNotBack:
     case Plant::kImageNotBack:
@@ -273,6 +280,8 @@ void TamperWithRequest(Plant plant, v1::EnsureActionRequest& request) {
     request.mutable_check();
   } else if (plant == Plant::kImageNotBack && undo && request.has_apply()) {
     request.mutable_apply()->mutable_spec()->set_image(PinnedImage(kImages));
+  } else if (plant == Plant::kSecretsNotBack && undo && request.has_reconfigure()) {
+    request.mutable_reconfigure()->mutable_secrets()->set_telegram_token("1:none");
   } else if (plant == Plant::kSoakCutShort && request.has_soak()) {
     request.mutable_soak()->clear_duration();
   }

@@ -31,6 +31,8 @@ enum class Plant {
   kSpecRewritten,       // the system changes what the operator asked for
   kSetReservesNothing,  // another reservation is promised and not taken
   kLimitDropped,        // another limit never reaches the container
+  kSecretsNotSettled,   // other secrets reach the container and not the record
+  kSecretsNotBack,      // the way back of other secrets brings none of the two
   kRoomKept,            // room of a sandbox is not given back
   kDrillInPlace,        // a drill puts the backup into the tenant's own folder
   kStateNotBack,        // the way back of an update leaves the newer state

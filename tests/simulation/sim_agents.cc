@@ -15,12 +15,13 @@ absl::Status Unreachable(const std::string& host) {
 
 }  // namespace
 
-// Undoing ends well at last: a plain one at once, the way back of an update within three tries.
+// Undoing ends well at last: a plain one at once, the way back of an update and of a
+// reconfiguration within three tries.
 bool SimAgents::MayFail(const v1::EnsureActionRequest& request) {
   const std::string& key = request.key();
   if (!absl::StrContains(key, "/undo")) return true;
   if (request.has_restore()) return true;
-  return request.has_apply() && !absl::EndsWith(key, "/undo/3");
+  return (request.has_apply() || request.has_reconfigure()) && !absl::EndsWith(key, "/undo/3");
 }
 
 bool SimAgents::Reachable(const Host& host) const {

@@ -1,5 +1,6 @@
 #include "tests/simulation/sim_engines.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -91,6 +92,14 @@ absl::Status SimEngines::Refusal(const std::string& host,
     const int image = Meaning(host, request.apply().spec().image());
     return RunsBadly(image, view.data.value_or(TenantData()));
   }
+  if (request.has_reconfigure() &&
+      request.reconfigure().spec().run_policy() != v1::RUN_POLICY_STOP) {
+    if (absl::EndsWith(request.reconfigure().secrets().telegram_token(), kBadSecret)) {
+      return absl::DeadlineExceededError("it does not get ready: 401 Unauthorized");
+    }
+    const int image = Meaning(host, request.reconfigure().spec().image());
+    return RunsBadly(image, view.data.value_or(TenantData()));
+  }
   if ((request.has_start() || request.has_restart()) && view.container && view.data) {
     return RunsBadly(view.container->image, *view.data);
   }
@@ -164,6 +173,9 @@ void SimEngines::Affect(const std::string& host, const v1::EnsureActionRequest& 
       if (present) found->second.running = false;
       (*action.mutable_result())["stopping"] = "true";
       break;
+    case v1::EnsureActionRequest::kReconfigure:
+      if (present) Reconfigure(host, request, action);
+      break;
     case v1::EnsureActionRequest::kSnapshot:
       if (done) Snapshot(host, request, action);
       break;
@@ -198,6 +210,18 @@ void SimEngines::Affect(const std::string& host, const v1::EnsureActionRequest& 
     case v1::EnsureActionRequest::ACTION_NOT_SET:
       break;
   }
+}
+
+// One that is not meant to run is made anew at its next start.
+void SimEngines::Reconfigure(const std::string& host, const v1::EnsureActionRequest& request,
+                             v1::Action& action) {
+  const v1::ReconfigureTenantAction& asked = request.reconfigure();
+  Container& container = containers_[host][request.tenant()];
+  container = {false, asked.secrets().telegram_token(), Meaning(host, asked.spec().image()),
+               asked.spec().memory_limit_mib()};
+  (*action.mutable_result())["container_before"] = "1";
+  (*action.mutable_result())["taken_in"] = "true";
+  if (asked.spec().run_policy() != v1::RUN_POLICY_STOP) Boot(host, request.tenant());
 }
 
 void SimEngines::Snapshot(const std::string& host, const v1::EnsureActionRequest& request,

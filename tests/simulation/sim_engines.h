@@ -41,6 +41,9 @@ struct TenantData {
   int64_t said = 0;  // grows while the tenant runs
 };
 
+// A bot token that Telegram refuses ends with it.
+inline constexpr char kBadSecret[] = ":bad";
+
 struct Container {
   bool running = false;
   std::string bot_token;
@@ -93,6 +96,8 @@ class SimEngines {
  private:
   absl::Status RunsBadly(int image, const TenantData& data) const;
   void Boot(const std::string& host, const std::string& tenant);
+  void Reconfigure(const std::string& host, const v1::EnsureActionRequest& request,
+                   v1::Action& action);
   void Speak();
   void Snapshot(const std::string& host, const v1::EnsureActionRequest& request,
                 v1::Action& action);

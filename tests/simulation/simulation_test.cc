@@ -25,11 +25,26 @@ TEST(Simulation, NoSeedViolatesAnInvariant) {
   // A simulation in which nothing happens would pass as well.
   EXPECT_GT(operations, static_cast<int>(kSeeds));
   EXPECT_GT(deaths, static_cast<int>(kSeeds) / 2);
-  for (const char* what :
-       {"provision", "remove", "set", "backup", "verify-backup", "restore", "drill", "prune",
-        "update", "rollout", "check-repository", "update brought back", "missed backups caught up",
-        "set-failover", "failover by itself", "failover by word", "old copy taken off",
-        "hosts vanished together", "ended by a lease"}) {
+  for (const char* what : {"provision",
+                           "remove",
+                           "set",
+                           "reconfigure",
+                           "backup",
+                           "verify-backup",
+                           "restore",
+                           "drill",
+                           "prune",
+                           "update",
+                           "rollout",
+                           "check-repository",
+                           "update brought back",
+                           "missed backups caught up",
+                           "set-failover",
+                           "failover by itself",
+                           "failover by word",
+                           "old copy taken off",
+                           "hosts vanished together",
+                           "ended by a lease"}) {
     EXPECT_GT(seen[what], 5) << what;
   }
 }

@@ -30,7 +30,7 @@ std::string FactOf(const state::v1::OperationRecord& record, const char* name) {
 // Operations that may change a tenant where it is.
 bool MayTouch(const std::string& kind) {
   static const auto* const kinds = new std::set<std::string>{
-      "provision", "remove", "start", "stop", "restart", "restore", "update", "set"};
+      "provision", "remove", "start", "stop", "restart", "restore", "update", "set", "reconfigure"};
   return kinds->count(kind) > 0;
 }
 
@@ -53,6 +53,11 @@ void UpdateJudge::OnAction(const std::string& id, const state::v1::OperationReco
     if (!SameButWords(before, limited)) {
       judge_->Violation(absl::StrCat(what, " changes more of ", request.tenant(), " than limits"));
     }
+  }
+  if (operation.kind() == "reconfigure" && before.container && after.container &&
+      (before.container->image != after.container->image ||
+       before.container->limit_mib != after.container->limit_mib)) {
+    judge_->Violation(absl::StrCat(what, " changes image or limit of ", request.tenant()));
   }
   const std::string rollout = RolloutOf(operation);
   if (touched && !rollout.empty() && operation.kind() != "update") {

@@ -2,7 +2,10 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
+#include "common/base/atomic_file.h"
+#include "common/base/names.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -263,9 +266,27 @@ absl::StatusOr<SubprocessResult> FakeCompose::RunOneOff(const OneOff& run, const
   return result;
 }
 
+std::string FakeCompose::EnvironmentOf(const std::string& service) const {
+  const auto name = TenantName::Parse(service);
+  if (env_path.empty() || !name.ok()) return "";
+  const std::string text = ReadFile(env_path, 1 << 20).value_or("");
+  std::string own;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    // Not those of `acme-2` for `acme`.
+    for (const char* end : {"PORT", "GATEWAY_TOKEN", "TELEGRAM_TOKEN", "ANTHROPIC_KEY",
+                            "OPENAI_KEY", "OPENROUTER_KEY"}) {
+      const bool is_own = absl::StartsWith(line, absl::StrCat(name->EnvPrefix(), "_", end, "="));
+      if (is_own) absl::StrAppend(&own, line, "\n");
+    }
+  }
+  return own;
+}
+
 FakeContainer& FakeCompose::Match(const ComposeService& service) {
   FakeContainer& container = engine_->containers["mtp-" + service.name];
-  if (container.file == service.file) return container;
+  const std::string environment = EnvironmentOf(service.name);
+  if (container.file == service.file && container.environment == environment) return container;
+  container.environment = environment;
   if (!container.file.empty()) ++container.generation;
   container.running = false;
   container.restart_policy = "unless-stopped";

@@ -20,7 +20,8 @@
 namespace mtp {
 
 struct FakeContainer {
-  std::string file;  // Compose file that it was made from.
+  std::string file;         // Compose file that it was made from.
+  std::string environment;  // The tenant's own lines of `.env` at that time.
   int generation = 1;
   bool running = false;
   std::string restart_policy = "unless-stopped";
@@ -111,6 +112,8 @@ class FakeCompose final : public Compose {
   absl::Status CheckProject() override;
   absl::StatusOr<SubprocessResult> RunOneOff(const OneOff& run, const CancelToken*) override;
 
+  // The project's `.env`; empty while a test has none.
+  std::string env_path;
   absl::Status up_error;
   absl::Status pull_error = absl::FailedPreconditionError("no registry");
   int pulls = 0;
@@ -123,8 +126,9 @@ class FakeCompose final : public Compose {
   OneOff checked;
 
  private:
-  // The container as the file has it; one of another file is made anew.
+  // The container as the file and `.env` have it; one of another file is made anew.
   FakeContainer& Match(const ComposeService& service);
+  std::string EnvironmentOf(const std::string& service) const;
 
   FakeEngine* const engine_;
 };

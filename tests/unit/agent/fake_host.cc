@@ -17,6 +17,7 @@ namespace mtp {
 FakeMachine::FakeMachine()
     : engine(&clock), compose(&engine), executor(&clock, nullptr), disk(kv::NewMemoryStore()) {
   repositories.folder = repository_folder.path();
+  compose.env_path = folder.path() + "/.env";
 }
 
 FakeMachine::~FakeMachine() = default;

@@ -43,6 +43,18 @@ TEST_F(Provision, SendsTheTokenWithoutItsNewlineAndSaysWhereTheTenantIs) {
   EXPECT_THAT(out(), HasSubstr("127.0.0.1:18801"));
 }
 
+TEST_F(Provision, SendsItsEnvironmentAndNamesNoPortThatIsNotPublished) {
+  EXPECT_EQ(Run({"provision", "acme", "--telegram-token-file", TokenFile(), "--env", "TZ=UTC",
+                 "--publish-port", "off"}),
+            0)
+      << err();
+  const auto& spec = controller_.provisions.at(0).spec();
+  EXPECT_EQ(spec.environment().at("TZ"), "UTC");
+  EXPECT_TRUE(spec.port_unpublished());
+  EXPECT_THAT(out(), Not(HasSubstr("127.0.0.1:18801")));
+  EXPECT_EQ(Run({"provision", "acme", "--telegram-token-file", TokenFile(), "--env", "TZ"}), 2);
+}
+
 TEST_F(Provision, LeavesOddCharactersInSecretsAsTheyAre) {
   const std::string odd = R"(a$b#c"d'e\f g)";
   const std::string file = File("odd", odd);

@@ -68,6 +68,7 @@ const std::map<std::string, Maker>& RecordTypes() {
       {"/meta/authorities", New<state::v1::AuthoritiesRecord>},
       {"/meta/fleet", New<state::v1::FleetRecord>},
       {"/meta/operators", nullptr},
+      {"/next-secrets/", New<state::v1::SecretsRecord>},
       {"/operations/", New<state::v1::OperationRecord>},
       {"/operators/", New<state::v1::OperatorRecord>},
       {"/policies/", New<state::v1::BackupPolicyRecord>},

@@ -32,6 +32,7 @@ TEST_F(RecoveryCopyTest, HoldsRecordsFilesAndNoHistory) {
   const std::string ended = maker_->AddOperation("provision", v1::OPERATION_STATE_SUCCEEDED);
   const std::string going_on = maker_->AddOperation("remove", v1::OPERATION_STATE_RUNNING);
   maker_->Put("/join-tokens/01", "token");
+  maker_->Put("/next-secrets/acme", "sealed");
   for (int i = 0; i < 1100; i += 100) {
     kv::Txn txn;
     for (int j = i; j < i + 100; ++j) txn.Put(absl::StrFormat("/audit/%05d", j), "entry");
@@ -45,6 +46,7 @@ TEST_F(RecoveryCopyTest, HoldsRecordsFilesAndNoHistory) {
               ::testing::ElementsAre("/requests/operator/alice/" + going_on));
   EXPECT_THAT(KeysBelow(copy, "/locks/"), ::testing::IsEmpty());
   EXPECT_THAT(KeysBelow(copy, "/join-tokens/"), ::testing::IsEmpty());
+  EXPECT_THAT(KeysBelow(copy, "/next-secrets/"), ::testing::IsEmpty());
   const std::vector<std::string> audit = KeysBelow(copy, "/audit/");
   EXPECT_THAT(audit, ::testing::SizeIs(1000));
   EXPECT_EQ(audit.front(), "/audit/00100");

@@ -145,7 +145,7 @@ TEST_F(StateCopiesTest, WhatOnlySaysHowThingsGoOnIsNotWorthACopy) {
   Start();
   Run(absl::Minutes(30));
   for (const char* key : {"/operations/1", "/audit/1", "/locks/tenants/a", "/requests/a/1",
-                          "/join-tokens/1", "/schedules/a"}) {
+                          "/join-tokens/1", "/schedules/a", "/next-secrets/a"}) {
     Put(key);
   }
   Run(absl::Hours(1));

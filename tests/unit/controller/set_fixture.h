@@ -53,6 +53,7 @@ class SetTest : public ::testing::Test {
       engine.Register(ProvisionKind(clients));
       engine.Register(SetKind(clients));
       engine.Register(SetFailoverKind(clients));
+      engine.Register(ReconfigureKind(clients));
       EXPECT_TRUE(engine.Start().ok());
     }
     static Tenants::Options Options() {
