@@ -33,12 +33,6 @@ std::string Hint(absl::string_view sentence) {
     return "The tenant's subnet is in use by another Docker network: choose another "
            "--subnet-pool for this host";
   }
-  if (Mentions(sentence, {"port is already allocated", "address already in use"})) {
-    // An engine that is killed while it starts a container keeps the port from everybody, itself
-    // included, until it is started once more (seen with 28.2).
-    return "The port is taken by another program on this host: free it, or place the tenant anew. "
-           "When nothing listens there, the engine holds it since it died: restart the engine";
-  }
   if (Mentions(sentence, {"is already in use by container"})) {
     return "A container of that name exists that is not part of this project: rename or remove it";
   }
@@ -80,6 +74,12 @@ absl::Status ComposeError(absl::string_view output) {
   }
   if (Mentions(sentence, {"no such image"})) {
     return absl::NotFoundError(absl::StrCat(sentence, ". Load or pull the image on this host"));
+  }
+  if (Mentions(sentence, {"port is already allocated", "address already in use"})) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        sentence,
+        ". The port is taken by another program on this host; when nothing listens there, the "
+        "engine holds it since it died: restart the engine"));
   }
   const std::string hint = Hint(sentence);
   return absl::FailedPreconditionError(hint.empty() ? sentence

@@ -28,14 +28,11 @@ void ClearParked(state::v1::AgentTenantRecord& record) {
   record.clear_last_log_lines();
 }
 
-absl::Status CheckConflicts(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows,
-                            const TenantName& name, int port) {
+using TenantRows = std::vector<kv::Row<state::v1::AgentTenantRecord>>;
+
+absl::Status CheckEnvPrefix(const TenantRows& rows, const TenantName& name) {
   for (const auto& row : rows) {
     if (row.id == name.value()) continue;
-    if (row.value.port() == port) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("port ", port, " is tenant ", row.id, "'s on this host"));
-    }
     auto other = TenantName::Parse(row.id);
     if (other.ok() && other->EnvPrefix() == name.EnvPrefix()) {
       return absl::FailedPreconditionError(absl::StrCat("tenant ", row.id, " has the prefix ",
@@ -45,8 +42,18 @@ absl::Status CheckConflicts(const std::vector<kv::Row<state::v1::AgentTenantReco
   return absl::OkStatus();
 }
 
+// The first one, from that port on, that no tenant here has.
+absl::StatusOr<int> FreePort(const TenantRows& rows, int port) {
+  std::set<int> taken;
+  for (const auto& row : rows) taken.insert(row.value.port());
+  while (taken.count(port) > 0) ++port;
+  constexpr int kLast = 65535;
+  if (port <= kLast) return port;
+  return absl::ResourceExhaustedError("no loopback port is left for a tenant on this host");
+}
+
 // 0 when none is free.
-int FreeSubnet(const std::vector<kv::Row<state::v1::AgentTenantRecord>>& rows, int subnets) {
+int FreeSubnet(const TenantRows& rows, int subnets) {
   std::set<int> taken;
   for (const auto& row : rows) taken.insert(row.value.subnet_index());
   for (int index = 1; index < subnets; ++index) {
@@ -120,7 +127,7 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
                                                                 const TenantChange& change) {
   absl::MutexLock lock(&mutex_);
   MTP_ASSIGN_OR_RETURN(const auto rows, tenants_.List());
-  MTP_RETURN_IF_ERROR(CheckConflicts(rows, name, change.port));
+  MTP_RETURN_IF_ERROR(CheckEnvPrefix(rows, name));
 
   state::v1::AgentTenantRecord record;
   auto found = std::find_if(rows.begin(), rows.end(),
@@ -129,6 +136,8 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
     record = found->value;
   } else {
     record.set_name(name.value());
+    MTP_ASSIGN_OR_RETURN(const int port, FreePort(rows, change.port));
+    record.set_port(port);
     record.set_subnet_index(FreeSubnet(rows, change.subnets));
     if (record.subnet_index() == 0) {
       return absl::ResourceExhaustedError(
@@ -138,7 +147,6 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
   }
   record.set_epoch(change.epoch);
   *record.mutable_spec() = change.spec;
-  record.set_port(change.port);
   record.set_run_policy(change.stopped ? v1::RUN_POLICY_STOP : v1::RUN_POLICY_RUN);
   ClearParked(record);
   record.set_probation(change.probation);
@@ -155,6 +163,17 @@ absl::Status Journal::Change(const TenantName& name,
   absl::MutexLock lock(&mutex_);
   MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
   if (!change(record)) return absl::OkStatus();
+  kv::Txn txn;
+  tenants_.Put(txn, name.value(), record);
+  return Commit(txn);
+}
+
+absl::Status Journal::MoveToNextPort(const TenantName& name) {
+  absl::MutexLock lock(&mutex_);
+  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
+  MTP_ASSIGN_OR_RETURN(const auto rows, tenants_.List());
+  MTP_ASSIGN_OR_RETURN(const int port, FreePort(rows, record.port() + 1));
+  record.set_port(port);
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
   return Commit(txn);

@@ -46,11 +46,15 @@ class Journal {
     // It stays stopped.
     bool stopped = false;
   };
-  // Puts a tenant, meant to run unless it is to stay stopped; keeps the network and the last backup
-  // of one that is there. FAILED_PRECONDITION when another tenant here has the port or the prefix
-  // of `.env`, RESOURCE_EXHAUSTED when no network is free.
+  // Puts a tenant, meant to run unless it is to stay stopped; keeps the network, the port and the
+  // last backup of one that is there. A new one gets the port that is asked for, or the next one
+  // that no other tenant here has. FAILED_PRECONDITION when another tenant here has the prefix of
+  // `.env`, RESOURCE_EXHAUSTED when no network or port is free.
   absl::StatusOr<state::v1::AgentTenantRecord> PutTenant(const TenantName& name,
                                                          const TenantChange& change);
+  // Gives the tenant the next port above its own that no other tenant here has.
+  // RESOURCE_EXHAUSTED when there is none.
+  absl::Status MoveToNextPort(const TenantName& name);
   // NOT_FOUND when the tenant is not on this host. One that is set to run is on probation no more;
   // it is parked no more, either way.
   absl::Status SetRunPolicy(const TenantName& name, v1::RunPolicy policy);

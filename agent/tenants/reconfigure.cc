@@ -67,7 +67,7 @@ class ReconfigureScript final : public StartingScript {
           const auto found = has.find(one.first);
           return found != has.end() && found->second == one.second;
         });
-    return same_environment && record.port() == Asked().port() &&
+    return same_environment &&
            record.spec().port_unpublished() == Asked().spec().port_unpublished() &&
            MessageDifferencer::Equals(former, asked);
   }

@@ -6,6 +6,12 @@
 #include "common/base/status.h"
 
 namespace mtp {
+namespace {
+
+// Of one start. One is the rule; more have another reason, which the error says.
+constexpr int kMaxPortsRefused = 20;
+
+}  // namespace
 
 PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
@@ -23,6 +29,17 @@ PhaseResult StartingScript::WaitForSlot(PhaseContext& context) {
   return PhaseResult::Again(absl::Milliseconds(200));
 }
 
+// The port is this host's matter: when it is taken, by another program or by an engine that was
+// killed while it started a container (28.2 then keeps it from everybody, itself included, until it
+// is started once more), the tenant gets another one.
+PhaseResult StartingScript::TakeNextPort(PhaseContext& context, const absl::Status& refused) {
+  if (++ports_refused_ >= kMaxPortsRefused) return PhaseResult::Failed(refused);
+  tools_->log.Warning(absl::StrCat("tenant ", name_.value(), ": ", refused.message()));
+  context.progress("its port is taken on this host; taking another one");
+  const absl::Status moved = tools_->journal->MoveToNextPort(name_);
+  return moved.ok() ? PhaseResult::Again(absl::ZeroDuration()) : PhaseResult::Failed(moved);
+}
+
 PhaseResult StartingScript::BringUp(PhaseContext& context) {
   context.progress("starting the container");
   absl::Status written = tools_->writer->WriteAll();
@@ -32,6 +49,8 @@ PhaseResult StartingScript::BringUp(PhaseContext& context) {
   auto record = tools_->journal->Tenant(name_);
   if (!record.ok()) return PhaseResult::Failed(record.status());
   absl::Status up = Annotate(Up(*record, *service, context.cancel), "starting the container");
+  if (absl::IsAlreadyExists(up)) return TakeNextPort(context, up);
+  (*context.result)["port"] = absl::StrCat(record->port());
   if (up.ok() && IsLeased(*record)) (*context.result)[kLeaseResult] = kLeaseBound;
   return PhaseResult::Of(up);
 }

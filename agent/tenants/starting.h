@@ -22,7 +22,8 @@ class StartingScript : public ActionScript {
   // Brings the tenant's image onto the host when it is not there.
   PhaseResult EnsureImage(PhaseContext& context);
   PhaseResult WaitForSlot(PhaseContext& context);
-  // Files, then `compose up` of this one service.
+  // Files, then `compose up` of this one service, with another port where its own is taken. The
+  // action's result has the `port`.
   PhaseResult BringUp(PhaseContext& context);
   // Gives the slot back when it ends.
   PhaseResult WaitUntilReady(PhaseContext& context);
@@ -33,7 +34,9 @@ class StartingScript : public ActionScript {
  private:
   absl::Status Up(const state::v1::AgentTenantRecord& record, const ComposeService& service,
                   const CancelToken* cancel);
+  PhaseResult TakeNextPort(PhaseContext& context, const absl::Status& refused);
 
+  int ports_refused_ = 0;
   StartTicket ticket_;
   std::optional<ReadyWait> wait_;
 };

@@ -5,6 +5,7 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "common/base/timestamps.h"
@@ -32,6 +33,23 @@ const HostObservation& Of(const FleetObservation& observed, const std::string& h
   static const auto* const kNothing = new HostObservation();
   const auto it = observed.find(host);
   return it == observed.end() ? *kNothing : it->second;
+}
+
+// Ports there that are not as they were asked for: the agent gives a tenant another one when its
+// own is taken on the host, and strangers have theirs.
+std::vector<int32_t> PortsAside(const state::v1::AllocationsRecord& allocations,
+                                const HostObservation& observed) {
+  std::map<std::string, int32_t> asked;
+  for (const auto& allocation : allocations.allocations()) {
+    asked[allocation.tenant()] = allocation.port();
+  }
+  std::vector<int32_t> ports;
+  for (const auto& [name, status] : observed.tenants) {
+    const auto found = asked.find(name);
+    if (status.port() == 0) continue;
+    if (found == asked.end() || found->second != status.port()) ports.push_back(status.port());
+  }
+  return ports;
 }
 
 // Tenants that are there and have no place there, as after a recovery from an older copy of the
@@ -105,9 +123,9 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
                   allocation.port());
       }
     }
-    // Their memory is not known, but a port serves only one.
-    for (const std::string& stranger : Strangers(AllocationsOf(tables, row.id), seen)) {
-      view.ports.push_back(seen.tenants.at(stranger).port());
+    // The memory of strangers is not known, but a port serves only one.
+    for (const int32_t port : PortsAside(AllocationsOf(tables, row.id), seen)) {
+      view.ports.push_back(port);
     }
     views.push_back(std::move(view));
   }
@@ -170,7 +188,7 @@ v1::Tenant ToTenant(const kv::Row<state::v1::TenantRecord>& row, const std::stri
   if (seen != observed.tenants.end()) status = seen->second;
   status.set_host(record.host());
   status.set_epoch(record.epoch());
-  status.set_port(record.port());
+  if (status.port() == 0) status.set_port(record.port());
   status.set_container("mtp-" + row.id);
   status.set_memory_reservation_mib(record.resolved().memory_reservation_mib());
   if (status.memory_limit_mib() == 0)

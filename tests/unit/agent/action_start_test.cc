@@ -43,6 +43,32 @@ TEST_F(ActionStartTest, AContainerThatTheKernelKilledSaysSo) {
   EXPECT_THAT(action.error().message(), HasSubstr("for want of memory (limit 2048 MiB)"));
 }
 
+// Seen with an engine that was killed while it started a container.
+TEST_F(ActionStartTest, APortThatIsTakenOnTheHostBecomesAnotherOne) {
+  machine_.compose.taken_ports = {18801, 18802};
+  const v1::Action applied = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
+  EXPECT_EQ(applied.state(), v1::ACTION_STATE_DONE) << applied.DebugString();
+  EXPECT_EQ(applied.result().at("port"), "18803");
+  EXPECT_THAT(agent_->ReadProjectFile(".env"), HasSubstr("ACME_PORT=\"18803\"\n"));
+  // Also at a later start, of a tenant that is there.
+  machine_.compose.taken_ports.insert(18803);
+  machine_.engine.containers["mtp-acme"].running = false;
+  auto start = ActionRequest("o2/start", "acme", 1);
+  start.mutable_start();
+  EXPECT_EQ(agent_->Finish(start).result().at("port"), "18804");
+  // It does not go back by itself.
+  machine_.compose.taken_ports.clear();
+  EXPECT_EQ(agent_->Finish(ApplyRequest("o3/start", "acme", 2)).result().at("port"), "18804");
+}
+
+TEST_F(ActionStartTest, AHostThatRefusesEveryPortIsAFailure) {
+  for (int port = 18801; port < 18900; ++port) machine_.compose.taken_ports.insert(port);
+  const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(action.error().message(), HasSubstr("is taken"));
+  EXPECT_LE(machine_.compose.ups, 20);
+}
+
 TEST_F(ActionStartTest, AStartWithoutAnyActivityIsGivenUpAfterTwoMinutes) {
   machine_.openclaw.ready = false;
   const v1::Action action = agent_->Finish(ApplyRequest("o1/start", "acme", 1));

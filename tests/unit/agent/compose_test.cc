@@ -44,7 +44,7 @@ TEST(ComposeErrors, SaysWhatToDoAboutAPortThatIsTaken) {
   const absl::Status status = ComposeError(
       "Error response from daemon: driver failed programming external connectivity on endpoint "
       "mtp-acme: Bind for 127.0.0.1:18801 failed: port is already allocated");
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(std::string(status.message()), HasSubstr("taken by another program"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("restart the engine"));
 }

@@ -218,7 +218,13 @@ absl::Status FakeCompose::UpOne(const ComposeService& service, const CancelToken
   if (!up_error.ok()) return up_error;
   if (engine_->away) return absl::UnavailableError("the Docker Engine does not answer");
   FakeContainer& container = Match(service);
-  if (!container.running) engine_->Begin(container);
+  if (container.running) return absl::OkStatus();
+  for (const int port : taken_ports) {
+    if (absl::StrContains(container.environment, absl::StrCat("_PORT=\"", port, "\"\n"))) {
+      return absl::AlreadyExistsError(absl::StrCat("port ", port, " is taken"));
+    }
+  }
+  engine_->Begin(container);
   return absl::OkStatus();
 }
 

@@ -115,6 +115,8 @@ class FakeCompose final : public Compose {
   // The project's `.env`; empty while a test has none.
   std::string env_path;
   absl::Status up_error;
+  // Ports that another program has.
+  std::set<int> taken_ports;
   absl::Status pull_error = absl::FailedPreconditionError("no registry");
   int pulls = 0;
   std::string pulled_file;

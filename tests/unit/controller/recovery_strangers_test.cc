@@ -49,5 +49,18 @@ TEST_F(StrangersTest, KeepTheirPortsFromOthers) {
   EXPECT_THAT((*views)[0].ports, ::testing::UnorderedElementsAre(18'801, 18'804));
 }
 
+// The agent gives another one when its own is taken on the host. The one that was asked for may be
+// stuck there.
+TEST_F(StrangersTest, ATenantsOtherPortIsShownAndKeptFromOthers) {
+  observed_["h1"].tenants["acme"].set_port(18'802);
+  const auto views = HostViews(tables_, observed_);
+  ASSERT_TRUE(views.ok()) << views.status();
+  EXPECT_THAT((*views)[0].ports, ::testing::UnorderedElementsAre(18'801, 18'802));
+  state::v1::TenantRecord record;
+  record.set_host("h1");
+  record.set_port(18'801);
+  EXPECT_EQ(ToTenant({"acme", record, 1}, "", observed_["h1"]).status().port(), 18'802);
+}
+
 }  // namespace
 }  // namespace mtp
