@@ -8,9 +8,12 @@ rotated() { # rotated TENANT FLAG…: with all secrets other than before, while 
   shift
   tell tenant set "$tenant" --new-gateway-token --soak 2s "$@"
 }
-refuse_token() { # refuse_token NAME: Telegram takes the planted token for none of its own
-  jq -n --rawfile token "$canaries/$1" '{token: ($token | rtrimstr("\n")), mode: "401"}' |
-    curl -fsS -X POST -d @- "$telegram/control/mode" >/dev/null
+refuse_token() { # refuse_token NAME BOT: Telegram takes the planted token for none of its own
+  local token
+  # Only of plain characters does it arrive there whole.
+  token=$2:$(sed -n "s/^$1 //p" "$canaries/list")
+  echo "$token" >"$canaries/$1"
+  curl -fsS -X POST -d "{\"token\": \"$token\", \"mode\": \"401\"}" "$telegram/control/mode" >/dev/null
 }
 has_making() { # has_making TENANT: a time zone, and no published port
   environment "$1" | jq -e 'index("TZ=Europe/Berlin")' >/dev/null &&
@@ -29,7 +32,7 @@ rotation_of_secrets() {
   check "which it says" says "has these settings already" tell tenant set can-a "${flags[@]}" --request-id can-a-again
   plant_tenant both 555001005
   check "a bot that another tenant has is refused" exits 3 rotated can-a "${flags[@]}"
-  plant_tenant dead 555001009 && refuse_token dead-telegram
+  plant_tenant dead 555001009 && refuse_token dead-telegram 555001009
   check "with a token that Telegram refuses it goes back" exits 1 rotated can-a "${flags[@]}"
   check "to those that it had" is_found third-telegram "$env_file"
   check "and is well" tenant_is can-a health ready

@@ -62,9 +62,9 @@ TEST_F(ReconfigureTest, WhatItHasAlreadyAsksNothingOfTheHost) {
 
 TEST_F(ReconfigureTest, TwoTenantsNeverShareABot) {
   Provision("beta", 2);
-  const auto taken = Update(Token("2:other"));
+  const auto taken = Update(Token("2:planted"));
   EXPECT_TRUE(absl::IsAlreadyExists(taken.status()));
-  EXPECT_THAT(taken.status().message(), AllOf(HasSubstr("beta"), Not(HasSubstr("other"))));
+  EXPECT_THAT(taken.status().message(), AllOf(HasSubstr("beta"), Not(HasSubstr("planted"))));
   ExpectFormerSecrets();
 
   // Until the end the tenant has both, and nobody else gets either.
