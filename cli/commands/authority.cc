@@ -94,17 +94,13 @@ absl::StatusOr<int> Abort(Invocation& invocation) {
   if (authority.operation().empty()) {
     return absl::FailedPreconditionError("no rotation of the authority goes on");
   }
-  for (const v1::AuthorityCertificate& one : authority.certificates()) {
-    if (!one.issuing() || one.serving()) continue;
-    return absl::FailedPreconditionError(
-        "the new authority has issued certificates already; the rotation can only go on");
-  }
   v1::CancelOperationRequest request;
   request.set_name(authority.operation());
   MTP_ASSIGN_OR_RETURN(const v1::Operation operation,
                        Call(invocation, &v1::OperationService::Stub::CancelOperation, request));
   invocation.Print(OperationJson(operation), [&] {
-    return absl::StrCat("The rotation is taken back: ", operation.name(), "\n");
+    return absl::StrCat("The rotation is being taken back: ", operation.name(),
+                        "\nSee how far it is: mtp-cli authority show\n");
   });
   return 0;
 }

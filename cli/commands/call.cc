@@ -56,10 +56,14 @@ absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status
 absl::Duration RetryPause(int tried) { return absl::Milliseconds(100) * (1 << tried); }
 
 void PauseBeforeTry(const Invocation& invocation, absl::Duration pause) {
-  invocation.environment.sleep(pause);
+  const Environment& environment = invocation.environment;
+  const absl::Duration end = environment.clock.Monotonic() + pause;
   if (invocation.channel) {
     invocation.channel->WaitForConnected(absl::ToChronoTime(absl::Now() + pause));
   }
+  // One that takes connections and fails the calls is not asked without a rest.
+  const absl::Duration rest = end - environment.clock.Monotonic();
+  if (rest > absl::ZeroDuration()) environment.sleep(rest);
 }
 
 }  // namespace mtp::cli

@@ -36,9 +36,9 @@ absl::Status CallStatus(const Invocation& invocation, const grpc::Status& status
 // The pause before try number `tried + 1`.
 absl::Duration RetryPause(int tried);
 
-// Pauses after a call whose controller was unreachable. gRPC carries a connection attempt on only
-// while somebody waits for something of the channel, and calls fail at once until it has succeeded:
-// so this also waits for the connection, for as long again.
+// Pauses for that long after a call whose controller was unreachable. gRPC carries a connection
+// attempt on only while somebody waits for something of the channel, and calls fail at once until
+// it has succeeded: so the pause is a wait for the connection, and sleeps only once that is up.
 void PauseBeforeTry(const Invocation& invocation, absl::Duration pause);
 
 // Calls `method` of a stub and tries again while the controller is unreachable. The request must be

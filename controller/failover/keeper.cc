@@ -1,9 +1,11 @@
 #include "controller/failover/keeper.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/base/status.h"
 #include "controller/failover/evict_kind.h"
@@ -20,6 +22,16 @@ constexpr std::array kInTheWay = {"backup", "start", "restart"};
 
 std::string IdOf(const v1::Operation& operation) {
   return operation.name().substr(std::string("operations/").size());
+}
+
+// Whether a decision may depend on what is stored there.
+bool Matters(const Tables& tables, const std::string& key) {
+  for (const std::string* prefix :
+       {&tables.hosts.prefix(), &tables.tenants.prefix(), &tables.backups.prefix(),
+        &tables.evictions.prefix(), &tables.locks.prefix()}) {
+    if (absl::StartsWith(key, *prefix)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -45,56 +57,99 @@ void Keeper::Start() {
   // A disk that is full refuses it now and is asked again at each look.
   const absl::Status opened = book_->Open();
   if (!opened.ok()) log_.Error(absl::StrCat("leases: ", std::string(opened.message())));
-  RunAgain();
+  listening_ = observations_->ListenToConnections([this] { LookSoon(); });
+  LookSoon();
 }
 
 void Keeper::Stop() {
-  absl::MutexLock lock(&mutex_);
-  stopped_ = true;
-  mutex_.Await(absl::Condition(
-      +[](bool* looking) { return !*looking; }, &looking_));
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    mutex_.Await(absl::Condition(
+        +[](bool* looking) { return !*looking; }, &looking_));
+  }
+  listening_.reset();
+  watch_.reset();
 }
 
-void Keeper::RunAgain() {
-  executor_->PostAfter(options_.interval, [self = weak_from_this()] {
-    const auto alive = self.lock();
-    if (alive == nullptr) return;
-    alive->Look();
-    alive->RunAgain();
-  });
+void Keeper::LookSoon() {
+  absl::MutexLock lock(&mutex_);
+  LookBy(clock_->Monotonic() + options_.settle);
+}
+
+void Keeper::LookBy(absl::Duration time) {
+  if (stopped_ || time >= look_at_) return;
+  look_at_ = time;
+  executor_->PostAfter(std::max(time - clock_->Monotonic(), absl::ZeroDuration()),
+                       [self = weak_from_this(), time] {
+                         if (const auto alive = self.lock()) alive->Look(time);
+                       });
 }
 
 void Keeper::OnStamp(const std::string& host, const v1::LeaseStamp& stamp) {
   if (const auto grant = book_->OnStamp(host, stamp)) send_(host, *grant);
 }
 
-void Keeper::Look() {
+void Keeper::Look(absl::Duration time) {
   {
     absl::MutexLock lock(&mutex_);
-    if (stopped_ || looking_) return;
+    // Of a timer that an earlier one has made needless, or that the look of now sees to.
+    if (stopped_ || look_at_ != time || looking_) return;
     looking_ = true;
+    look_at_ = absl::InfiniteDuration();
   }
-  const absl::Status status = LookThrough();
-  if (!status.ok()) log_.Error(absl::StrCat("failover: ", std::string(status.message())));
+  const auto pause = LookThrough();
+  if (!pause.ok()) {
+    log_.Error(absl::StrCat("failover: ", std::string(pause.status().message())));
+  }
   absl::MutexLock lock(&mutex_);
   looking_ = false;
+  const absl::Duration next = clock_->Monotonic() + (pause.ok() ? *pause : options_.settle);
+  // The timers of those who asked meanwhile may have gone by.
+  LookBy(std::min(next, std::exchange(look_at_, absl::InfiniteDuration())));
 }
 
-absl::Status Keeper::LookThrough() {
+absl::StatusOr<absl::Duration> Keeper::LookThrough() {
   MTP_RETURN_IF_ERROR(book_->Open());
+  MTP_RETURN_IF_ERROR(Follow());
   MTP_ASSIGN_OR_RETURN(const std::vector<HostLife> hosts, Hosts());
   MTP_RETURN_IF_ERROR(Evict());
   const bool all_heard =
       std::all_of(hosts.begin(), hosts.end(), [](const HostLife& host) { return host.heard; });
   if (all_heard) {
     tries_.clear();
-    return absl::OkStatus();
+    return absl::InfiniteDuration();
   }
   MTP_ASSIGN_OR_RETURN(const std::vector<Placed> tenants, TenantsOf(hosts));
-  const Decision decision = Decide(hosts, tenants, clock_->Boottime());
+  const absl::Duration now = clock_->Boottime();
+  const Decision decision = Decide(hosts, tenants, now);
   Tell(hosts, decision);
-  CarryOut(decision);
+  MTP_RETURN_IF_ERROR(CarryOut(decision));
+  return NextMoment(hosts, now) - clock_->Boottime();
+}
+
+// Before anything is read: what changes afterwards leads to another look.
+absl::Status Keeper::Follow() {
+  if (watch_ != nullptr) return absl::OkStatus();
+  const auto hear = [this](const std::vector<kv::Event>& events) {
+    for (const kv::Event& event : events) {
+      if (Matters(tables_, event.entry.key)) return LookSoon();
+    }
+  };
+  MTP_ASSIGN_OR_RETURN(watch_, store_->WatchPrefix("", store_->Revision(), hear));
   return absl::OkStatus();
+}
+
+// By the decision's own moment: what has come due since then is looked at at once.
+absl::Duration Keeper::NextMoment(const std::vector<HostLife>& hosts, absl::Duration now) const {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const HostLife& host : hosts) {
+    if (!host.heard && !host.lease_over) next = std::min(next, book_->OverAt(host.name));
+  }
+  for (const auto& [tenant, last] : tries_) {
+    if (last.not_before > now) next = std::min(next, last.not_before);
+  }
+  return next;
 }
 
 absl::StatusOr<std::vector<HostLife>> Keeper::Hosts() const {
@@ -141,7 +196,7 @@ absl::StatusOr<std::vector<Placed>> Keeper::TenantsOf(const std::vector<HostLife
   return tenants;
 }
 
-void Keeper::CarryOut(const Decision& decision) {
+absl::Status Keeper::CarryOut(const Decision& decision) {
   for (const Move& move : decision.moves) {
     const auto operation = failovers_->CarryOut(move);
     if (!operation.ok()) {
@@ -153,22 +208,24 @@ void Keeper::CarryOut(const Decision& decision) {
                               " is restored on host ", operation->host(), " (", operation->name(),
                               ")"));
   }
+  absl::Status called_off;
   for (const Held& held : decision.held) {
-    if (held.busy) CallOff(held);
+    if (held.busy) called_off.Update(CallOff(held));
   }
+  return called_off;
 }
 
-void Keeper::CallOff(const Held& held) {
+absl::Status Keeper::CallOff(const Held& held) {
   const auto lock = tables_.locks.Get("tenants/" + held.tenant);
-  if (!lock.ok()) return;
+  if (!lock.ok()) return absl::OkStatus();
   const auto operation = engine_->Get(lock->value.operation());
   if (!operation.ok() || operation->cancel_requested() || operation->host() != held.host ||
       std::find(kInTheWay.begin(), kInTheWay.end(), operation->kind()) == kInTheWay.end()) {
-    return;
+    return absl::OkStatus();
   }
   log_.Warning(absl::StrCat("host ", held.host, " is lost: the ", operation->kind(), " of tenant ",
                             held.tenant, " that waits for it is called off"));
-  (void)engine_->Cancel(lock->value.operation()).status();
+  return engine_->Cancel(lock->value.operation()).status();
 }
 
 // In the status of a tenant until its host is back.

@@ -97,14 +97,22 @@ bool LeaseBook::IsOver(const std::string& host) const {
   return IsOverLocked(host);
 }
 
+absl::Duration LeaseBook::OverAt(const std::string& host) const {
+  absl::MutexLock lock(&mutex_);
+  return OverAtLocked(host);
+}
+
 bool LeaseBook::IsOverLocked(const std::string& host) const {
-  if (!open_) return false;
-  const absl::Duration now = clock_->Boottime();
+  return clock_->Boottime() >= OverAtLocked(host);
+}
+
+absl::Duration LeaseBook::OverAtLocked(const std::string& host) const {
+  if (!open_) return absl::InfiniteDuration();
   // Whatever an earlier life has granted.
-  if (now < started_ + longest_ + options_.margin) return false;
+  const absl::Duration earlier = started_ + longest_ + options_.margin;
   const auto found = hosts_.find(host);
-  if (found == hosts_.end() || !found->second.granted.has_value()) return true;
-  return now >= *found->second.granted + options_.lease + options_.margin;
+  if (found == hosts_.end() || !found->second.granted.has_value()) return earlier;
+  return std::max(earlier, *found->second.granted + options_.lease + options_.margin);
 }
 
 absl::StatusOr<v1::Operation> LeaseBook::WhileNothingIsGranted(

@@ -59,6 +59,9 @@ class LeaseBook {
   absl::Duration LastHeard(const std::string& host) const;
   // Whether a lease of that host, of this life or an earlier one, cannot be in force any more.
   bool IsOver(const std::string& host) const;
+  // From when on that is so, on the controller's boot clock, if nothing more is granted; infinite
+  // until Open.
+  absl::Duration OverAt(const std::string& host) const;
   // Runs `act` with whether that is so, while no grant is made: what `act` commits is in every
   // later grant. `act` must not call this object.
   absl::StatusOr<v1::Operation> WhileNothingIsGranted(
@@ -72,6 +75,7 @@ class LeaseBook {
   };
 
   bool IsOverLocked(const std::string& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration OverAtLocked(const std::string& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Remember(absl::Duration lease);
   void AddTenants(const std::string& host, v1::GrantLeaseRequest& request) const;
 

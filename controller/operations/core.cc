@@ -244,6 +244,7 @@ absl::StatusOr<v1::Operation> Core::Cancel(const std::string& id) {
     if (HasEnded(operation) || IsUndoing(live->record) || operation.cancel_requested()) {
       return Shown(live->record, live->revision);
     }
+    if (live->kind->check_cancel) MTP_RETURN_IF_ERROR(live->kind->check_cancel(live->record));
     OperationRecord next = live->record;
     next.mutable_operation()->set_cancel_requested(true);
     *next.mutable_operation()->mutable_update_time() = ToTimestamp(clock_->Now());

@@ -101,6 +101,9 @@ struct Kind {
   // Added to the transaction that ends the operation, whatever its end. Called again when one of
   // its compares fails, so it must read the store afresh each time. May be null.
   std::function<void(const state::v1::OperationRecord&, kv::Txn&)> on_end;
+  // Asked before a cancel request is marked: an error, in words, refuses it. Must not call the
+  // engine. Null marks every request; where no step honours it any more, it goes unheard.
+  std::function<absl::Status(const state::v1::OperationRecord&)> check_cancel = {};
 };
 
 // What Create needs.
@@ -174,7 +177,8 @@ class Engine {
   // `txn`. UNAVAILABLE before Start and after Stop.
   absl::StatusOr<v1::Operation> Create(const NewOperation& request, kv::Txn txn);
   // Marks it; it ends CANCELLED once undone. Ended operations, and those being undone already, are
-  // returned as they are. NOT_FOUND. FAILED_PRECONDITION for an operation of an unknown kind.
+  // returned as they are. NOT_FOUND. FAILED_PRECONDITION for an operation of an unknown kind. What
+  // the kind refuses it with.
   absl::StatusOr<v1::Operation> Cancel(const std::string& id);
 
   absl::StatusOr<v1::Operation> Get(const std::string& id) const;

@@ -48,14 +48,23 @@ class Observations {
   // `on_change` is called after each change, on the changer's thread; it must be short and must not
   // call back into this class. It is not called any more once the returned handle is gone.
   std::shared_ptr<void> Listen(std::function<void()> on_change);
+  // The same, but only after a change of whether a host is connected.
+  std::shared_ptr<void> ListenToConnections(std::function<void()> on_change);
 
  private:
-  void Notify();
+  struct Listener {
+    std::function<void()> on_change;
+    bool connections_only = false;
+  };
+
+  std::shared_ptr<void> Add(Listener listener);
+  // `turned`: whether a host is connected has changed.
+  void Notify(bool turned);
 
   mutable absl::Mutex mutex_;
   FleetObservation hosts_ ABSL_GUARDED_BY(mutex_);
   absl::Mutex listeners_mutex_;
-  std::map<int64_t, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);
+  std::map<int64_t, Listener> listeners_ ABSL_GUARDED_BY(listeners_mutex_);
   int64_t next_listener_ ABSL_GUARDED_BY(listeners_mutex_) = 0;
 };
 

@@ -160,6 +160,15 @@ StepResult StopTrustingOld(const RotationClients& clients, StepContext& context)
   return StepResult::Done("the old authority is not trusted any more");
 }
 
+// What has been issued cannot be taken back; `last_step` is the one that issues.
+absl::Status CheckCancel(const RotationClients& clients, int last_step,
+                         const state::v1::OperationRecord& record) {
+  MTP_ASSIGN_OR_RETURN(const TrustedAuthorities now, clients.authority->Now());
+  if (record.step() <= last_step && now.issuing == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the new authority has issued certificates already; the rotation can only go on");
+}
+
 }  // namespace
 
 operations::Kind RotateAuthorityKind(const RotationClients& clients) {
@@ -177,6 +186,10 @@ operations::Kind RotateAuthorityKind(const RotationClients& clients) {
       true);
   add(
       "issue-from-new", [clients](StepContext& c) { return IssueFromNew(clients, c); }, true);
+  const auto last_step = static_cast<int>(kind.steps.size()) - 1;
+  kind.check_cancel = [clients, last_step](const state::v1::OperationRecord& record) {
+    return CheckCancel(clients, last_step, record);
+  };
   add(
       "renew-hosts", [clients](StepContext&) { return WaitForHosts(clients); }, false);
   add(

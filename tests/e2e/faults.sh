@@ -104,6 +104,16 @@ make_brittle() {
   head -c 40M /dev/urandom >"$folder/large"
   chown -R 1000:1000 "$folder/many" "$folder/large"
 }
+# What each part that hurts brittle begins with; sets old_image and fault_backup, and $work/backed-up is what that backup has.
+begin_brittle() {
+  check "images for updates are on all hosts" load_images
+  check "the tenant brittle is provisioned" make_brittle
+  old_image=$("$cli" status -o json | jq -r '.tenants[] | select(.name == "brittle") | .image')
+  mark brittle "as it was backed up"
+  check "it is backed up" exits 0 back_up brittle
+  fault_backup=$(jq -r '.backups[0].id' "$work/backup.json")
+  contents brittle >"$work/backed-up"
+}
 ready_and_whole() { # as it was, and nothing besides
   eventually 120 tenant_is brittle health ready && not_paused brittle && eventually 90 nothing_is_left &&
     eventually 90 no_sandbox
@@ -245,14 +255,8 @@ fault_matrix() {
   local fault step number=0
   # shellcheck disable=SC2034 # of updates.sh
   local members=(brittle)
-  check "images for updates are on all hosts" load_images
   check "h1's data is on a small file system" move_data_to 2500
-  check "a tenant for faults is provisioned" make_brittle
-  old_image=$("$cli" status -o json | jq -r '.tenants[] | select(.name == "brittle") | .image')
-  mark brittle "as it was backed up"
-  check "it is backed up" exits 0 back_up brittle
-  fault_backup=$(jq -r '.backups[0].id' "$work/backup.json")
-  contents brittle >"$work/backed-up"
+  begin_brittle
   for fault in $faults_tried; do
     for step in $fault_steps; do
       number=$((number + 1))
@@ -261,7 +265,7 @@ fault_matrix() {
   done
   [ -n "${MTP_FAULT_STEPS:-}" ] || full_repository
   check "every backup of it is whole" every_backup_verifies brittle
-  check "the tenant for faults is removed" exits 0 "$cli" remove brittle --yes
+  check "the tenant is removed" exits 0 "$cli" remove brittle --yes
   check "h1's data is where it was" move_data_back
 }
 every_backup_verifies() {

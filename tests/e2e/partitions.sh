@@ -29,26 +29,25 @@ said() { message_of "$1" | grep -qF -- "$2" || { message_of "$1"; return 1; }; }
 nothing_goes_on() { [ "$("$cli" op list -o json | jq '[.operations[] | select(.end_time == null)] | length')" = 0 ]; }
 has_one_copy() { [ "$(copies "$1")" = 1 ]; }
 
-# What is done to a host, and taken back.
-fault() { # fault KIND HOST
-  case $1 in
-    cut) quickstart --cut "$2" ;;
-    stopped-agent) kill -STOP "$(process_pid "agent-$2")" ;;
-    killed-agent) quickstart --kill "agent:$2" ;;
-    stopped-all)
-      kill -STOP "$(process_pid "agent-$2")" "$(process_pid "engine-$2")" "$(process_pid "containerd-$2")" ;;
-    killed-all) quickstart --kill "agent:$2" && quickstart --kill "engine:$2" ;;
+# What is done to a host, and its opposite.
+fault_or_mend() { # fault_or_mend KIND fault|mend HOST
+  case $1:$2 in
+    cut:fault) quickstart --cut "$3" ;;
+    cut:mend) quickstart --heal "$3" ;;
+    stopped-agent:fault) signal_all STOP "$3" agent ;;
+    stopped-agent:mend) signal_all CONT "$3" agent ;;
+    killed-agent:fault) quickstart --kill "agent:$3" ;;
+    killed-agent:mend) quickstart --start "agent:$3" ;;
+    stopped-all:fault) signal_all STOP "$3" agent engine containerd ;;
+    stopped-all:mend) signal_all CONT "$3" containerd engine agent ;;
+    killed-all:fault) quickstart --kill "agent:$3" && quickstart --kill "engine:$3" ;;
+    killed-all:mend) quickstart --start "engine:$3" && quickstart --start "agent:$3" ;;
   esac
 }
-mend() { # mend KIND HOST
-  case $1 in
-    cut) quickstart --heal "$2" ;;
-    stopped-agent) kill -CONT "$(process_pid "agent-$2")" ;;
-    killed-agent) quickstart --start "agent:$2" ;;
-    stopped-all)
-      kill -CONT "$(process_pid "containerd-$2")" "$(process_pid "engine-$2")" "$(process_pid "agent-$2")" ;;
-    killed-all) quickstart --start "engine:$2" && quickstart --start "agent:$2" ;;
-  esac
+signal_all() { # signal_all SIGNAL HOST PROGRAM…
+  local program pids=()
+  for program in "${@:3}"; do pids+=("$(process_pid "$program-$2")"); done
+  kill "-$1" "${pids[@]}"
 }
 
 restart_controller() { quickstart --stop controller && quickstart --start controller; }
@@ -80,12 +79,12 @@ partition_round() { # partition_round KIND
   pid=$(container_pid "$away" "$from") stays_pid=$(container_pid "$stays" "$from")
   forget_polls "$(token_of "$away")"
   check "$kind: it polls before" eventually 30 polls "$away"
-  check "$kind: $from is made so" fault "$kind" "$from"
+  check "$kind: $from is made so" fault_or_mend "$kind" fault "$from"
   check "$kind: it ends on $from by itself" eventually $((lease_s + 10)) is_gone "$pid"
   [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-none}"
   check "$kind: it is restored on $to" eventually 90 is_ready_on "$away" "$to"
   check "$kind: it polls from there" eventually 60 polls "$away"
-  check "$kind: $from is mended" mend "$kind" "$from"
+  check "$kind: $from is mended" fault_or_mend "$kind" mend "$from"
   check "$kind: $from is back within 30 s" eventually 30 is_back "$from"
   check "$kind: within 30 s all has ended that had to be done" eventually 30 nothing_goes_on
   check "$kind: there is one copy of it" eventually 10 has_one_copy "$away"

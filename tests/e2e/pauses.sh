@@ -154,14 +154,8 @@ pauses() {
   local party step number=0 members=(brittle)
   begin_ledger pauses
   fault_data=$(of_host h1 project_dir)/data
-  check "images for updates are on all hosts" load_images
-  check "a tenant is provisioned" make_brittle
-  old_image=$("$cli" status -o json | jq -r '.tenants[] | select(.name == "brittle") | .image')
   watch_starts
-  mark brittle "as it was backed up"
-  check "it is backed up" exits 0 back_up brittle
-  fault_backup=$(jq -r '.backups[0].id' "$work/backup.json")
-  contents brittle >"$work/backed-up"
+  begin_brittle
   check "planted: who does not stand still is not missed" denies is_missed agent
   check "planted: nor the engine" denies is_missed engine
   check "planted: a start too many is noticed" denies started_at_most brittle -1 0

@@ -5,7 +5,8 @@
 #
 # The load: three workers, each with tenants of its own, carry one operation out after the other (backups; restarts of up-1
 # alone; memory limits), by the old and the new mtp-cli in turn. A call that finds no controller is made again with the same
-# request id.
+# request id. None of them waits for its operation, which the new mtp-cli does for both: an older one that waits while its
+# controller is replaced may never find it again.
 
 new_programs=$repository/build/bin
 restarted=up-1 # the only tenant that is restarted, by the load
@@ -74,15 +75,29 @@ tenants_are_ready() {
 
 # --- Load
 
-carry_out() { # carry_out REQUEST COMMAND…: until it has ended; a line in $work/load.ended: exit code, request
-  local request=$1 code=0 tries
-  shift
+until_answered() { # until_answered COMMAND…: again for as long as it finds no controller, which is exit code 4
+  local code tries
   for ((tries = 0; tries < 60; ++tries)); do
     code=0
-    timeout 300 "$@" --request-id "$request" --timeout 4m >"$work/load-$request.log" 2>&1 || code=$?
-    [ "$code" = 4 ] || break # 4: no controller
+    "$@" || code=$?
+    [ "$code" = 4 ] || break
     sleep 1
   done
+  return "$code"
+}
+operation_of() { # operation_of REQUEST
+  local list
+  list=$(timeout 120 "$cli" op list --limit 1000 -o json) || return
+  jq -r --arg r "$1" '[.operations[] | select(.request_id == $r) | .name][0] // "none" | ltrimstr("operations/")' <<<"$list"
+}
+carry_out() { # carry_out REQUEST COMMAND…: until it has ended; a line in $work/load.ended: exit code, request
+  local request=$1 code=0 operation
+  shift
+  {
+    until_answered timeout 120 "$@" --no-wait --request-id "$request" &&
+      operation=$(until_answered operation_of "$request") &&
+      until_answered timeout 300 "$cli" op watch "$operation" --timeout 4m
+  } >"$work/load-$request.log" 2>&1 || code=$?
   echo "$code $request" >>"$work/load.ended"
   [ "$code" != 0 ] || rm -f "$work/load-$request.log"
 }

@@ -61,18 +61,20 @@ TEST_F(AuthorityCommand, RotateAsksAPerson) {
   EXPECT_EQ(controller_.rotations.size(), 1u);
 }
 
-TEST_F(AuthorityCommand, AbortCancelsItUntilTheNewOneHasIssued) {
+TEST_F(AuthorityCommand, AbortCancelsItUnlessTheControllerRefuses) {
   EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 3);
   EXPECT_THAT(err(), HasSubstr("no rotation"));
   Rotating(false);
   EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 0) << err();
   ASSERT_EQ(controller_.cancelled.size(), 1u);
   EXPECT_EQ(controller_.cancelled[0].name(), controller_.authority.operation());
-  controller_.authority.Clear();
-  Rotating(true);
+  EXPECT_THAT(out(), HasSubstr("is being taken back"));
+  controller_.refusals = {grpc::Status::OK,  // of the question which operation it is
+                          grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                                       "the new authority has issued certificates already")};
   EXPECT_EQ(Run({"authority", "rotate", "--abort"}), 3);
   EXPECT_THAT(err(), HasSubstr("issued certificates already"));
-  EXPECT_EQ(controller_.cancelled.size(), 1u);
+  EXPECT_EQ(out(), "");
 }
 
 }  // namespace

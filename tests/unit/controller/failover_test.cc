@@ -15,6 +15,24 @@ using mtp::testing::FakeAgents;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+// Counts what is asked of another one.
+class CountedExecutor final : public Executor {
+ public:
+  explicit CountedExecutor(Executor* inner) : inner_(inner) {}
+  void Post(std::function<void()> task) override {
+    PostAfter(absl::ZeroDuration(), std::move(task));
+  }
+  void PostAfter(absl::Duration delay, std::function<void()> task) override {
+    ++asked;
+    inner_->PostAfter(delay, std::move(task));
+  }
+
+  int asked = 0;
+
+ private:
+  Executor* const inner_;
+};
+
 class FailoverTest : public BackupRestore {
  protected:
   FailoverTest() {
@@ -23,7 +41,7 @@ class FailoverTest : public BackupRestore {
     Guard("h2");
     agents_.outcomes[Act::kApply].result = {{"lease", "bound"}};
     keeper_ = std::make_shared<failover::Keeper>(
-        store_.get(), &engine_, &failovers_, &book_, &observations_, &clock_, &executor_,
+        store_.get(), &engine_, &failovers_, &book_, &observations_, &clock_, &looks_,
         [this](const std::string& host, const v1::GrantLeaseRequest& grant) {
           grants_[host] = grant;
         },
@@ -89,6 +107,8 @@ class FailoverTest : public BackupRestore {
   }
 
   failover::LeaseBook book_{store_.get(), &clock_, {}};
+  // The keeper's: without a task there is no look.
+  CountedExecutor looks_{&executor_};
   failover::Failovers failovers_{store_.get(), &engine_, &tenants_, &observations_, &book_};
   std::shared_ptr<failover::Keeper> keeper_;
   std::map<std::string, v1::GrantLeaseRequest> grants_;
@@ -196,6 +216,50 @@ TEST_F(FailoverTest, ABackupThatWaitsForTheLostHostIsCalledOff) {
   Lose("h1");
   Run(absl::Minutes(5));
   EXPECT_EQ(engine_.Get(IdOf(*backup))->state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+TEST_F(FailoverTest, NothingIsLookedAtWhileNothingHappens) {
+  Lease("acme");
+  Run(absl::Minutes(2));
+  const int before = looks_.asked;
+  for (int i = 0; i < 100; ++i) {
+    Guard("h1");  // what every event of a host's does
+    Stamp("h1");
+    Run(absl::Minutes(1));
+  }
+  EXPECT_EQ(looks_.asked, before);
+  Lose("h1");
+  EXPECT_EQ(looks_.asked, before + 1);
+}
+
+TEST_F(FailoverTest, NorWhileAHostIsAwayAndNothingOfItCanBeMoved) {
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Minutes(5));
+  EXPECT_THAT(Message(), HasSubstr("it stays"));
+  const int before = looks_.asked;
+  Run(absl::Hours(1));
+  EXPECT_EQ(looks_.asked, before);
+  Lease("acme");
+  Run(absl::Minutes(1));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+TEST_F(FailoverTest, ABackupThatComesToLightIsRestoredWhileTheHostIsAway) {
+  Lease("acme");
+  auto row = tables_.backups.List()->front();
+  kv::Txn without;
+  without.Delete(tables_.backups.Key(row.id));
+  ASSERT_TRUE(store_->Commit(without).ok());
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Hours(1));
+  EXPECT_THAT(Message(), HasSubstr("it has no backup"));
+  kv::Txn with;
+  tables_.backups.Put(with, row.id, row.value);
+  ASSERT_TRUE(store_->Commit(with).ok());
+  Run(absl::Minutes(1));
   EXPECT_EQ(Tenant("acme").host(), "h2");
 }
 

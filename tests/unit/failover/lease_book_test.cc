@@ -113,6 +113,7 @@ TEST_F(LeaseBookTest, TheHostEndsBeforeTheControllerCountsItAsOver) {
     Pass(absl::Seconds(1));
   }
   EXPECT_TRUE(book_->IsOver("h1"));
+  EXPECT_EQ(book_->OverAt("h1"), clock_.Boottime());
 }
 
 TEST_F(LeaseBookTest, ASleepOfEitherSideEndsNothingTooEarly) {
@@ -166,6 +167,7 @@ TEST_F(LeaseBookTest, BeforeItIsOpenNothingIsGrantedAndNothingIsOver) {
   Pass(absl::Hours(1));
   EXPECT_FALSE(closed.OnStamp("h1", Stamp()).has_value());
   EXPECT_FALSE(closed.IsOver("h1"));
+  EXPECT_EQ(closed.OverAt("h1"), absl::InfiniteDuration());
 }
 
 TEST_F(LeaseBookTest, ItKnowsWhenAHostWasLastHeard) {

@@ -277,7 +277,8 @@ TEST_F(RotationTest, CannotBeTakenBackAfterThat) {
   ASSERT_TRUE(Begin().ok());
   RunMinutes(10);
   EXPECT_EQ(authority_.Now()->issuing, 1u);
-  (void)engine_->Cancel(id_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(engine_->Cancel(id_).status()));
+  EXPECT_FALSE(Operation().cancel_requested());
   RenewOperator("alice");
   RunMinutes(10);
   EXPECT_EQ(Trusted(), 1u);
