@@ -80,7 +80,7 @@ prepare_clocks() {
   sed -i "s/^lease_s: .*/lease_s: $clock_lease_s/" "$fleet/controller/controller.yaml"
   for host in controller agent:h1; do
     check "$host is started with a clock of its own" give_clock "$host"
-    check "and looks at it" has_clock "$host"
+    check "and looks at it" eventually 10 has_clock "$host"
   done
   check "the leases last $clock_lease_s s" grep -qx "lease_s: $clock_lease_s" "$fleet/controller/controller.yaml"
   printf '555000999:%s\n' "$(openssl rand -hex 16)" >"$work/timely-token"
