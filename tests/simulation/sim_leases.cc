@@ -28,14 +28,15 @@ absl::Duration SimLeases::Now(const Host& host) const {
 }
 
 absl::Duration SimLeases::Delay() {
-  // Most arrive at once, some when they are worth little.
-  const uint64_t most_ms = world_.random->Chance(100) ? 90'000 : 500;
+  // Many arrive at once, the others when they are worth little.
+  const uint64_t most_ms = world_.random->Chance(late_) ? 90'000 : 500;
   return absl::Milliseconds(static_cast<int64_t>(world_.random->Below(most_ms)));
 }
 
 void SimLeases::Start(
     std::function<void(const std::string& host, const v1::LeaseStamp& stamp)> on_stamp) {
   on_stamp_ = std::move(on_stamp);
+  late_ = world_.random->Chance(500) ? 100 : 500;
   for (const auto& [host, unused] : hosts_) Tick(host);
 }
 

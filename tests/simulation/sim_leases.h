@@ -78,6 +78,7 @@ class SimLeases {
   const World world_;
   std::map<std::string, Host> hosts_;
   std::function<void(const std::string& host, const v1::LeaseStamp& stamp)> on_stamp_;
+  uint64_t late_ = 0;  // of 1,000 messages
   int ended_ = 0;
 };
 
