@@ -80,8 +80,8 @@ std::vector<FleetScenario::Ask> FleetScenario::AsksAbout(Subject subject) {
       return {Ask::kSet, Ask::kReconfigure};
     case Subject::kBackups:
       return {Ask::kBackup, Ask::kVerify, Ask::kRestore, Ask::kDrill, Ask::kPrune};
-    case Subject::kImages:
-      return {Ask::kUpdate, Ask::kRollout};
+    case Subject::kRollouts:
+      return {Ask::kRollout};
   }
   return {};
 }
@@ -95,7 +95,9 @@ void FleetScenario::DrawWeights() {
   uint64_t& restores = weights_[static_cast<size_t>(Ask::kRestore)];
   uint64_t& backups = weights_[static_cast<size_t>(Ask::kBackup)];
   if (restores > 0) backups = std::max(backups, restores *= 4);
-  for (const Ask ask : AsksAbout(subject_)) weights_[static_cast<size_t>(ask)] += 8;
+  // About two of three.
+  const std::vector<Ask> asks = AsksAbout(subject_);
+  for (const Ask ask : asks) weights_[static_cast<size_t>(ask)] += 48 / asks.size();
   // A rollout takes its tenants one after another.
   if (weights_[static_cast<size_t>(Ask::kRollout)] > 0) calm_ = absl::Minutes(90);
 }

@@ -41,7 +41,7 @@ class FleetScenario final : public Scenario {
   };
   static constexpr size_t kAsks = static_cast<size_t>(Ask::kReconfigure) + 1;
   // What most wishes of a seed are about.
-  enum class Subject { kNone, kSettings, kBackups, kImages };
+  enum class Subject { kNone, kSettings, kBackups, kRollouts };
 
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
   Wish NewWish() override;

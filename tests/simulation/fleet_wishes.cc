@@ -290,7 +290,7 @@ Scenario::Wish FleetScenario::RolloutWish() {
             MTP_ASSIGN_OR_RETURN(const v1::Rollout rollout,
                                  life_->rollouts().Create(kCaller, request));
             const std::string name = rollout.name();
-            if (!std::exchange(*seen, true) && random_.Chance(300)) {
+            if (!std::exchange(*seen, true) && random_.Chance(500)) {
               executor_.PostAfter(Within(absl::Minutes(3)), [this, name] { Pause(name); });
             }
             return life_->engine().Get(

@@ -7,7 +7,7 @@
 namespace mtp::simulation {
 
 SeedResult RunSeed(uint64_t seed, Plant plant, bool keep_trace) {
-  if (seed % 4 == 3) return LeaseScenario(seed, plant, keep_trace).Run();
+  if (seed % 8 == 7) return LeaseScenario(seed, plant, keep_trace).Run();
   if (seed % 2 == 0) return FleetScenario(seed, plant, keep_trace).Run();
   return EngineScenario(seed, plant, keep_trace).Run();
 }
