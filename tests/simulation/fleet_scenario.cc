@@ -79,7 +79,8 @@ std::vector<FleetScenario::Ask> FleetScenario::AsksAbout(Subject subject) {
     case Subject::kSettings:
       return {Ask::kSet, Ask::kReconfigure};
     case Subject::kBackups:
-      return {Ask::kBackup, Ask::kVerify, Ask::kRestore, Ask::kDrill, Ask::kPrune};
+      // Twice as many restores: they end in many ways.
+      return {Ask::kBackup, Ask::kVerify, Ask::kDrill, Ask::kPrune, Ask::kRestore, Ask::kRestore};
     case Subject::kRollouts:
       return {Ask::kRollout};
   }
@@ -97,7 +98,7 @@ void FleetScenario::DrawWeights() {
   if (restores > 0) backups = std::max(backups, restores *= 4);
   // About two of three.
   const std::vector<Ask> asks = AsksAbout(subject_);
-  for (const Ask ask : asks) weights_[static_cast<size_t>(ask)] += 48 / asks.size();
+  for (const Ask ask : asks) weights_[static_cast<size_t>(ask)] += 60 / asks.size();
   // A rollout takes its tenants one after another.
   if (weights_[static_cast<size_t>(Ask::kRollout)] > 0) calm_ = absl::Minutes(90);
 }

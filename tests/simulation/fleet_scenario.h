@@ -93,6 +93,9 @@ class FleetScenario final : public Scenario {
   absl::StatusOr<v1::Backup> DrawBackup();
   // Whether the image that the tenant has, if it is placed, can go on with the data of the backup.
   bool CanGoOnWith(const std::string& tenant, const v1::Backup& backup) const;
+  // What operators do to one that goes on: it is paused, updates of it are cancelled.
+  void Disturb(const std::string& rollout);
+  void CancelOneOf(const std::string& rollout);
   void Pause(const std::string& rollout);
   void Resume(const std::string& rollout);
   static bool IsRefusal(const absl::Status& status);

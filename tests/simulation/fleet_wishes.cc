@@ -289,14 +289,32 @@ Scenario::Wish FleetScenario::RolloutWish() {
           [this, request, seen]() -> absl::StatusOr<v1::Operation> {
             MTP_ASSIGN_OR_RETURN(const v1::Rollout rollout,
                                  life_->rollouts().Create(kCaller, request));
-            const std::string name = rollout.name();
-            if (!std::exchange(*seen, true) && random_.Chance(500)) {
-              executor_.PostAfter(Within(absl::Minutes(3)), [this, name] { Pause(name); });
-            }
+            if (!std::exchange(*seen, true)) Disturb(rollout.name());
             return life_->engine().Get(
                 std::string(absl::StripPrefix(rollout.operation(), "operations/")));
           },
           IsRefusal};
+}
+
+void FleetScenario::Disturb(const std::string& rollout) {
+  if (random_.Chance(500)) {
+    executor_.PostAfter(Within(absl::Minutes(3)), [this, rollout] { Pause(rollout); });
+  }
+  for (int times = random_.Chance(300) ? 3 : 0; times > 0; --times) {
+    executor_.PostAfter(Within(absl::Minutes(9)), [this, rollout] { CancelOneOf(rollout); });
+  }
+}
+
+void FleetScenario::CancelOneOf(const std::string& rollout) {
+  if (!ControllerLives() || quiet_) return;
+  const auto now = life_->rollouts().Get(rollout);
+  if (!now.ok()) return;
+  for (const v1::RolloutTenant& tenant : now->tenants()) {
+    if (tenant.state() != v1::ROLLOUT_TENANT_STATE_UPDATING || tenant.operation().empty()) continue;
+    const absl::string_view id = absl::StripPrefix(tenant.operation(), "operations/");
+    (void)life_->engine().Cancel(std::string(id)).status();
+    return;
+  }
 }
 
 // A full disk is RESOURCE_EXHAUSTED; here it refuses nothing for good.
