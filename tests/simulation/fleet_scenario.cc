@@ -22,6 +22,10 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
   DrawWeights();
   Listen();
   if (subject_ != Subject::kNone) Settle();
+  // What a restore leaves behind when it fails has to be seen.
+  if (subject_ == Subject::kBackups) {
+    faults_.failing_action = std::max<uint64_t>(faults_.failing_action, 128);
+  }
 }
 
 void FleetScenario::AddHosts() {
