@@ -10,6 +10,7 @@ namespace mtp::simulation {
 
 FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
     : Scenario(seed, plant, keep_trace),
+      subject_(DrawSubject()),
       engines_(&clock_, &random_, plant),
       fleet_judge_(disk_.get(), &judge_, &agents_, &engines_),
       update_judge_(&judge_, &engines_),
@@ -17,16 +18,22 @@ FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
       schedule_judge_(disk_.get(), &clock_, &judge_, &agents_, &engines_) {
   fleet_judge_.SetBox(&box_);
   AddHosts();
-  if (random_.Chance(750)) AddRepository();
+  if (subject_ == Subject::kBackups || random_.Chance(750)) AddRepository();
   DrawWeights();
   Listen();
+  if (subject_ != Subject::kNone) Settle();
+  // What a restore leaves behind when it fails has to be seen.
+  if (subject_ == Subject::kBackups) {
+    faults_.failing_action = std::max<uint64_t>(faults_.failing_action, 128);
+  }
 }
 
 void FleetScenario::AddHosts() {
+  const uint64_t least = subject_ == Subject::kNone ? 1 : 6;
   const uint64_t most = random_.Chance(500) ? 8 : 24;
   kv::Txn txn;
   for (const std::string& host : agents_.Hosts()) {
-    const int64_t mib = 512 * static_cast<int64_t>(1 + random_.Below(most));
+    const int64_t mib = 512 * static_cast<int64_t>(least + random_.Below(most));
     allocatable_mib_[host] = mib;
     state::v1::HostRecord record;
     record.set_name(host);
@@ -69,6 +76,21 @@ void FleetScenario::SetPolicy() {
   calm_ = absl::Minutes(45);
 }
 
+std::vector<FleetScenario::Ask> FleetScenario::AsksAbout(Subject subject) {
+  switch (subject) {
+    case Subject::kNone:
+      return {};
+    case Subject::kSettings:
+      return {Ask::kSet, Ask::kReconfigure};
+    case Subject::kBackups:
+      // Twice as many restores: they end in many ways.
+      return {Ask::kBackup, Ask::kVerify, Ask::kDrill, Ask::kPrune, Ask::kRestore, Ask::kRestore};
+    case Subject::kRollouts:
+      return {Ask::kRollout};
+  }
+  return {};
+}
+
 void FleetScenario::DrawWeights() {
   for (uint64_t& weight : weights_) {
     weight = random_.Chance(500) ? 0 : uint64_t{1} << random_.Below(3);
@@ -78,6 +100,9 @@ void FleetScenario::DrawWeights() {
   uint64_t& restores = weights_[static_cast<size_t>(Ask::kRestore)];
   uint64_t& backups = weights_[static_cast<size_t>(Ask::kBackup)];
   if (restores > 0) backups = std::max(backups, restores *= 4);
+  // About two of three.
+  const std::vector<Ask> asks = AsksAbout(subject_);
+  for (const Ask ask : asks) weights_[static_cast<size_t>(ask)] += 60 / asks.size();
   // A rollout takes its tenants one after another.
   if (weights_[static_cast<size_t>(Ask::kRollout)] > 0) calm_ = absl::Minutes(90);
 }

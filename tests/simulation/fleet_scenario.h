@@ -1,6 +1,7 @@
 // The real operation kinds, the real placement, the real claims, rollouts and schedules, over
 // several hosts whose agents and engines are simulated. A seed takes some kinds of wishes more
-// often than others, and some not at all.
+// often than others, and some not at all; most have a subject, on a fleet that is there from the
+// start.
 #pragma once
 
 #include <array>
@@ -39,6 +40,8 @@ class FleetScenario final : public Scenario {
     kReconfigure,
   };
   static constexpr size_t kAsks = static_cast<size_t>(Ask::kReconfigure) + 1;
+  // What most wishes of a seed are about.
+  enum class Subject { kNone, kSettings, kBackups, kRollouts };
 
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;
   Wish NewWish() override;
@@ -52,6 +55,8 @@ class FleetScenario final : public Scenario {
   void Conclude() override;
   void CountSeen(std::map<std::string, int64_t>& seen) const override;
 
+  Subject DrawSubject() { return static_cast<Subject>(random_.Below(4)); }
+  static std::vector<Ask> AsksAbout(Subject subject);
   void AddHosts();
   void AddRepository();
   void SetPolicy();
@@ -68,7 +73,9 @@ class FleetScenario final : public Scenario {
   // fleet_wishes.cc
   Wish WishFor(Ask ask);
   Wish RunWish(Ask ask);
-  Wish ProvisionWish(const std::string& tenant);
+  // All tenants are asked for at the beginning.
+  void Settle();
+  Wish ProvisionWish(const std::string& tenant, uint64_t bot);
   Wish SetWish(const std::string& tenant);
   Wish ReconfigureWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
@@ -76,7 +83,7 @@ class FleetScenario final : public Scenario {
   Wish DrawnBackupWish(absl::StatusOr<v1::Operation> (Backups::*ask)(const std::string&,
                                                                      const Request&));
   Wish RestoreWish();
-  Wish PruneWish(const std::string& tenant);
+  Wish PruneWish();
   Wish CheckWish();
   Wish UpdateWish(const std::string& tenant);
   Wish RolloutWish();
@@ -86,11 +93,15 @@ class FleetScenario final : public Scenario {
   absl::StatusOr<v1::Backup> DrawBackup();
   // Whether the image that the tenant has, if it is placed, can go on with the data of the backup.
   bool CanGoOnWith(const std::string& tenant, const v1::Backup& backup) const;
+  // What operators do to one that goes on: it is paused, updates of it are cancelled.
+  void Disturb(const std::string& rollout);
+  void CancelOneOf(const std::string& rollout);
   void Pause(const std::string& rollout);
   void Resume(const std::string& rollout);
   static bool IsRefusal(const absl::Status& status);
   bool MustAskAgain(const absl::Status& answer) const;
 
+  const Subject subject_;
   const SecretBox box_ = SecretBox::ForTest();
   std::map<std::string, int64_t> allocatable_mib_;
   std::array<uint64_t, kAsks> weights_{};

@@ -13,7 +13,8 @@ namespace {
 
 // Two of them share an env prefix.
 constexpr const char* kNames[] = {"acme", "beta", "client-a", "client--a", "delta", "7up"};
-constexpr uint64_t kBots = 5;
+// More than names, and few enough that two often want the same.
+constexpr uint64_t kBots = 8;
 constexpr char kCaller[] = "operator/alice";
 
 }  // namespace
@@ -53,7 +54,7 @@ Scenario::Wish FleetScenario::DrawnBackupWish(
 Scenario::Wish FleetScenario::WishFor(Ask ask) {
   switch (ask) {
     case Ask::kProvision:
-      return ProvisionWish(DrawTenant());
+      return ProvisionWish(DrawTenant(), random_.Below(kBots));
     case Ask::kRemove:
     case Ask::kStart:
     case Ask::kStop:
@@ -70,7 +71,7 @@ Scenario::Wish FleetScenario::WishFor(Ask ask) {
     case Ask::kDrill:
       return DrawnBackupWish(&Backups::Drill);
     case Ask::kPrune:
-      return PruneWish(DrawTenant());
+      return PruneWish();
     case Ask::kCheck:
       return CheckWish();
     case Ask::kUpdate:
@@ -107,12 +108,17 @@ Scenario::Wish FleetScenario::RunWish(Ask ask) {
   return {id, [this, request] { return life_->tenants().Restart(kCaller, request); }, IsRefusal};
 }
 
-Scenario::Wish FleetScenario::ProvisionWish(const std::string& tenant) {
+void FleetScenario::Settle() {
+  for (uint64_t i = 0; i < std::size(kNames); ++i) {
+    executor_.PostAfter(Within(absl::Minutes(1)), [this, i] { Send(ProvisionWish(kNames[i], i)); });
+  }
+}
+
+Scenario::Wish FleetScenario::ProvisionWish(const std::string& tenant, uint64_t bot) {
   v1::ProvisionTenantRequest request;
   request.set_tenant_id(tenant);
   request.set_request_id(NextRequestId());
-  request.mutable_secrets()->set_telegram_token(
-      absl::StrCat(1000 + random_.Below(kBots), ":secret"));
+  request.mutable_secrets()->set_telegram_token(absl::StrCat(1000 + bot, ":secret"));
   request.mutable_spec()->set_memory_reservation_mib(static_cast<int64_t>(256 * random_.Below(6)));
   return {request.request_id(),
           [this, request]() -> absl::StatusOr<v1::Operation> {
@@ -217,15 +223,19 @@ Scenario::Wish FleetScenario::RestoreWish() {
           IsRefusal};
 }
 
-Scenario::Wish FleetScenario::PruneWish(const std::string& tenant) {
-  v1::PruneBackupsRequest request;
-  request.set_tenant("tenants/" + tenant);
-  request.set_request_id(NextRequestId());
-  request.set_keep_last(1 + static_cast<int32_t>(random_.Below(2)));
-  request.set_keep_days(1);
-  return {request.request_id(),
+// Of a tenant that has backups; the more, the likelier.
+Scenario::Wish FleetScenario::PruneWish() {
+  const auto request = std::make_shared<v1::PruneBackupsRequest>();
+  request->set_request_id(NextRequestId());
+  request->set_keep_last(1 + static_cast<int32_t>(random_.Below(2)));
+  request->set_keep_days(1);
+  return {request->request_id(),
           [this, request]() -> absl::StatusOr<v1::Operation> {
-            MTP_ASSIGN_OR_RETURN(const auto response, life_->backups().Prune(kCaller, request));
+            if (request->tenant().empty()) {
+              MTP_ASSIGN_OR_RETURN(const v1::Backup backup, DrawBackup());
+              request->set_tenant("tenants/" + backup.tenant());
+            }
+            MTP_ASSIGN_OR_RETURN(const auto response, life_->backups().Prune(kCaller, *request));
             if (!response.has_operation()) return absl::NotFoundError("there is none to remove");
             return response.operation();
           },
@@ -279,14 +289,32 @@ Scenario::Wish FleetScenario::RolloutWish() {
           [this, request, seen]() -> absl::StatusOr<v1::Operation> {
             MTP_ASSIGN_OR_RETURN(const v1::Rollout rollout,
                                  life_->rollouts().Create(kCaller, request));
-            const std::string name = rollout.name();
-            if (!std::exchange(*seen, true) && random_.Chance(300)) {
-              executor_.PostAfter(Within(absl::Minutes(3)), [this, name] { Pause(name); });
-            }
+            if (!std::exchange(*seen, true)) Disturb(rollout.name());
             return life_->engine().Get(
                 std::string(absl::StripPrefix(rollout.operation(), "operations/")));
           },
           IsRefusal};
+}
+
+void FleetScenario::Disturb(const std::string& rollout) {
+  if (random_.Chance(500)) {
+    executor_.PostAfter(Within(absl::Minutes(3)), [this, rollout] { Pause(rollout); });
+  }
+  for (int times = random_.Chance(300) ? 3 : 0; times > 0; --times) {
+    executor_.PostAfter(Within(absl::Minutes(9)), [this, rollout] { CancelOneOf(rollout); });
+  }
+}
+
+void FleetScenario::CancelOneOf(const std::string& rollout) {
+  if (!ControllerLives() || quiet_) return;
+  const auto now = life_->rollouts().Get(rollout);
+  if (!now.ok()) return;
+  for (const v1::RolloutTenant& tenant : now->tenants()) {
+    if (tenant.state() != v1::ROLLOUT_TENANT_STATE_UPDATING || tenant.operation().empty()) continue;
+    const absl::string_view id = absl::StripPrefix(tenant.operation(), "operations/");
+    (void)life_->engine().Cancel(std::string(id)).status();
+    return;
+  }
 }
 
 // A full disk is RESOURCE_EXHAUSTED; here it refuses nothing for good.

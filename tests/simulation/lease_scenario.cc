@@ -117,7 +117,7 @@ void LeaseScenario::Listen() {
 void LeaseScenario::OnReachable(const std::string& host, bool reachable) {
   lease_judge_.OnReachable(host, reachable);
   // It may have been the agent that was away.
-  if (!reachable && random_.Chance(500)) leases_.NewLife(host);
+  if (!reachable && random_.Chance(300)) leases_.NewLife(host);
   if (!ControllerLives()) return;
   Observe(host, reachable);
   if (!reachable) return;

@@ -12,6 +12,8 @@ namespace {
 constexpr absl::Duration kTick = absl::Seconds(4);
 // Faster and slower than NTP ever makes a clock.
 constexpr int64_t kMaxDriftPpm = 1000;
+// Of 1,000 messages.
+constexpr uint64_t kLate = 100;
 constexpr int64_t kMillion = 1'000'000;
 
 }  // namespace
@@ -27,15 +29,16 @@ absl::Duration SimLeases::Now(const Host& host) const {
   return host.offset + passed + passed * host.drift_ppm / kMillion;
 }
 
-absl::Duration SimLeases::Delay() {
-  // Most arrive at once, some when they are worth little.
-  const uint64_t most_ms = world_.random->Chance(100) ? 90'000 : 500;
+absl::Duration SimLeases::Delay(uint64_t late) {
+  // Many arrive at once, the others when they are worth little.
+  const uint64_t most_ms = world_.random->Chance(late) ? 90'000 : 500;
   return absl::Milliseconds(static_cast<int64_t>(world_.random->Below(most_ms)));
 }
 
 void SimLeases::Start(
     std::function<void(const std::string& host, const v1::LeaseStamp& stamp)> on_stamp) {
   on_stamp_ = std::move(on_stamp);
+  late_grants_ = world_.random->Chance(500) ? kLate : 900;
   for (const auto& [host, unused] : hosts_) Tick(host);
 }
 
@@ -45,7 +48,7 @@ void SimLeases::Tick(const std::string& name) {
     v1::LeaseStamp stamp;
     stamp.set_agent_instance(absl::StrCat(name, "-", host.life));
     *stamp.mutable_boot_time() = ToDuration(Now(host));
-    world_.executor->PostAfter(Delay(), [this, name, stamp] {
+    world_.executor->PostAfter(Delay(kLate), [this, name, stamp] {
       if (world_.agents->IsReachable(name)) on_stamp_(name, stamp);
     });
   }
@@ -57,8 +60,8 @@ void SimLeases::Send(const std::string& host, const v1::GrantLeaseRequest& grant
   const int times = world_.random->Chance(50) ? 2 : 1;
   for (int i = 0; i < times; ++i) {
     // Some cuts are of one direction only.
-    const bool passes = world_.random->Chance(300);
-    world_.executor->PostAfter(Delay(), [this, host, grant, passes] {
+    const bool passes = world_.random->Chance(500);
+    world_.executor->PostAfter(Delay(late_grants_), [this, host, grant, passes] {
       if (passes || world_.agents->IsReachable(host)) Arrive(host, grant);
     });
   }

@@ -1,6 +1,6 @@
-// One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread. Odd seeds put
-// made-up operation kinds under the engine, even ones the real kinds of the fleet; every eighth,
-// from 7 on, cuts hosts off that hold leases.
+// One seed: a fleet, callers, faults, and then quiet, in virtual time and one thread. Even seeds
+// put the real operation kinds of the fleet under the engine; of the odd ones every other, from 1
+// on, made-up kinds, and the rest cut hosts off that hold leases.
 #pragma once
 
 #include <cstdint>

@@ -8,8 +8,8 @@
 namespace mtp::simulation {
 namespace {
 
-constexpr uint64_t kSeeds = 500;
-constexpr uint64_t kSeedsToFindAPlant = 500;
+constexpr uint64_t kSeeds = 400;
+constexpr uint64_t kSeedsToFindAPlant = 200;
 
 TEST(Simulation, NoSeedViolatesAnInvariant) {
   int operations = 0;
@@ -27,6 +27,9 @@ TEST(Simulation, NoSeedViolatesAnInvariant) {
   EXPECT_GT(deaths, static_cast<int>(kSeeds) / 2);
   for (const char* what : {"provision",
                            "remove",
+                           "start",
+                           "stop",
+                           "restart",
                            "set",
                            "reconfigure",
                            "backup",
@@ -37,9 +40,12 @@ TEST(Simulation, NoSeedViolatesAnInvariant) {
                            "update",
                            "rollout",
                            "check-repository",
+                           "restore taken back",
+                           "restored data stayed after a failure",
                            "update brought back",
                            "missed backups caught up",
                            "set-failover",
+                           "evict",
                            "failover by itself",
                            "failover by word",
                            "old copy taken off",
