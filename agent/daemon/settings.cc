@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace mtp {
 namespace {
@@ -75,6 +76,7 @@ absl::StatusOr<AgentSettings> LoadSettings(const std::string& data_dir) {
                      "). Get a token with `mtp-cli host token NAME` and run `mtp-agent join`"));
   }
   if (!text.ok()) return text.status();
+  MTP_RETURN_IF_ERROR(CheckUtf8File(*text, FilePath(data_dir)));
   AgentSettings settings;
   try {
     const YAML::Node node = YAML::Load(*text);

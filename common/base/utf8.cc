@@ -1,5 +1,7 @@
 #include "common/base/utf8.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <cstdint>
 
 namespace mtp {
@@ -46,6 +48,11 @@ std::string ValidUtf8(absl::string_view text, size_t max_bytes) {
     text.remove_prefix(taken);
   }
   return valid;
+}
+
+absl::Status CheckUtf8File(absl::string_view text, absl::string_view path) {
+  if (ValidUtf8(text, text.size()) == text) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, " is not UTF-8 text; save it as such"));
 }
 
 }  // namespace mtp

@@ -2,6 +2,7 @@
 // which must be valid UTF-8: a message with any other bytes in a string cannot be read back.
 #pragma once
 
+#include <absl/status/status.h>
 #include <absl/strings/string_view.h>
 
 #include <string>
@@ -11,5 +12,9 @@ namespace mtp {
 // The text with each byte that is not part of valid UTF-8 as `?`, cut to at most `max_bytes`
 // between characters.
 std::string ValidUtf8(absl::string_view text, size_t max_bytes);
+
+// INVALID_ARGUMENT when a file at `path` with that text is not valid UTF-8. For files that are read
+// as YAML: its parser takes other bytes, and writes them back as something else.
+absl::Status CheckUtf8File(absl::string_view text, absl::string_view path);
 
 }  // namespace mtp

@@ -7,6 +7,7 @@
 #include "common/base/environment.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 
 namespace mtp {
 namespace {
@@ -28,6 +29,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
         absl::StrCat("there is no fleet in ", data_dir, "; make one with `mtp-controller init`"));
   }
   if (!text.ok()) return text.status();
+  MTP_RETURN_IF_ERROR(CheckUtf8File(*text, path));
   ControllerSettings settings;
   try {
     const YAML::Node root = YAML::Load(*text);

@@ -132,7 +132,8 @@ bool SpeaksOfCanary(const mtp::Project& project) {
   if (absl::StrContains(project.default_image, kCanary)) return true;
   return std::any_of(project.tenants.begin(), project.tenants.end(),
                      [](const ProjectTenant& tenant) {
-                       return absl::StrContains(tenant.spec.ShortDebugString(), kCanary);
+                       return absl::StrContains(tenant.name.value(), kCanary) ||
+                              absl::StrContains(tenant.spec.ShortDebugString(), kCanary);
                      });
 }
 
