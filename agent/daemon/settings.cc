@@ -76,7 +76,7 @@ absl::StatusOr<AgentSettings> LoadSettings(const std::string& data_dir) {
                      "). Get a token with `mtp-cli host token NAME` and run `mtp-agent join`"));
   }
   if (!text.ok()) return text.status();
-  MTP_RETURN_IF_ERROR(CheckUtf8File(*text, FilePath(data_dir)));
+  MTP_RETURN_IF_ERROR(CheckTextFile(*text, FilePath(data_dir)));
   AgentSettings settings;
   try {
     const YAML::Node node = YAML::Load(*text);

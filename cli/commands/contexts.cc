@@ -21,7 +21,7 @@ std::string Text(const YAML::Node& node, const char* key) {
 
 // yaml-cpp throws on anything unexpected; nothing of it leaves this function.
 absl::StatusOr<ContextFile> Parse(const std::string& text, const std::string& path) {
-  MTP_RETURN_IF_ERROR(CheckUtf8File(text, path));
+  MTP_RETURN_IF_ERROR(CheckTextFile(text, path));
   try {
     const YAML::Node root = YAML::Load(text);
     ContextFile file;

@@ -1,7 +1,9 @@
 #include "common/base/utf8.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace mtp {
@@ -50,8 +52,11 @@ std::string ValidUtf8(absl::string_view text, size_t max_bytes) {
   return valid;
 }
 
-absl::Status CheckUtf8File(absl::string_view text, absl::string_view path) {
-  if (ValidUtf8(text, text.size()) == text) return absl::OkStatus();
+absl::Status CheckTextFile(absl::string_view text, absl::string_view path) {
+  const bool steers = std::any_of(text.begin(), text.end(), [](unsigned char c) {
+    return absl::ascii_iscntrl(c) && c != '\t' && c != '\n' && c != '\r';
+  });
+  if (!steers && ValidUtf8(text, text.size()) == text) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(path, " is not UTF-8 text; save it as such"));
 }
 

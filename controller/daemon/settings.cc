@@ -29,7 +29,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
         absl::StrCat("there is no fleet in ", data_dir, "; make one with `mtp-controller init`"));
   }
   if (!text.ok()) return text.status();
-  MTP_RETURN_IF_ERROR(CheckUtf8File(*text, path));
+  MTP_RETURN_IF_ERROR(CheckTextFile(*text, path));
   ControllerSettings settings;
   try {
     const YAML::Node root = YAML::Load(*text);

@@ -86,7 +86,7 @@ TEST(AgentSettings, AHostThatNeverJoinedIsToldHow) {
 
 TEST(AgentSettings, AFileThatIsNoneIsNamed) {
   for (const char* text : {"host: [", "host: h1\nmax_starts: many\n", "- h1\n", "host: {a: b}\n",
-                           "host: h1\nfleet: \xa5\n"}) {
+                           "host: h1\nfleet: \xa5\n", "host: h1\nfleet: \x01\n"}) {
     const TempFolder folder;
     Write(folder, text);
     const auto read = LoadSettings(folder.path());
