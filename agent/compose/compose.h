@@ -26,8 +26,9 @@ struct ComposeService {
 
 // Thread-safe; every call blocks. Errors: UNAVAILABLE when the engine cannot be reached,
 // DEADLINE_EXCEEDED, CANCELLED through the token, NOT_FOUND for an image that is not on the host
-// (UpOne never pulls), ALREADY_EXISTS when the service's port is somebody else's, FAILED_PRECONDITION in the engine's own words, in one sentence, for all
-// else. Container output is never part of an error.
+// (UpOne never pulls), ALREADY_EXISTS when the service's port is somebody else's,
+// FAILED_PRECONDITION in the engine's own words, in one sentence, for all else. Container output is
+// never part of an error.
 class Compose {
  public:
   virtual ~Compose() = default;
