@@ -152,8 +152,10 @@ docker_h1=$(jq -r '.hosts[0].docker_host' <<<"$info")
 project_h1=$(jq -r '.hosts[0].project_dir' <<<"$info")
 of_host() { jq -r --arg h "$1" ".hosts[] | select(.name == \$h) | .$2" <<<"$info"; } # of_host HOST FIELD
 process_pid() { cut -d ' ' -f 1 "$fleet/processes/$1.pid"; } # process_pid controller|agent-HOST|guard-HOST|engine-HOST|containerd-HOST
+process_of() { process_pid "${1/:/-}"; } # process_of controller|agent:HOST
 field() { "$cli" status -o json | jq -r "$1"; }
 host_of() { field ".tenants[] | select(.name == \"$1\") | .host"; } # host_of TENANT
+port_of() { field ".tenants[] | select(.name == \"$1\") | .port"; } # port_of TENANT
 other_host() { [ "$1" = h1 ] && echo h2 || echo h1; }
 tenant_is() { [ "$(field ".tenants[] | select(.name == \"$1\") | .$2")" = "$3" ] || { "$cli" status; return 1; }; }
 state_of_the_world() { # what a refusal must leave as it is
@@ -331,41 +333,8 @@ project() {
 is_whole() { sqlite3 "$1" 'PRAGMA ignore_check_constraints=ON; PRAGMA integrity_check'; }
 export -f is_whole
 
-# --- Life and end
-removed() { "$cli" remove "$1" --yes -o json >"$work/removed.json"; }
-life_and_end() {
-  local acme_before final archive
-  check "acme restarts" exits 0 "$cli" restart acme
-  check "acme is ready after a restart" eventually "$restart_within" tenant_is acme health ready
-  push "$(jq -n --arg t "$acme_token" '{token: $t, text: "still there?"}')"
-  check "acme answers after a restart" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("still there?"))'
-  check "acme stops" exits 0 "$cli" stop acme
-  check "acme is shown as stopped" eventually 20 tenant_is acme status stopped
-  start_without_its_port
-  acme_before=$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')
-  check "beta is removed" exits 0 removed beta
-  final=$(jq -r '.backup // empty' "$work/removed.json")
-  if [ -n "$final" ]; then # the quick start's fleet has a repository
-    archive=$work/beta.tar.gz
-    check "its final backup is in the catalogue" bash -c "$cli backup list beta -o json | jq -e '.backups[0] | .id == \"$final\" and .reason == \"removal\"'"
-    check "and is exported" exits 0 "$cli" backup export "$final" "$archive"
-  else
-    archive=$(find "$fleet"/hosts/*/project/backups -name 'beta-*.tar.gz' | head -n 1)
-  fi
-  mkdir -p "$work/restored"
-  check "its backup unpacks" tar -xzf "${archive:-none}" -C "$work/restored"
-  check "its databases are whole" bash -c "
-    n=0; while read -r f; do [ \"\$(is_whole \"\$f\")\" = ok ] || exit 1; n=\$((n+1)); done < <(find $work/restored -name '*.sqlite'); [ \$n -ge 1 ]"
-  check "no trace of beta is left" bash -c "
-    for p in $fleet/hosts/*/project; do ! grep -rqi beta \$p/.env \$p/tenants.conf \$p/docker-compose.override.yml && [ ! -e \$p/data/beta ] || exit 1; done"
-  check "acme did not notice" test "$acme_before" = "$(docker --host "$docker_h1" inspect mtp-acme --format '{{.Id}} {{.State.StartedAt}}')"
-  check "crash is removed with its data kept" exits 0 "$cli" remove crash --yes --keep-data
-  check "its name is refused until it is said what to do with the data" exits 3 provision crash --telegram-token-file "$work/crash-token"
-  check "with --use-kept-data it comes back" exits 0 provision crash --telegram-token-file "$work/crash-token" --use-kept-data
-}
-
 for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
-  all_killed many ports canaries secret_rotation upgrade; do
+  all_killed many life canaries secret_rotation upgrade; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done

@@ -76,7 +76,7 @@ poll_members() {
   declare -A at
   for tenant in "${members[@]}"; do
     host=$(host_of "$tenant")
-    at[$tenant]="$(of_host "$host" netns) $(field ".tenants[] | select(.name == \"$tenant\") | .port")"
+    at[$tenant]="$(of_host "$host" netns) $(port_of "$tenant")"
   done
   while :; do
     round=''

@@ -16,7 +16,6 @@ with_programs() { # with_programs FOLDER COMMAND…: what it starts is of that f
   shift
   "$@"
 }
-process_of() { local name=${1/:/-}; cut -d ' ' -f 1 "$fleet/processes/$name.pid"; } # process_of controller|agent:HOST
 is_of() { # is_of WHAT FOLDER: the process runs the program of that folder
   local program=mtp-${1%%:*}
   [ "$(readlink "/proc/$(process_of "$1")/exe")" = "$(realpath "$2/$program")" ]
