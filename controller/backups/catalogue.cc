@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/base/ulid.h"
+#include "controller/tenants/secrets.h"
 
 namespace mtp {
 namespace {
@@ -112,13 +113,8 @@ absl::StatusOr<std::string> ResealSecrets(const Tables& tables, const SecretBox&
 
 absl::StatusOr<v1::TenantSecrets> SecretsOf(const Tables& tables, const SecretBox& box,
                                             const kv::Row<state::v1::BackupRecord>& row) {
-  auto plain = box.Open(row.value.sealed_secrets(), tables.backups.Key(row.id));
-  if (!plain.ok()) return Annotate(plain.status(), "the backup's secrets");
-  v1::TenantSecrets secrets;
-  const absl::string_view bytes = plain->Reveal();
-  if (!secrets.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::DataLossError("the backup's secrets cannot be read");
-  }
+  auto secrets = OpenTenantSecrets(box, row.value.sealed_secrets(), tables.backups.Key(row.id));
+  if (!secrets.ok()) return Annotate(secrets.status(), "the backup's secrets");
   return secrets;
 }
 

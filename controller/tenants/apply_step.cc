@@ -4,6 +4,7 @@
 
 #include "common/base/status.h"
 #include "controller/tenants/agent_steps.h"
+#include "controller/tenants/secrets.h"
 
 namespace mtp {
 
@@ -15,18 +16,13 @@ absl::StatusOr<v1::EnsureActionRequest> ApplyRequest(const TenantClients& client
                                                      v1::KeptData kept_data) {
   const Tables tables(clients.store);
   MTP_ASSIGN_OR_RETURN(const auto row, tables.tenants.Get(tenant));
-  MTP_ASSIGN_OR_RETURN(const auto sealed, tables.secrets.Get(tenant));
-  auto plain = clients.box->Open(sealed.value.sealed(), tables.secrets.Key(tenant));
-  if (!plain.ok()) return Annotate(plain.status(), "the tenant's secrets");
   v1::EnsureActionRequest request;
   v1::ApplyTenant& apply = *request.mutable_apply();
   *apply.mutable_spec() = row.value.resolved();
   apply.set_port(row.value.port());
   apply.set_kept_data(kept_data);
-  const absl::string_view bytes = plain->Reveal();
-  if (!apply.mutable_secrets()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::DataLossError("the tenant's secrets cannot be read");
-  }
+  MTP_ASSIGN_OR_RETURN(*apply.mutable_secrets(),
+                       ReadTenantSecrets(*clients.box, tables.secrets, tenant));
   return request;
 }
 

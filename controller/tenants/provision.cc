@@ -14,6 +14,7 @@
 #include "controller/tenants/claims.h"
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/request_hash.h"
+#include "controller/tenants/secrets.h"
 #include "controller/tenants/tenants.h"
 #include "controller/tenants/validation.h"
 
@@ -139,10 +140,9 @@ absl::StatusOr<v1::PlacementDecision> Tenants::Place(const Newcomer& newcomer, k
   if (secrets.gateway_token().empty()) {
     secrets.set_gateway_token(absl::BytesToHexString(random_->Bytes(32)));
   }
-  const SecretString plain(secrets.SerializeAsString());
-  MTP_RETURN_IF_ERROR(TakeClaims(tables_, tenant, host, name.EnvPrefixKey(),
-                                 box_->Seal(plain.Reveal(), tables_.secrets.Key(name.value())),
-                                 *txn));
+  MTP_RETURN_IF_ERROR(
+      TakeClaims(tables_, tenant, host, name.EnvPrefixKey(),
+                 SealTenantSecrets(*box_, secrets, tables_.secrets.Key(name.value())), *txn));
   return ToProto(decision);
 }
 

@@ -38,15 +38,6 @@ bool Changes(const StepContext& context) { return !context.Fact(kChangedFact).em
 bool IsKept(const StepContext& context) { return context.Fact(kKeepFact) == "true"; }
 StepResult NothingToDo() { return StepResult::Done("it has these settings already"); }
 
-absl::StatusOr<v1::TenantSecrets> SecretsIn(const TenantClients& clients,
-                                            const kv::Table<state::v1::SecretsRecord>& table,
-                                            const std::string& tenant) {
-  MTP_ASSIGN_OR_RETURN(const auto row, table.Get(tenant));
-  auto secrets = OpenTenantSecrets(*clients.box, row.value.sealed(), table.Key(tenant));
-  if (!secrets.ok()) return Annotate(secrets.status(), "the tenant's secrets");
-  return secrets;
-}
-
 // The spec that is asked for: the operation's input.
 absl::StatusOr<v1::TenantSpec> NextSpec(const StepContext& context) {
   v1::TenantSpec spec;
@@ -68,7 +59,8 @@ absl::StatusOr<v1::EnsureActionRequest> FormerRequest(const TenantClients& clien
   v1::ReconfigureTenantAction& action = *request.mutable_reconfigure();
   *action.mutable_spec() = row.value.resolved();
   action.set_port(row.value.port());
-  MTP_ASSIGN_OR_RETURN(*action.mutable_secrets(), SecretsIn(clients, tables.secrets, tenant));
+  MTP_ASSIGN_OR_RETURN(*action.mutable_secrets(),
+                       ReadTenantSecrets(*clients.box, tables.secrets, tenant));
   return request;
 }
 
@@ -80,7 +72,8 @@ absl::StatusOr<v1::EnsureActionRequest> NextRequest(const TenantClients& clients
   v1::ReconfigureTenantAction& action = *request.mutable_reconfigure();
   MTP_ASSIGN_OR_RETURN(const v1::TenantSpec next, NextSpec(context));
   TakeOver(next, action.mutable_spec());
-  MTP_ASSIGN_OR_RETURN(*action.mutable_secrets(), SecretsIn(clients, tables.next_secrets, tenant));
+  MTP_ASSIGN_OR_RETURN(*action.mutable_secrets(),
+                       ReadTenantSecrets(*clients.box, tables.next_secrets, tenant));
   // One whose new settings stay is on its own from the start.
   action.set_probation(!IsKept(context));
   return request;
@@ -184,8 +177,9 @@ absl::Status ReplaceInBackups(const TenantClients& clients, const std::string& t
 absl::StatusOr<bool> SettleSecrets(const TenantClients& clients, const std::string& tenant,
                                    kv::Txn& txn) {
   const Tables tables(clients.store);
-  MTP_ASSIGN_OR_RETURN(const auto before, SecretsIn(clients, tables.secrets, tenant));
-  MTP_ASSIGN_OR_RETURN(const auto after, SecretsIn(clients, tables.next_secrets, tenant));
+  MTP_ASSIGN_OR_RETURN(const auto before, ReadTenantSecrets(*clients.box, tables.secrets, tenant));
+  MTP_ASSIGN_OR_RETURN(const auto after,
+                       ReadTenantSecrets(*clients.box, tables.next_secrets, tenant));
   if (ChangedSecrets(before, after).empty()) return false;
   state::v1::SecretsRecord record;
   record.set_sealed(SealTenantSecrets(*clients.box, after, tables.secrets.Key(tenant)));

@@ -33,6 +33,15 @@ absl::StatusOr<v1::TenantSecrets> OpenTenantSecrets(const SecretBox& box, const 
   return absl::DataLossError("they cannot be read");
 }
 
+absl::StatusOr<v1::TenantSecrets> ReadTenantSecrets(
+    const SecretBox& box, const kv::Table<state::v1::SecretsRecord>& table,
+    const std::string& tenant) {
+  MTP_ASSIGN_OR_RETURN(const auto row, table.Get(tenant));
+  auto secrets = OpenTenantSecrets(box, row.value.sealed(), table.Key(tenant));
+  if (!secrets.ok()) return Annotate(secrets.status(), "the tenant's secrets");
+  return secrets;
+}
+
 std::string SealTenantSecrets(const SecretBox& box, const v1::TenantSecrets& secrets,
                               const std::string& key) {
   const SecretString plain(secrets.SerializeAsString());

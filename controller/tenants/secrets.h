@@ -7,6 +7,8 @@
 #include <string>
 
 #include "common/base/secret_box.h"
+#include "common/kv/table.h"
+#include "mtp/state/v1/state.pb.h"
 #include "mtp/v1/tenant.pb.h"
 
 namespace mtp {
@@ -14,6 +16,10 @@ namespace mtp {
 // DATA_LOSS when they cannot be opened or read.
 absl::StatusOr<v1::TenantSecrets> OpenTenantSecrets(const SecretBox& box, const std::string& sealed,
                                                     const std::string& key);
+// The tenant's in that table. NOT_FOUND; DATA_LOSS as above.
+absl::StatusOr<v1::TenantSecrets> ReadTenantSecrets(
+    const SecretBox& box, const kv::Table<state::v1::SecretsRecord>& table,
+    const std::string& tenant);
 std::string SealTenantSecrets(const SecretBox& box, const v1::TenantSecrets& secrets,
                               const std::string& key);
 
