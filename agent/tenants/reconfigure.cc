@@ -8,13 +8,12 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/util/message_differencer.h>
 
-#include <algorithm>
-
 #include "agent/compose/render.h"
 #include "agent/lease/lease.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/starting.h"
 #include "agent/tenants/stopping.h"
+#include "common/base/environment.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -60,14 +59,7 @@ class ReconfigureScript final : public StartingScript {
     MTP_ASSIGN_OR_RETURN(const auto record, tools_->journal->Tenant(name_));
     MTP_ASSIGN_OR_RETURN(const auto former, tools_->journal->Secrets(name_));
     MTP_ASSIGN_OR_RETURN(const auto asked, tools_->journal->ActionSecrets(request_.key()));
-    const auto& had = record.spec().environment();
-    const auto& has = Asked().spec().environment();
-    const bool same_environment =
-        had.size() == has.size() && std::all_of(had.begin(), had.end(), [&](const auto& one) {
-          const auto found = has.find(one.first);
-          return found != has.end() && found->second == one.second;
-        });
-    return same_environment &&
+    return SameEnvironment(record.spec().environment(), Asked().spec().environment()) &&
            record.spec().port_unpublished() == Asked().spec().port_unpublished() &&
            MessageDifferencer::Equals(former, asked);
   }

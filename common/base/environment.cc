@@ -62,4 +62,12 @@ absl::Status CheckEnvironment(const google::protobuf::Map<std::string, std::stri
   return absl::OkStatus();
 }
 
+bool SameEnvironment(const google::protobuf::Map<std::string, std::string>& a,
+                     const google::protobuf::Map<std::string, std::string>& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& one) {
+           const auto found = b.find(one.first);
+           return found != b.end() && found->second == one.second;
+         });
+}
+
 }  // namespace mtp

@@ -15,4 +15,7 @@ namespace mtp {
 // sentence shows the name, never the value.
 absl::Status CheckEnvironment(const google::protobuf::Map<std::string, std::string>& variables);
 
+bool SameEnvironment(const google::protobuf::Map<std::string, std::string>& a,
+                     const google::protobuf::Map<std::string, std::string>& b);
+
 }  // namespace mtp

@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "common/base/durations.h"
+#include "common/base/environment.h"
 #include "common/base/status.h"
 #include "common/base/words.h"
 #include "controller/tenants/claims.h"
@@ -70,21 +71,13 @@ absl::Status Change(const v1::UpdateTenantRequest& request, Random& random, Maki
   return absl::OkStatus();
 }
 
-bool SameEnvironment(const v1::TenantSpec& a, const v1::TenantSpec& b) {
-  return a.environment().size() == b.environment().size() &&
-         std::all_of(a.environment().begin(), a.environment().end(), [&](const auto& one) {
-           const auto found = b.environment().find(one.first);
-           return found != b.environment().end() && found->second == one.second;
-         });
-}
-
 // `telegram_token,environment`; empty when nothing differs.
 std::string Differences(const Making& before, const Making& after) {
   std::string changed = ChangedSecrets(before.secrets, after.secrets);
   const auto add = [&changed](absl::string_view what) {
     absl::StrAppend(&changed, changed.empty() ? "" : ",", what);
   };
-  if (!SameEnvironment(before.spec, after.spec)) add(kEnvironment);
+  if (!SameEnvironment(before.spec.environment(), after.spec.environment())) add(kEnvironment);
   if (before.spec.port_unpublished() != after.spec.port_unpublished()) add(kPort);
   return changed;
 }
