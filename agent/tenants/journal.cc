@@ -158,25 +158,25 @@ absl::StatusOr<state::v1::AgentTenantRecord> Journal::PutTenant(const TenantName
   return record;
 }
 
-absl::Status Journal::Change(const TenantName& name,
-                             const std::function<bool(state::v1::AgentTenantRecord&)>& change) {
+absl::Status Journal::Change(
+    const TenantName& name,
+    const std::function<absl::StatusOr<bool>(state::v1::AgentTenantRecord&)>& change) {
   absl::MutexLock lock(&mutex_);
   MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  if (!change(record)) return absl::OkStatus();
+  MTP_ASSIGN_OR_RETURN(const bool changed, change(record));
+  if (!changed) return absl::OkStatus();
   kv::Txn txn;
   tenants_.Put(txn, name.value(), record);
   return Commit(txn);
 }
 
 absl::Status Journal::MoveToNextPort(const TenantName& name) {
-  absl::MutexLock lock(&mutex_);
-  MTP_ASSIGN_OR_RETURN(auto record, Tenant(name));
-  MTP_ASSIGN_OR_RETURN(const auto rows, tenants_.List());
-  MTP_ASSIGN_OR_RETURN(const int port, FreePort(rows, record.port() + 1));
-  record.set_port(port);
-  kv::Txn txn;
-  tenants_.Put(txn, name.value(), record);
-  return Commit(txn);
+  return Change(name, [&](auto& record) -> absl::StatusOr<bool> {
+    MTP_ASSIGN_OR_RETURN(const auto rows, tenants_.List());
+    MTP_ASSIGN_OR_RETURN(const int port, FreePort(rows, record.port() + 1));
+    record.set_port(port);
+    return true;
+  });
 }
 
 absl::Status Journal::SetRunPolicy(const TenantName& name, v1::RunPolicy policy) {

@@ -109,8 +109,9 @@ class Journal {
   absl::StatusOr<v1::TenantSecrets> OpenSecrets(const std::string& key) const;
   std::string Seal(const std::string& key, const google::protobuf::MessageLite& message) const;
   // Journals the record when `change` says that it has changed it.
-  absl::Status Change(const TenantName& name,
-                      const std::function<bool(state::v1::AgentTenantRecord&)>& change)
+  absl::Status Change(
+      const TenantName& name,
+      const std::function<absl::StatusOr<bool>(state::v1::AgentTenantRecord&)>& change)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RaiseEpoch(const v1::EnsureActionRequest& request, kv::Txn& txn)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
