@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
@@ -45,8 +46,8 @@ std::vector<int32_t> PortsAside(const state::v1::AllocationsRecord& allocations,
   }
   std::vector<int32_t> ports;
   for (const auto& [name, status] : observed.tenants) {
-    const auto found = asked.find(name);
     if (status.port() == 0) continue;
+    const auto found = asked.find(name);
     if (found == asked.end() || found->second != status.port()) ports.push_back(status.port());
   }
   return ports;
@@ -96,7 +97,7 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
   std::vector<scheduler::HostView> views;
   views.reserve(rows->size());
   for (const auto& row : *rows) {
-    const HostObservation seen = Of(observed, row.id);
+    const HostObservation& seen = Of(observed, row.id);
     scheduler::HostView view;
     view.name = row.id;
     view.cordoned = row.value.cordoned();
@@ -113,18 +114,18 @@ absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,
     view.labels.insert(row.value.labels().begin(), row.value.labels().end());
     auto allocations = tables.allocations.Get(row.id);
     if (!allocations.ok() && !absl::IsNotFound(allocations.status())) return allocations.status();
-    if (allocations.ok()) {
-      for (const auto& allocation : allocations->value.allocations()) {
-        if (IsSandbox(allocation)) {
-          view.SetAside(allocation.memory_mib());
-          continue;
-        }
-        view.Take({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()},
-                  allocation.port());
+    const state::v1::AllocationsRecord held =
+        allocations.ok() ? std::move(allocations->value) : state::v1::AllocationsRecord();
+    for (const auto& allocation : held.allocations()) {
+      if (IsSandbox(allocation)) {
+        view.SetAside(allocation.memory_mib());
+        continue;
       }
+      view.Take({allocation.tenant(), allocation.memory_mib(), allocation.anti_affinity()},
+                allocation.port());
     }
     // The memory of strangers is not known, but a port serves only one.
-    for (const int32_t port : PortsAside(AllocationsOf(tables, row.id), seen)) {
+    for (const int32_t port : PortsAside(held, seen)) {
       view.ports.push_back(port);
     }
     views.push_back(std::move(view));
