@@ -118,14 +118,17 @@ template <typename Request>
 grpc::ServerUnaryReactor* TenantServiceImpl::Change(
     grpc::CallbackServerContext* context, const char* method, const Request* request,
     v1::Operation* response,
-    absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&)) {
+    absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&),
+    std::string (*say)(const Request&)) {
   return gate_->Unary<Request, v1::Operation>(
       context, method, request, response,
-      [this, change](const Caller& caller, const Request& r, v1::Operation* out, AuditNote& note) {
+      [this, change, say](const Caller& caller, const Request& r, v1::Operation* out,
+                          AuditNote& note) {
         // A bad name is not repeated in the log: it may be anything.
         if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
         const absl::Status status = Fill((tenants_->*change)(caller.Name(), r), out);
         note.operation = out->name();
+        if (status.ok() && say != nullptr) note.message = say(r);
         return status;
       });
 }
@@ -139,17 +142,8 @@ grpc::ServerUnaryReactor* TenantServiceImpl::RemoveTenant(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* TenantServiceImpl::UpdateTenant(grpc::CallbackServerContext* context,
                                                           const v1::UpdateTenantRequest* request,
                                                           v1::Operation* response) {
-  return gate_->Unary<v1::UpdateTenantRequest, v1::Operation>(
-      context, "mtp.v1.TenantService/UpdateTenant", request, response,
-      [this](const Caller& caller, const v1::UpdateTenantRequest& r, v1::Operation* out,
-             AuditNote& note) -> absl::Status {
-        // A bad name is not repeated in the log: it may be anything.
-        if (TenantName::ParseResource(r.name()).ok()) note.target = r.name();
-        MTP_RETURN_IF_ERROR(Fill(tenants_->Update(caller.Name(), r), out));
-        note.operation = out->name();
-        note.message = ChangesOf(r);
-        return absl::OkStatus();
-      });
+  return Change(context, "mtp.v1.TenantService/UpdateTenant", request, response, &Tenants::Update,
+                ChangesOf);
 }
 
 grpc::ServerUnaryReactor* TenantServiceImpl::StartTenant(grpc::CallbackServerContext* context,

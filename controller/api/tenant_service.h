@@ -56,12 +56,14 @@ class TenantServiceImpl final : public v1::TenantService::CallbackService {
                                               v1::CallTenantGatewayResponse* response) override;
 
  private:
-  // A call that changes one tenant by name and answers with the operation.
+  // A call that changes one tenant by name and answers with the operation. `say`: what the audit
+  // log says of one that is accepted.
   template <typename Request>
   grpc::ServerUnaryReactor* Change(
       grpc::CallbackServerContext* context, const char* method, const Request* request,
       v1::Operation* response,
-      absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&));
+      absl::StatusOr<v1::Operation> (Tenants::*change)(const std::string&, const Request&),
+      std::string (*say)(const Request&) = nullptr);
   // Channel to the host of `tenants/acme` or `admins/h1`.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& resource) const;
 
