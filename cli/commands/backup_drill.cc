@@ -24,11 +24,8 @@ struct DrillOptions {
 
 // How long the sandbox took until it was ready, when the operation tells.
 std::string ReadyText(const v1::Operation& operation) {
-  const auto ready = operation.result().find("ready_ms");
   int64_t milliseconds = 0;
-  if (ready == operation.result().end() || !absl::SimpleAtoi(ready->second, &milliseconds)) {
-    return "";
-  }
+  if (!absl::SimpleAtoi(ResultOf(operation, "ready_ms"), &milliseconds)) return "";
   return absl::StrCat(", ready ", HumanDuration(absl::Milliseconds(milliseconds)),
                       " after its start");
 }

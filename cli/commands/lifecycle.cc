@@ -111,12 +111,6 @@ absl::Status ConfirmRemoval(Invocation& invocation, const RemoveOptions& options
       "nothing was removed");
 }
 
-// A fact of the operation's result; empty when there is none.
-std::string ResultOf(const v1::Operation& operation, const char* name) {
-  const auto found = operation.result().find(name);
-  return found == operation.result().end() ? "" : found->second;
-}
-
 Json TextOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
 Json RemovalJson(const std::string& tenant, const v1::Operation& operation) {

@@ -132,11 +132,6 @@ absl::Status ReadSecrets(Invocation& invocation, const ProvisionOptions& options
                  secrets->mutable_openrouter_key());
 }
 
-std::string Fact(const v1::Operation& operation, const std::string& key) {
-  const auto found = operation.result().find(key);
-  return found == operation.result().end() ? "" : found->second;
-}
-
 // Host, port and container are null until they are known.
 Json ProvisionJson(const std::string& tenant, const v1::Operation& operation,
                    const v1::PlacementDecision& placement) {
@@ -144,13 +139,13 @@ Json ProvisionJson(const std::string& tenant, const v1::Operation& operation,
     return text.empty() ? Json(nullptr) : Json(text);
   };
   int port = 0;
-  const bool has_port = absl::SimpleAtoi(Fact(operation, "port"), &port);
-  std::string host = Fact(operation, "host");
+  const bool has_port = absl::SimpleAtoi(ResultOf(operation, "port"), &port);
+  std::string host = ResultOf(operation, "host");
   if (host.empty()) host = operation.host().empty() ? placement.host() : operation.host();
   return {
       {"tenant", tenant},
       {"host", known(host)},
-      {"container", known(Fact(operation, "container"))},
+      {"container", known(ResultOf(operation, "container"))},
       {"port", has_port ? Json(port) : Json(nullptr)},
       {"operation", OperationJson(operation)},
       {"placement", PlacementJson(placement)},
@@ -160,7 +155,7 @@ Json ProvisionJson(const std::string& tenant, const v1::Operation& operation,
 std::string ReadyText(const std::string& tenant, bool published, const v1::Operation& operation,
                       absl::Time now, bool colour) {
   const std::string host =
-      Fact(operation, "host").empty() ? operation.host() : Fact(operation, "host");
+      ResultOf(operation, "host").empty() ? operation.host() : ResultOf(operation, "host");
   std::string text = absl::StrCat(Paint(tenant, Tone::kStrong, colour), " is ",
                                   Paint("ready", Tone::kGood, colour), " on ", Visible(host),
                                   " after ", HumanDuration(Elapsed(operation, now)), "\n");
@@ -168,8 +163,8 @@ std::string ReadyText(const std::string& tenant, bool published, const v1::Opera
     if (!value.empty())
       absl::StrAppend(&text, "  ", absl::StrFormat("%-10s", title), Visible(value), "\n");
   };
-  line("container", Fact(operation, "container"));
-  if (const std::string port = Fact(operation, "port"); published && !port.empty()) {
+  line("container", ResultOf(operation, "container"));
+  if (const std::string port = ResultOf(operation, "port"); published && !port.empty()) {
     line("gateway", absl::StrCat("127.0.0.1:", port, " on ", host));
   }
   line("log", absl::StrCat("mtp-cli logs ", tenant, " -f"));

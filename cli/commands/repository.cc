@@ -114,8 +114,7 @@ struct CheckOptions {
 
 int64_t NumberOf(const v1::Operation& operation, const char* name) {
   int64_t number = 0;
-  const auto found = operation.result().find(name);
-  return found != operation.result().end() && absl::SimpleAtoi(found->second, &number) ? number : 0;
+  return absl::SimpleAtoi(ResultOf(operation, name), &number) ? number : 0;
 }
 
 Json CheckJson(const std::string& repository, const v1::Operation& operation) {

@@ -27,11 +27,6 @@ struct FailoverOptions {
   ChangeOptions change;
 };
 
-std::string ResultOf(const v1::Operation& operation, const char* key) {
-  const auto found = operation.result().find(key);
-  return found == operation.result().end() ? "" : found->second;
-}
-
 // Nothing is placed elsewhere without a word from a person, or the flag of a script.
 absl::Status ConfirmPlan(Invocation& invocation, const FailoverOptions& options,
                          const std::string& tenant, const v1::Operation& plan) {

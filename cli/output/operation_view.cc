@@ -41,6 +41,11 @@ std::string StepTime(const v1::OperationStep& step, absl::Time now) {
 
 }  // namespace
 
+std::string ResultOf(const v1::Operation& operation, const std::string& key) {
+  const auto found = operation.result().find(key);
+  return found == operation.result().end() ? "" : found->second;
+}
+
 absl::Duration Elapsed(const v1::Operation& operation, absl::Time now) {
   return TimeTaken(operation, now);
 }

@@ -26,6 +26,9 @@ std::string OperationDetails(const v1::Operation& operation, absl::Time now, int
 // The decision in words, with a line for every host that was not chosen.
 std::string PlacementText(const v1::PlacementDecision& placement, bool colour);
 
+// A fact of the operation's result; empty when there is none.
+std::string ResultOf(const v1::Operation& operation, const std::string& key);
+
 // How long it took, or takes until `now`.
 absl::Duration Elapsed(const v1::Operation& operation, absl::Time now);
 absl::Duration Elapsed(const v1::OperationStep& step, absl::Time now);

@@ -13,11 +13,6 @@
 namespace mtp::cli {
 namespace {
 
-std::string ResultOf(const v1::Operation& operation, const char* key) {
-  const auto found = operation.result().find(key);
-  return found == operation.result().end() ? "" : found->second;
-}
-
 // `bot token, gateway token`.
 std::string ChangedWords(const v1::Operation& operation) {
   const std::vector<std::string> fields =
