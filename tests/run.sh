@@ -4,8 +4,9 @@
 #   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
-#   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants]
-#                                the control plane in virtual time; without options its own test, which finds each planted defect
+#   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants] [--find-plants]
+#                                the control plane in virtual time; what fails is made smaller; without options its own test,
+#                                which finds each planted defect
 #   tests/run.sh fuzz [--seconds N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer, each N seconds
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down

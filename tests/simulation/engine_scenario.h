@@ -8,10 +8,8 @@ namespace mtp::simulation {
 
 class EngineScenario final : public Scenario {
  public:
-  EngineScenario(uint64_t seed, Plant plant, bool keep_trace)
-      : Scenario(seed, plant, keep_trace),
-        kinds_(DrawKinds(random_)),
-        target_count_(1 + random_.Below(6)) {}
+  explicit EngineScenario(const SeedOptions& options)
+      : Scenario(options), kinds_(DrawKinds(random_)), target_count_(1 + random_.Below(6)) {}
 
  private:
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;

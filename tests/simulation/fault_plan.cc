@@ -13,6 +13,28 @@ uint64_t Rate(testing::SeededRandom& random, uint64_t most) {
 
 }  // namespace
 
+const std::vector<FaultPlan::NamedRate>& FaultPlan::Rates() {
+  static const auto* const rates = new std::vector<NamedRate>{
+      {"disk-full", &FaultPlan::disk_full},
+      {"disk-error", &FaultPlan::disk_error},
+      {"crash-before-commit", &FaultPlan::crash_before_commit},
+      {"crash-after-commit", &FaultPlan::crash_after_commit},
+      {"crash-at-point", &FaultPlan::crash_at_point},
+      {"lost-request", &FaultPlan::lost_request},
+      {"lost-reply", &FaultPlan::lost_reply},
+      {"lost-event", &FaultPlan::lost_event},
+      {"failing-action", &FaultPlan::failing_action},
+      {"retrying-step", &FaultPlan::retrying_step},
+      {"failing-step", &FaultPlan::failing_step},
+      {"cut-host", &FaultPlan::cut_host},
+      {"dying-agent", &FaultPlan::dying_agent},
+      {"wall-jump", &FaultPlan::wall_jump},
+      {"cancel", &FaultPlan::cancel},
+      {"repeated-request", &FaultPlan::repeated_request},
+  };
+  return *rates;
+}
+
 FaultPlan FaultPlan::Draw(testing::SeededRandom& random) {
   FaultPlan plan;
   plan.disk_full = Rate(random, 256);

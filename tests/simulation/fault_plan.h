@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <vector>
 
 #include "tests/support/seeded_random.h"
 
@@ -37,6 +37,12 @@ struct FaultPlan {
   uint64_t cancel = 0;
   // Of each accepted request: its caller asks again.
   uint64_t repeated_request = 0;
+
+  struct NamedRate {
+    const char* name;
+    uint64_t FaultPlan::*rate;
+  };
+  static const std::vector<NamedRate>& Rates();
 
   static FaultPlan Draw(testing::SeededRandom& random);
   // No more faults of the machine; failures that belong to an operation's nature (cancel, failing

@@ -8,10 +8,10 @@
 
 namespace mtp::simulation {
 
-FleetScenario::FleetScenario(uint64_t seed, Plant plant, bool keep_trace)
-    : Scenario(seed, plant, keep_trace),
+FleetScenario::FleetScenario(const SeedOptions& options)
+    : Scenario(options),
       subject_(DrawSubject()),
-      engines_(&clock_, &random_, plant),
+      engines_(&clock_, &random_, options.plant),
       fleet_judge_(disk_.get(), &judge_, &agents_, &engines_),
       update_judge_(&judge_, &engines_),
       restore_judge_(&judge_, &engines_),

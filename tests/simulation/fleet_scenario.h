@@ -18,7 +18,7 @@ namespace mtp::simulation {
 
 class FleetScenario final : public Scenario {
  public:
-  FleetScenario(uint64_t seed, Plant plant, bool keep_trace);
+  explicit FleetScenario(const SeedOptions& options);
 
  private:
   // What callers ask for.

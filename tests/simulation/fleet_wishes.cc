@@ -110,7 +110,7 @@ Scenario::Wish FleetScenario::RunWish(Ask ask) {
 
 void FleetScenario::Settle() {
   for (uint64_t i = 0; i < std::size(kNames); ++i) {
-    executor_.PostAfter(Within(absl::Minutes(1)), [this, i] { Send(ProvisionWish(kNames[i], i)); });
+    Plan(Within(absl::Minutes(1)), [this, i] { Send(ProvisionWish(kNames[i], i)); });
   }
 }
 

@@ -29,9 +29,9 @@ bool Starts(const v1::EnsureActionRequest& request) {
 
 }  // namespace
 
-LeaseScenario::LeaseScenario(uint64_t seed, Plant plant, bool keep_trace)
-    : Scenario(seed, plant, keep_trace),
-      engines_(&clock_, &random_, plant),
+LeaseScenario::LeaseScenario(const SeedOptions& options)
+    : Scenario(options),
+      engines_(&clock_, &random_, options.plant),
       leases_(LeaseWorld()),
       lease_judge_(disk_.get(), &judge_, &clock_, &agents_, &engines_, &leases_) {
   // Without any event nobody is granted anything, and nothing happens.
@@ -42,12 +42,11 @@ LeaseScenario::LeaseScenario(uint64_t seed, Plant plant, bool keep_trace)
   Listen();
   for (const char* name : kNames) {
     const std::string tenant = name;
-    executor_.PostAfter(Within(absl::Minutes(1)), [this, tenant] { Send(ProvisionWish(tenant)); });
-    executor_.PostAfter(absl::Minutes(2) + Within(absl::Minutes(2)),
-                        [this, tenant] { Send(BackupWish(tenant)); });
+    Plan(Within(absl::Minutes(1)), [this, tenant] { Send(ProvisionWish(tenant)); });
+    Plan(absl::Minutes(2) + Within(absl::Minutes(2)), [this, tenant] { Send(BackupWish(tenant)); });
   }
   for (uint64_t i = 0, times = 2 + random_.Below(6); i < times; ++i) {
-    executor_.PostAfter(Within(absl::Minutes(15)), [this] { Partition(); });
+    Plan(Within(absl::Minutes(15)), [this] { Partition(); });
   }
 }
 

@@ -17,7 +17,7 @@ namespace mtp::simulation {
 
 class LeaseScenario final : public Scenario {
  public:
-  LeaseScenario(uint64_t seed, Plant plant, bool keep_trace);
+  explicit LeaseScenario(const SeedOptions& options);
 
  private:
   std::vector<operations::Kind> MakeKinds(const StepWorld& steps) override;

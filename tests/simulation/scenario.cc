@@ -13,13 +13,14 @@ constexpr int kMaxTasks = 100'000;
 
 }  // namespace
 
-Scenario::Scenario(uint64_t seed, Plant plant, bool keep_trace)
-    : random_(seed),
+Scenario::Scenario(const SeedOptions& options)
+    : random_(options.seed),
       executor_(&clock_, &random_),
-      trace_(&clock_, keep_trace),
-      plant_(plant),
+      trace_(&clock_, options.keep_trace),
+      left_out_(options.left_out),
+      plant_(options.plant),
       faults_(FaultPlan::Draw(random_)),
-      agents_(&clock_, &executor_, &random_, &faults_, plant, &trace_),
+      agents_(&clock_, &executor_, &random_, &faults_, options.plant, &trace_),
       judge_(disk_.get(), &clock_, &trace_) {
   const uint64_t hosts = 1 + random_.Below(3);
   for (uint64_t i = 0; i < hosts; ++i) agents_.AddHost(absl::StrCat("h", i));
@@ -27,6 +28,11 @@ Scenario::Scenario(uint64_t seed, Plant plant, bool keep_trace)
 }
 
 SeedResult Scenario::Run() {
+  SeedResult result;
+  for (const FaultPlan::NamedRate& rate : FaultPlan::Rates()) {
+    if (left_out_.faults.count(rate.name) > 0) faults_.*rate.rate = 0;
+    if (faults_.*rate.rate > 0) result.faults.insert(rate.name);
+  }
   Boot();
   const uint64_t wishes = 1 + random_.Below(kMaxWishes);
   MakeWishes(wishes);
@@ -47,12 +53,12 @@ SeedResult Scenario::Run() {
   if (ControllerLives() && controller_->engine().Active() != judge_.Active()) {
     judge_.Violation("the engine and the store do not agree on what goes on");
   }
-  SeedResult result;
   result.violations = judge_.violations();
   result.trace_hash = trace_.hash();
   result.events = trace_.events();
   result.operations = judge_.Ended();
   result.deaths = deaths_;
+  result.plans = plans_;
   result.trace = trace_.lines();
   CountSeen(result.seen);
   return result;
@@ -60,8 +66,12 @@ SeedResult Scenario::Run() {
 
 void Scenario::MakeWishes(uint64_t wishes) {
   for (uint64_t i = 0; i < wishes; ++i) {
-    executor_.PostAfter(Within(kFaultPhase), [this] { Send(NewWish()); });
+    Plan(Within(kFaultPhase), [this] { Send(NewWish()); });
   }
+}
+
+void Scenario::Plan(absl::Duration delay, std::function<void()> task) {
+  if (left_out_.plans.count(++plans_) == 0) executor_.PostAfter(delay, std::move(task));
 }
 
 absl::Duration Scenario::Within(absl::Duration most) {

@@ -17,7 +17,7 @@ namespace mtp::simulation {
 
 class Scenario {
  public:
-  Scenario(uint64_t seed, Plant plant, bool keep_trace);
+  explicit Scenario(const SeedOptions& options);
   virtual ~Scenario() = default;
 
   SeedResult Run();
@@ -50,6 +50,8 @@ class Scenario {
   // Adds how often what happened.
   virtual void CountSeen(std::map<std::string, int64_t>&) const {}
 
+  // Something that the seed plans from the beginning, a plan: it may be left out.
+  void Plan(absl::Duration delay, std::function<void()> task);
   bool ControllerLives() const { return controller_ != nullptr && controller_->alive(); }
   std::string NextRequestId() { return absl::StrCat("request-", next_request_++); }
   void Send(const Wish& wish);
@@ -60,6 +62,7 @@ class Scenario {
   testing::SeededRandom random_;
   testing::SimExecutor executor_;
   Trace trace_;
+  const LeftOut left_out_;
   const Plant plant_;
   FaultPlan faults_;
   const std::unique_ptr<kv::Store> disk_ = kv::NewMemoryStore();
@@ -77,6 +80,7 @@ class Scenario {
   void OnAction(const v1::Action& action);
   void EveryMinute();
 
+  int plans_ = 0;
   int next_request_ = 0;
   int deaths_ = 0;
   bool away_ = false;  // for a long time: nobody starts it

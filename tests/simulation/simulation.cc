@@ -6,10 +6,10 @@
 
 namespace mtp::simulation {
 
-SeedResult RunSeed(uint64_t seed, Plant plant, bool keep_trace) {
-  if (seed % 8 == 7) return LeaseScenario(seed, plant, keep_trace).Run();
-  if (seed % 2 == 0) return FleetScenario(seed, plant, keep_trace).Run();
-  return EngineScenario(seed, plant, keep_trace).Run();
+SeedResult RunSeed(const SeedOptions& options) {
+  if (options.seed % 8 == 7) return LeaseScenario(options).Run();
+  if (options.seed % 2 == 0) return FleetScenario(options).Run();
+  return EngineScenario(options).Run();
 }
 
 }  // namespace mtp::simulation

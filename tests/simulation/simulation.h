@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,36 @@
 
 namespace mtp::simulation {
 
+// What is left out of a seed. The draws that follow come out otherwise, so a seed with something
+// left out takes a course of its own, and always the same one.
+struct LeftOut {
+  std::set<std::string> faults;  // names of FaultPlan::Rates()
+  // What was planned from the beginning (wishes of callers, partitions), numbered from 1.
+  std::set<int> plans;
+};
+
+struct SeedOptions {
+  uint64_t seed = 1;
+  Plant plant = Plant::kNone;
+  bool keep_trace = false;
+  LeftOut left_out;
+};
+
 struct SeedResult {
   std::vector<std::string> violations;
   uint64_t trace_hash = 0;
   int64_t events = 0;
   int operations = 0;
   int deaths = 0;
+  // What there was to leave out.
+  int plans = 0;
+  std::set<std::string> faults;
   // How often what happened: operations that succeeded, by kind, and what is rare.
   std::map<std::string, int64_t> seen;
   std::vector<std::string> trace;  // when asked for
 };
 
-SeedResult RunSeed(uint64_t seed, Plant plant, bool keep_trace);
+// Thread-safe.
+SeedResult RunSeed(const SeedOptions& options);
 
 }  // namespace mtp::simulation
