@@ -6,7 +6,7 @@
 #   sudo tests/bench/bench.sh [--only fleet|backup|rollout|placement]… [--real] [--samples N] [--large N] …
 #
 # --real has the real OpenClaw, with --only backup. bench.py --help says what else can be set.
-# Ends with 0 when everything could be measured, also when a target is missed.
+# Ends with 0 when every target is met, with 1 when one is missed, with 2 when something could not be measured.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 measure() { PYTHONDONTWRITEBYTECODE=1 python3 -W error "$repository/tests/bench/bench.py" --bin "$repository/build/bin" "$@"; }
