@@ -1,8 +1,11 @@
 #include "cli/commands/contexts.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <yaml-cpp/yaml.h>
+
+#include <algorithm>
 
 #include "cli/output/failure.h"
 #include "common/base/atomic_file.h"
@@ -17,6 +20,23 @@ constexpr size_t kMaxFileBytes = 1 << 20;
 std::string Text(const YAML::Node& node, const char* key) {
   const YAML::Node value = node[key];
   return value && value.IsScalar() ? value.as<std::string>() : "";
+}
+
+bool IsOneLine(absl::string_view text) {
+  return ValidUtf8(text, text.size()) == text &&
+         std::none_of(text.begin(), text.end(), absl::ascii_iscntrl);
+}
+
+// What the file would not give back as it was.
+absl::Status CheckOneLine(const ContextFile& file, const std::string& path) {
+  bool good = IsOneLine(file.current);
+  for (const auto& [name, endpoint] : file.contexts) {
+    good = good && IsOneLine(name) && IsOneLine(endpoint.controller) &&
+           IsOneLine(endpoint.identity_folder);
+  }
+  if (good) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a context's name, controller and identity are one line of UTF-8 each: ", path));
 }
 
 // yaml-cpp throws on anything unexpected; nothing of it leaves this function.
@@ -34,6 +54,7 @@ absl::StatusOr<ContextFile> Parse(const std::string& text, const std::string& pa
       }
       file.contexts.emplace(entry.first.as<std::string>(), std::move(endpoint));
     }
+    MTP_RETURN_IF_ERROR(CheckOneLine(file, path));
     return file;
   } catch (const YAML::Exception& exception) {
     return absl::InvalidArgumentError(
@@ -70,6 +91,7 @@ absl::StatusOr<ContextFile> ReadContextFile(const std::string& path) {
 }
 
 absl::Status WriteContextFile(const std::string& path, const ContextFile& file) {
+  MTP_RETURN_IF_ERROR(CheckOneLine(file, path));
   YAML::Emitter yaml;
   yaml << YAML::BeginMap;
   if (!file.current.empty()) yaml << YAML::Key << "current" << YAML::Value << file.current;

@@ -30,7 +30,8 @@ absl::StatusOr<std::string> ContextFilePath(const Environment& environment);
 // relative identity folder is relative to the file's folder.
 absl::StatusOr<ContextFile> ReadContextFile(const std::string& path);
 
-// Atomically, mode 0600, folders 0700.
+// Atomically, mode 0600, folders 0700. INVALID_ARGUMENT when a name, controller or identity is not
+// one line of UTF-8.
 absl::Status WriteContextFile(const std::string& path, const ContextFile& file);
 
 // What the global flags say about the connection; empty means: not given.

@@ -72,6 +72,20 @@ TEST_F(Context, RefusesABrokenFile) {
   EXPECT_EQ(RunBare({"status"}), 2);
 }
 
+// A carriage return at the end of a value would be read as part of the line's end.
+TEST_F(Context, RefusesWhatTheFileWouldNotGiveBack) {
+  const std::string identity = Identity("me");
+  for (const char* name : {"a\r", "a\nb", "a\tb", "a\xff"}) {
+    EXPECT_EQ(RunBare({"context", "add", name, "--controller", "c", "--identity", identity}), 2);
+    EXPECT_EQ(RunBare({"context", "add", "a", "--controller", name, "--identity", identity}), 2);
+  }
+  EXPECT_EQ(ModeOf(".config/mtp/config.yaml"), 0);
+  variables_["MTP_CONFIG"] =
+      File("returns.yaml", "contexts: {\"a\\r\": {controller: c, identity: /i}}");
+  EXPECT_EQ(RunBare({"status", "--context", "a"}), 2);
+  EXPECT_THAT(err(), HasSubstr("one line"));
+}
+
 TEST_F(Context, OperatorAddMakesTheKeyHereAndKeepsItToTheOwner) {
   EXPECT_EQ(Run({"operator", "add", "alice", "--role", "viewer", "--save-context", "alice"}), 0)
       << err();
