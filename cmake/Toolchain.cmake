@@ -32,3 +32,9 @@ if(MTP_SANITIZE)
   add_compile_options(-fsanitize=${MTP_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MTP_SANITIZE})
 endif()
+
+if(MTP_COVERAGE)
+  # Counters of several threads at once; names that gcovr finds again when objects come out of the compiler cache.
+  add_compile_options(--coverage -fprofile-update=atomic -fprofile-abs-path)
+  add_link_options(--coverage)
+endif()

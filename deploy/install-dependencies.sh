@@ -20,6 +20,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy shellcheck curl jq
   python3
+  gcovr                  # `tests/run.sh coverage`
   clang libclang-rt-dev  # libFuzzer and the sanitizers: `tests/run.sh fuzz`
 )
 RUN_PACKAGES=(iproute2 iptables debootstrap runc tini util-linux procps restic openssh-client)

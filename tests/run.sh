@@ -28,6 +28,7 @@
 #   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour;
 #                                neither has been seen to pass as a whole yet)
+#   tests/run.sh coverage        the lines that unit tests and simulation run, by folder, in build-coverage/ (builds all of it anew)
 #   tests/run.sh bench [--only fleet|backup|rollout|placement]…   every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
@@ -80,6 +81,18 @@ run_sanitized() { # run_sanitized asan|tsan
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
   ctest --test-dir "build-$1" --output-on-failure -L unit
   "build-$1/bin/simulation" --seeds 300
+}
+
+run_coverage() {
+  command -v gcovr >/dev/null || { echo "gcovr is missing; run: sudo deploy/install-dependencies.sh" >&2; exit 2; }
+  cmake --preset coverage >/dev/null
+  build_in build-coverage
+  find build-coverage -name '*.gcda' -delete
+  local code=0
+  ctest --test-dir build-coverage --output-on-failure -L unit || code=$?
+  build-coverage/bin/simulation --seeds 300 || code=$?
+  tests/coverage.py build-coverage
+  return "$code"
 }
 
 run_fuzz() {
@@ -201,6 +214,7 @@ case ${1:-all} in
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
   asan | tsan) run_sanitized "$1" ;;
+  coverage) run_coverage ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
     tests/lint.sh --quick

@@ -123,7 +123,8 @@ growing_file() {
   check "the backup is whole" exits 0 bounded "$cli" backup verify "$id"
   check "and exported" exported_to "$work/nasty-export" "$id"
   check "the file is there as it was at one moment" is_a_beginning "$work/nasty-export/nasty/workspace/grows"
-  # One that nobody freezes: a process of the host.
+  # One that nobody freezes: a process of the host. So large that it also grows while it is copied when that process gets little time.
+  yes "text that was there before" | head -c 512M >"$file"
   append_numbers "$file" &
   pid=$!
   check "what something else writes without end is refused with one sentence" one_line "$cli" backup nasty
