@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/tls/callback_threads.h"
 
 namespace mtp {
 
@@ -29,6 +30,7 @@ class PassThrough final : public grpc::ServerWriteReactor<Message> {
         place_(std::move(place)),
         request_(std::move(request)),
         source_(this) {
+    tls::KeepCallbackThreads();
     begin(&source_.context, &request_, &source_);
     // Reads are asked for outside of the call's own reactions, when a message has been passed on.
     // Without a hold the agent's end of the call could come in between, and the call be gone. A

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/tls/callback_threads.h"
 
 namespace mtp {
 namespace {
@@ -61,7 +62,9 @@ AgentSession::AgentSession(AgentSessions* owner, std::string host, std::string a
       serial_(std::move(serial)),
       channel_(owner->callbacks_.connect(host_, address_)),
       stub_(v1::AgentService::NewStub(channel_)),
-      reconnect_(owner->options_.min_reconnect) {}
+      reconnect_(owner->options_.min_reconnect) {
+  tls::KeepCallbackThreads();
+}
 
 void AgentSession::Open() {
   Stream* stream = nullptr;
