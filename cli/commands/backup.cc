@@ -277,7 +277,7 @@ void AddBackup(CLI::App& root, Chosen& chosen) {
   backup->add_flag("--all", options->all, "All tenants of the fleet");
   backup
       ->add_option("--repository", options->repository,
-                   "Where to; the default repository when not given")
+                   "Where to; that of the tenant's schedule, or the default one, when not given")
       ->type_name("NAME");
   AddChangeFlags(backup, &options->change);
   AddBackupCatalogue(*backup, chosen);

@@ -185,7 +185,7 @@ void AddUpdate(CLI::App& root, Chosen& chosen) {
       ->type_name("TIME");
   command
       ->add_option("--repository", options->repository,
-                   "Where the backups go; the default repository when not given")
+                   "Where the backups go; where each tenant's backups go when not given")
       ->type_name("NAME");
   command->add_flag("-y,--yes", options->yes, "Do not ask");
   AddChangeFlags(command, &options->change);

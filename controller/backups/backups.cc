@@ -84,7 +84,8 @@ absl::StatusOr<Backups::Decision> Backups::DecideBackup(
         absl::StrCat("there is no tenant \"", name.value(), "\"; `mtp-cli status` lists all"));
   }
   if (!row.ok()) return row.status();
-  MTP_ASSIGN_OR_RETURN(const std::string repository, repositories_->Choose(request.repository()));
+  MTP_ASSIGN_OR_RETURN(const std::string repository,
+                       repositories_->ChooseFor(name.value(), request.repository()));
   Decision decision;
   decision.operation.kind = "backup";
   decision.operation.target = name.Resource();

@@ -17,6 +17,7 @@
 #include "common/base/utf8.h"
 #include "common/restic/repository_place.h"
 #include "controller/backups/repository_secrets.h"
+#include "controller/backups/tenant_schedule.h"
 
 namespace mtp {
 namespace {
@@ -185,8 +186,16 @@ bool IsRepositoryResource(absl::string_view resource) {
   return absl::ConsumePrefix(&resource, "repositories/") && CheckName(resource).ok();
 }
 
-absl::StatusOr<std::string> Repositories::Default() const {
-  absl::StatusOr<std::string> chosen = Choose("");
+absl::StatusOr<std::string> Repositories::ChooseFor(const std::string& tenant,
+                                                    const std::string& resource) const {
+  if (!resource.empty()) return Choose(resource);
+  MTP_ASSIGN_OR_RETURN(const v1::BackupPolicy policy, PolicyOfTenant(tables_, tenant));
+  const std::string& named = policy.repository();
+  return Choose(named.empty() ? "" : absl::StrCat("repositories/", named));
+}
+
+absl::StatusOr<std::string> Repositories::OfTenant(const std::string& tenant) const {
+  absl::StatusOr<std::string> chosen = ChooseFor(tenant, "");
   if (absl::IsFailedPrecondition(chosen.status())) return std::string();
   return chosen;
 }

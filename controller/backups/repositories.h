@@ -37,8 +37,12 @@ class Repositories {
   // Short name of the one that `resource`, `repositories/<name>`, means; empty means the default
   // one. NOT_FOUND, INVALID_ARGUMENT, or FAILED_PRECONDITION when there is none at all.
   absl::StatusOr<std::string> Choose(const std::string& resource) const;
-  // Short name of the default one; empty when there is none at all.
-  absl::StatusOr<std::string> Default() const;
+  // Where a backup of the tenant goes: as Choose, but empty means the one that the tenant's policy
+  // names, and the default one when it names none.
+  absl::StatusOr<std::string> ChooseFor(const std::string& tenant,
+                                        const std::string& resource) const;
+  // The same for a tenant whose backup nobody said more about; empty when there is none at all.
+  absl::StatusOr<std::string> OfTenant(const std::string& tenant) const;
   // Every repository with its secrets, for whoever may have them.
   absl::StatusOr<v1::RecoveryKit> Kit(const std::string& fleet) const;
 

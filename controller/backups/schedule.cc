@@ -251,14 +251,12 @@ decltype(Schedule::Options::start_drill) Schedule::DrillThrough(Backups* backups
 
 absl::Status Schedule::BeginBackup(const Due& due) {
   const std::string& tenant = due.schedule->tenant.id;
-  const std::string& repository = due.schedule->policy.repository();
   v1::CreateBackupRequest request;
   request.set_tenant(absl::StrCat("tenants/", tenant));
-  if (!repository.empty()) request.set_repository(absl::StrCat("repositories/", repository));
   request.set_request_id(RequestIdFor("backup", tenant, due.turn));
   const auto operation = backups_->CreateFor("scheduled", kScheduleCaller, request);
   if (operation.ok()) return Note(due, IdOf(*operation));
-  // Begun before a crash, into the repository that the policy named then.
+  // Begun before a crash by an earlier version, which named the repository in its request.
   if (absl::IsAlreadyExists(operation.status())) return Note(due, "");
   return operation.status();
 }

@@ -44,6 +44,19 @@ absl::StatusOr<v1::BackupPolicy> PolicyOf(const Tables& tables, const std::strin
   return row->value.policy();
 }
 
+absl::StatusOr<v1::BackupPolicy> PolicyOfTenant(const Tables& tables, const std::string& tenant) {
+  const auto own = tables.policies.Get(TenantPolicyId(tenant));
+  if (!own.ok() && !absl::IsNotFound(own.status())) return own.status();
+  v1::BackupPolicy policy;
+  if (own.ok()) {
+    policy = own->value.policy();
+  } else {
+    MTP_ASSIGN_OR_RETURN(policy, PolicyOf(tables, kFleetPolicy));
+  }
+  policy.set_own(own.ok());
+  return policy;
+}
+
 absl::StatusOr<std::vector<TenantSchedule>> ReadSchedules(const Tables& tables) {
   MTP_ASSIGN_OR_RETURN(auto tenants, tables.tenants.List());
   MTP_ASSIGN_OR_RETURN(auto policies, tables.policies.List());
@@ -78,14 +91,7 @@ absl::StatusOr<TenantSchedule> ReadSchedule(const Tables& tables, const std::str
   }
   if (!row.ok()) return row.status();
   schedule.tenant = *std::move(row);
-  const auto own = tables.policies.Get(TenantPolicyId(tenant));
-  if (!own.ok() && !absl::IsNotFound(own.status())) return own.status();
-  if (own.ok()) {
-    schedule.policy = own->value.policy();
-  } else {
-    MTP_ASSIGN_OR_RETURN(schedule.policy, PolicyOf(tables, kFleetPolicy));
-  }
-  schedule.policy.set_own(own.ok());
+  MTP_ASSIGN_OR_RETURN(schedule.policy, PolicyOfTenant(tables, tenant));
   auto record = tables.schedules.Get(tenant);
   schedule.record.id = tenant;
   if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();

@@ -19,7 +19,7 @@ inline constexpr int kMaxScheduleAttempts = 3;
 
 struct TenantSchedule {
   kv::Row<state::v1::TenantRecord> tenant;
-  // The tenant's own, or the fleet's.
+  // PolicyOfTenant.
   v1::BackupPolicy policy;
   // Revision 0 while there is none.
   kv::Row<state::v1::ScheduleRecord> record;
@@ -40,6 +40,8 @@ struct Turn {
 absl::StatusOr<v1::BackupPolicy> PolicyOf(const Tables& tables, const std::string& id);
 inline constexpr char kFleetPolicy[] = "fleet";
 std::string TenantPolicyId(const std::string& tenant);
+// The tenant's own, or the fleet's; `own` says which.
+absl::StatusOr<v1::BackupPolicy> PolicyOfTenant(const Tables& tables, const std::string& tenant);
 
 // By name; only placed tenants.
 absl::StatusOr<std::vector<TenantSchedule>> ReadSchedules(const Tables& tables);

@@ -92,9 +92,10 @@ absl::StatusOr<Updates::Decision> Updates::Decide(const std::string& tenant,
   }
   MTP_ASSIGN_OR_RETURN(
       const std::string repository,
-      repositories_->Choose(settings.repository().empty()
-                                ? ""
-                                : absl::StrCat("repositories/", settings.repository())));
+      repositories_->ChooseFor(name.value(),
+                               settings.repository().empty()
+                                   ? ""
+                                   : absl::StrCat("repositories/", settings.repository())));
   int64_t soak_s = absl::ToInt64Seconds(kDefaultSoak);
   if (settings.has_soak()) {
     MTP_ASSIGN_OR_RETURN(soak_s, WholeSeconds(settings.soak(), kMaxSoak, "the soak"));

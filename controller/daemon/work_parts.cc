@@ -73,7 +73,9 @@ Tenants::Options WorkParts::TenantOptions() {
   options.environment_names = settings.tenant_environment;
   options.policy =
       settings.policy == "spread" ? scheduler::Policy::kSpread : scheduler::Policy::kBinpack;
-  options.removal_repository = [this] { return repositories.Default(); };
+  options.removal_repository = [this](const std::string& tenant) {
+    return repositories.OfTenant(tenant);
+  };
   return options;
 }
 

@@ -74,7 +74,9 @@ absl::StatusOr<v1::RolloutSettings> CompleteSettings(v1::RolloutSettings setting
   *settings.mutable_idle_wait() = std::move(idle_wait);
   const std::string repository =
       settings.repository().empty() ? "" : absl::StrCat("repositories/", settings.repository());
-  MTP_ASSIGN_OR_RETURN(*settings.mutable_repository(), repositories.Choose(repository));
+  MTP_ASSIGN_OR_RETURN(const std::string chosen, repositories.Choose(repository));
+  // Else each tenant's own.
+  if (!repository.empty()) settings.set_repository(chosen);
   return settings;
 }
 

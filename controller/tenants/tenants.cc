@@ -62,7 +62,7 @@ absl::StatusOr<v1::Operation> Tenants::Remove(const std::string& caller,
     operation.facts[kWasRunningFact] =
         row.value.spec().run_policy() == v1::RUN_POLICY_STOP ? "false" : "true";
     if (options_.removal_repository) {
-      MTP_ASSIGN_OR_RETURN(const std::string repository, options_.removal_repository());
+      MTP_ASSIGN_OR_RETURN(const std::string repository, options_.removal_repository(row.id));
       if (!repository.empty()) operation.facts[kRepositoryFact] = repository;
     }
     operation.locks.push_back(TenantLock(row.id));

@@ -49,9 +49,9 @@ class Tenants {
     // Names of the variables that a tenant's environment may have. Default: time zone and language.
     std::vector<std::string> environment_names = {"TZ", "LANG", "LC_ALL"};
     scheduler::Policy policy = scheduler::Policy::kBinpack;
-    // Short name of the repository for final backups of removed tenants; empty while there is none.
-    // Null means none.
-    std::function<absl::StatusOr<std::string>()> removal_repository;
+    // Short name of the repository for the final backup of a tenant that is removed; empty while
+    // there is none. Null means none.
+    std::function<absl::StatusOr<std::string>(const std::string& tenant)> removal_repository;
   };
 
   Tenants(kv::Store* store, operations::Engine* engine, const Observations* observations,

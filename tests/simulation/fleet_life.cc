@@ -13,7 +13,9 @@ FleetLife::FleetLife(const StepWorld& steps, const Options& options)
   Tenants::Options tenants;
   tenants.default_reservation_mib = 512;
   tenants.policy = options_.policy;
-  tenants.removal_repository = [this] { return repositories_->Default(); };
+  tenants.removal_repository = [this](const std::string& tenant) {
+    return repositories_->OfTenant(tenant);
+  };
   tenants_ = std::make_unique<Tenants>(store, engine, &observations_, options_.box, options_.clock,
                                        options_.random, std::move(tenants));
   backups_ = std::make_unique<Backups>(store, engine, tenants_.get(), repositories_.get(),

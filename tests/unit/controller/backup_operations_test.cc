@@ -177,6 +177,21 @@ TEST_F(BackupOperations, TheNamedRepositoryIsUsed) {
   EXPECT_TRUE(all[1].has_last_success_time());
 }
 
+TEST_F(BackupOperations, WithoutANamedOneItGoesWhereThePolicySays) {
+  AddRepository("second");
+  AddRepository("third");
+  const auto goes_into = [this] {
+    BackUp("acme");
+    return agents_.Last(Act::kSnapshot).request.snapshot().repository().url();
+  };
+  SetPolicyRepository("", "second");
+  EXPECT_EQ(goes_into(), "/srv/second/acme");
+  SetPolicyRepository("acme", "third");
+  EXPECT_EQ(goes_into(), "/srv/third/acme");
+  SetPolicyRepository("acme", "");
+  EXPECT_EQ(goes_into(), "/srv/main/acme");
+}
+
 TEST_F(BackupOperations, AFailureIsNotedUntilTheNextSuccess) {
   BackUp("acme");
   const auto success = Main().last_success_time();

@@ -4,6 +4,7 @@
 
 #include "common/kv/sqlite_store.h"
 #include "controller/backups/kinds.h"
+#include "controller/backups/policies.h"
 #include "controller/failover/evict_kind.h"
 #include "controller/tenants/kinds.h"
 
@@ -11,10 +12,11 @@ namespace mtp {
 
 BackupsFixture::BackupsFixture()
     : store_(kv::NewMemoryStore()),
-      tenants_(store_.get(), &engine_, &observations_, &box_, &clock_, &random_,
-               {.removal_repository = [this]() -> absl::StatusOr<std::string> {
-                 return removes_into_repository_ ? repositories_.Default() : "";
-               }}) {
+      tenants_(
+          store_.get(), &engine_, &observations_, &box_, &clock_, &random_,
+          {.removal_repository = [this](const std::string& tenant) -> absl::StatusOr<std::string> {
+            return removes_into_repository_ ? repositories_.OfTenant(tenant) : "";
+          }}) {
   AddHost("h1");
   agents_.outcomes[Act::kSnapshot].result = SnapshotResult();
   const TenantClients clients{store_.get(), &agents_, &box_};
@@ -113,6 +115,14 @@ void BackupsFixture::AddRepository(const std::string& name) {
   request.mutable_secrets()->set_root_key(kRootKey);
   const auto added = repositories_.Add(request);
   ASSERT_TRUE(added.ok()) << added.status();
+}
+
+void BackupsFixture::SetPolicyRepository(const std::string& tenant, const std::string& repository) {
+  v1::SetBackupPolicyRequest request;
+  if (!tenant.empty()) request.set_tenant("tenants/" + tenant);
+  request.mutable_policy()->set_repository(repository);
+  const auto set = Policies(store_.get(), &repositories_, &clock_).Set(request);
+  ASSERT_TRUE(set.ok()) << set.status();
 }
 
 absl::StatusOr<v1::Operation> BackupsFixture::Create(const std::string& tenant,

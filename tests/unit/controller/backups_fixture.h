@@ -48,6 +48,8 @@ class BackupsFixture : public ::testing::Test {
   void Remove(const std::string& name);
   void Stop(const std::string& name);
   void AddRepository(const std::string& name = "main");
+  // Of the tenant, or of the fleet; empty means the default one.
+  void SetPolicyRepository(const std::string& tenant, const std::string& repository);
 
   absl::StatusOr<v1::Operation> Create(const std::string& tenant,
                                        const std::string& request_id = "");

@@ -48,6 +48,14 @@ TEST_F(Removal, MakesItsFinalBackupInTheRepository) {
   EXPECT_EQ(asked.snapshot().repository().password(), kAcmePassword);
 }
 
+TEST_F(Removal, TheFinalBackupGoesWhereTheTenantsBackupsGo) {
+  AddRepository();
+  AddRepository("second");
+  SetPolicyRepository("acme", "second");
+  Succeeds(Ask());
+  EXPECT_EQ(Catalogue().front().repository(), "second");
+}
+
 TEST_F(Removal, TheFinalBackupBringsTheTenantBackWithItsSecrets) {
   AddRepository();
   Succeeds(Ask());

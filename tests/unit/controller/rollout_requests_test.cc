@@ -46,7 +46,7 @@ TEST_F(RolloutRequests, DefaultsAreFilledIn) {
   EXPECT_EQ(settings.max_unavailable(), 1);
   EXPECT_EQ(settings.soak().seconds(), 60);
   EXPECT_EQ(settings.idle_wait().seconds(), 300);
-  EXPECT_EQ(settings.repository(), "main");
+  EXPECT_EQ(settings.repository(), "");  // each tenant's own
 }
 
 TEST_F(RolloutRequests, RefusesWhatMakesNoSense) {
