@@ -85,9 +85,11 @@ StepResult Settle(const TenantClients& clients, StepContext& context) {
 operations::Kind SetKind(TenantClients clients) {
   operations::Kind kind;
   kind.name = "set";
+  // Not to be called off before it has begun: then nobody would put back what the operation's
+  // creation took.
   kind.steps.push_back({"reserve", [](StepContext&) { return StepResult::Done(); },
                         [clients](StepContext& context) { return PutBack(clients, context); },
-                        true});
+                        false});
   kind.steps.push_back(
       {"limit", [clients](StepContext& context) { return Limit(clients, context); },
        [clients](StepContext& context) { return UndoLimit(clients, context); }, true});

@@ -172,6 +172,15 @@ TEST_F(SetTest, TheHostIsAskedForTheOldLimitAgain) {
   ExpectAsBefore();
 }
 
+// What its creation took is put back, too, when it never came to its first step.
+TEST_F(SetTest, CalledOffBeforeItHasBegunItIsPutBack) {
+  const auto created = Update(Request(2000, 3000));
+  ASSERT_TRUE(life_->engine.Cancel(created->name().substr(sizeof("operations/") - 1)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(agents_.Count(Act::kLimit), 0);
+  ExpectAsBefore();
+}
+
 // What a lowered reservation would free may be promised to another tenant only once it cannot be
 // taken back any more.
 TEST_F(SetTest, WhatIsReservedLessIsKeptUntilNothingCanFailAnyMore) {
