@@ -327,7 +327,7 @@ void FleetScenario::Pause(const std::string& rollout) {
   const auto answer = ControllerLives() ? life_->rollouts().Pause(rollout)
                                         : absl::UnavailableError("the controller is away");
   if (MustAskAgain(answer.status())) {
-    if (!quiet_) executor_.PostAfter(absl::Seconds(7), [this, rollout] { Pause(rollout); });
+    if (!quiet_) TryAgain(absl::Seconds(7), [this, rollout] { Pause(rollout); });
     // Nobody was told, and it may be paused all the same.
     if (quiet_) Resume(rollout);
     return;
@@ -347,7 +347,7 @@ void FleetScenario::Resume(const std::string& rollout) {
     answer = abort ? life_->rollouts().Abort(rollout) : life_->rollouts().Resume(rollout);
   }
   if (MustAskAgain(answer.status())) {
-    executor_.PostAfter(absl::Seconds(7), [this, rollout] { Resume(rollout); });
+    TryAgain(absl::Seconds(7), [this, rollout] { Resume(rollout); });
   }
 }
 

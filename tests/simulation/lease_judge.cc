@@ -47,11 +47,20 @@ void LeaseJudge::OnReachable(const std::string& host, bool reachable) {
   }
 }
 
+void LeaseJudge::OnHeard(const std::string& host) { heard_[host] = clock_->Monotonic(); }
+
+// A controller to which a host's events had been lost for long before cannot know that it vanished
+// with the others.
 bool LeaseJudge::VanishedTogether(const std::string& host) const {
   const auto at = vanished_.find(host);
   if (at == vanished_.end()) return false;
+  const auto heard = [this](const std::string& name) {
+    const auto found = heard_.find(name);
+    return found == heard_.end() ? absl::ZeroDuration() : found->second;
+  };
   const auto count = std::count_if(vanished_.begin(), vanished_.end(), [&](const auto& other) {
-    return absl::AbsDuration(other.second - at->second) <= kTogether;
+    return absl::AbsDuration(other.second - at->second) <= kTogether &&
+           absl::AbsDuration(heard(other.first) - heard(host)) <= kTogether;
   });
   return count >= 2 && 3 * static_cast<size_t>(count) >= agents_->Hosts().size();
 }

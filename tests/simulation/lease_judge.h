@@ -23,6 +23,8 @@ class LeaseJudge {
 
   // A host was cut off or has died, or is back.
   void OnReachable(const std::string& host, bool reachable);
+  // A stamp of the host has reached the controller.
+  void OnHeard(const std::string& host);
   // Somebody accepted that the copy on that host may run beside another: until it is taken off.
   void Excuse(const std::string& tenant, const std::string& host) {
     excused_.insert({tenant, host});
@@ -54,6 +56,7 @@ class LeaseJudge {
   const SimEngines* const engines_;
   const SimLeases* const leases_;
   std::map<std::string, absl::Duration> vanished_;
+  std::map<std::string, absl::Duration> heard_;             // when a stamp came last
   std::map<std::string, state::v1::TenantRecord> tenants_;  // as last seen
   std::set<std::pair<std::string, std::string>> excused_;   // tenant, host
   int by_itself_ = 0;

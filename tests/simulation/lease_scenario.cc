@@ -109,7 +109,9 @@ void LeaseScenario::Listen() {
     lease_judge_.CheckCopies(tenant);
   };
   leases_.Start([this](const std::string& host, const v1::LeaseStamp& stamp) {
-    if (ControllerLives()) life_->keeper().OnStamp(host, stamp);
+    if (!ControllerLives()) return;
+    lease_judge_.OnHeard(host);
+    life_->keeper().OnStamp(host, stamp);
   });
 }
 

@@ -70,6 +70,11 @@ void Scenario::MakeWishes(uint64_t wishes) {
   }
 }
 
+void Scenario::TryAgain(absl::Duration delay, std::function<void()> task) {
+  const absl::Duration away = std::max(away_until_ - clock_.Monotonic(), absl::ZeroDuration());
+  executor_.PostAfter(away + delay, std::move(task));
+}
+
 void Scenario::Plan(absl::Duration delay, std::function<void()> task) {
   if (left_out_.plans.count(++plans_) == 0) executor_.PostAfter(delay, std::move(task));
 }
@@ -121,8 +126,7 @@ void Scenario::Boot() {
 
 void Scenario::Send(const Wish& wish) {
   const auto again = [this, wish] {
-    const absl::Duration until_back = std::max(away_until_ - clock_.Monotonic(), absl::Seconds(1));
-    executor_.PostAfter(until_back + Within(absl::Seconds(20)), [this, wish] { Send(wish); });
+    TryAgain(absl::Seconds(1) + Within(absl::Seconds(20)), [this, wish] { Send(wish); });
   };
   if (!ControllerLives()) return again();
   const absl::StatusOr<v1::Operation> answer = wish.ask();

@@ -52,6 +52,8 @@ class Scenario {
 
   // Something that the seed plans from the beginning, a plan: it may be left out.
   void Plan(absl::Duration delay, std::function<void()> task);
+  // After `delay`, and once a controller that is away for long is back.
+  void TryAgain(absl::Duration delay, std::function<void()> task);
   bool ControllerLives() const { return controller_ != nullptr && controller_->alive(); }
   std::string NextRequestId() { return absl::StrCat("request-", next_request_++); }
   void Send(const Wish& wish);

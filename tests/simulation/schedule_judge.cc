@@ -4,6 +4,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
+#include <algorithm>
+
 #include "common/base/timestamps.h"
 #include "controller/backups/due.h"
 #include "controller/backups/tenant_schedule.h"
@@ -21,7 +23,8 @@ void ScheduleJudge::OnDowntimeEnds() {
     const auto record = tables_.schedules.Get(row.id);
     // It was not scheduled yet, or by a clock that has jumped since.
     if (!record.ok() || !record->value.has_backup_due()) continue;
-    const absl::Time seen = FromTimestamp(record->value.backup_due());
+    // A clock that was ahead for a while may have had later moments seen to.
+    const absl::Time seen = std::max(FromTimestamp(record->value.backup_due()), latest_[row.id]);
     if (seen > down_) continue;
     const Cadence cadence = BackupCadence(policy_, row.id);
     Missed missed;
@@ -38,9 +41,11 @@ void ScheduleJudge::OnOperation(const std::string& id, const state::v1::Operatio
                                 const state::v1::OperationRecord& after) {
   const v1::Operation& operation = after.operation();
   if (before == nullptr && operation.kind() == "backup" &&
-      operation.created_by() == kScheduleCaller && clock_->Now() >= back_) {
+      operation.created_by() == kScheduleCaller) {
     const std::string tenant(absl::StripPrefix(operation.target(), "tenants/"));
-    begun_[tenant].push_back(operation);
+    absl::Time& latest = latest_[tenant];
+    latest = std::max(latest, FromTimestamp(operation.create_time()));
+    if (clock_->Now() >= back_) begun_[tenant].push_back(operation);
   }
   if (operation.kind() != "check-repository") return;
   if (before == nullptr) {

@@ -52,6 +52,8 @@ class ScheduleJudge {
   const SimAgents* const agents_;
   const SimEngines* const engines_;
   v1::BackupPolicy policy_;
+  // When the schedule last began a backup of a tenant, by the clock of that moment.
+  std::map<std::string, absl::Time> latest_;
   absl::Time down_;
   absl::Time back_ = absl::InfiniteFuture();
   std::map<std::string, Missed> missed_;
