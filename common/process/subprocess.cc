@@ -192,7 +192,7 @@ class Run {
       return;
     }
     kill_at_ = clock_.Monotonic() + options_.kill_grace;
-    kill(-pid_, SIGTERM);
+    kill(pid_, options_.end_signal);
   }
 
   // Waits a little for the pipes and moves what is there.

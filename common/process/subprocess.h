@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/string_view.h>
 #include <absl/time/time.h>
+#include <signal.h>
 
 #include <atomic>
 #include <functional>
@@ -38,8 +39,9 @@ struct SubprocessOptions {
   absl::string_view stdin_bytes;
   // Killed after this long (DEADLINE_EXCEEDED).
   absl::Duration deadline = absl::Seconds(60);
-  // SIGTERM first, SIGKILL after this long.
+  // The program itself gets `end_signal` first, and all of its group SIGKILL after this long.
   absl::Duration kill_grace = absl::Seconds(2);
+  int end_signal = SIGTERM;
   // Kept of standard output and of standard error, each: the last so many bytes, the rest is read
   // and dropped.
   size_t max_output_bytes = 1 << 20;

@@ -29,6 +29,8 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr absl::Duration kFirstPause = absl::Seconds(1);
 constexpr absl::Duration kPauseMax = absl::Seconds(15);
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
+// For a call that is to end: a lock on a server takes a moment to remove.
+constexpr absl::Duration kEndGrace = absl::Seconds(5);
 
 // False when cancelled meanwhile.
 bool Pause(absl::Duration pause, const CancelToken* cancel) {
@@ -99,6 +101,9 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
   run.deadline = call.moves_data ? options_.long_deadline : options_.short_deadline;
   run.max_output_bytes = kOutputBytesMax;
   run.cancel = cancel;
+  // The only signal at which restic 0.14 takes its lock back (cmd/restic/cleanup.go).
+  run.end_signal = SIGINT;
+  run.kill_grace = kEndGrace;
   run.on_stdout = call.on_stdout;
   absl::StatusOr<SubprocessResult> result = RunSubprocess(run);
   for (auto& [name, value] : run.env) WipeString(&value);

@@ -41,13 +41,18 @@ StepResult Stop(const TenantClients& clients, StepContext& context) {
   return StepResult::Done(std::string(result.status.message()));
 }
 
-StepResult StartAgain(const TenantClients& clients, StepContext& context) {
-  const Tables tables(clients.store);
-  CancelRun(context, tables, *clients.agents);
-  if (context.Fact(kWasRunningFact) != "true") return StepResult::Done();
-  v1::EnsureActionRequest request;
-  request.mutable_start();
-  return RunOnHost(context, tables, *clients.agents, std::move(request), OnFailure::kFail);
+// The tenant first: what its backup has left in the repository can wait.
+StepResult StartAgain(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  CancelRun(context, tables, *clients.tenants.agents);
+  if (context.Fact(kWasRunningFact) == "true") {
+    v1::EnsureActionRequest request;
+    request.mutable_start();
+    StepResult result =
+        RunOnHost(context, tables, *clients.tenants.agents, std::move(request), OnFailure::kFail);
+    if (result.kind != StepResult::Kind::kDone) return result;
+  }
+  return ForgetLeftSnapshot(clients, context);
 }
 
 StepResult ArchiveOnHost(const TenantClients& clients, StepContext& context) {
@@ -119,10 +124,10 @@ operations::Kind RemoveKind(const BackupClients& clients) {
   kind.name = "remove";
   kind.steps.push_back(
       {"stop", [clients](StepContext& context) { return Stop(clients.tenants, context); },
-       [clients](StepContext& context) { return StartAgain(clients.tenants, context); }, true});
+       [clients](StepContext& context) { return StartAgain(clients, context); }, true});
   kind.steps.push_back(
       {kBackupStep, [clients](StepContext& context) { return Backup(clients, context); },
-       [clients](StepContext& context) { return CancelSnapshot(clients, context); }, true});
+       [clients](StepContext& context) { return EndSnapshot(clients, context); }, true});
   kind.steps.push_back(
       {"remove-from-host",
        [clients](StepContext& context) { return TakeOffHost(clients.tenants, context); }, nullptr,

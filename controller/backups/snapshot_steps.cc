@@ -1,5 +1,6 @@
 #include "controller/backups/snapshot_steps.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
 #include "common/base/timestamps.h"
@@ -15,9 +16,39 @@ using operations::StepContext;
 using operations::StepResult;
 
 constexpr size_t kMaxFailureBytes = 1000;
+// An action that is being ended is looked at again this soon.
+constexpr absl::Duration kEndRecheck = absl::Seconds(2);
+constexpr char kEnding[] = "ending the backup";
+// `true` when the repository may have a snapshot of the operation that is in no catalogue.
+constexpr char kLeftSnapshotFact[] = "left_snapshot";
 
 std::string IdOr(const StepContext& context, const std::string& id) {
   return id.empty() ? OperationIdOf(context) : id;
+}
+
+// One that failed has told why: nothing was written, or the repository cannot be asked. Of one that
+// was cut short nobody can tell.
+bool MayLeaveSnapshot(const Tables& tables, const StepContext& context, const v1::Action& action) {
+  return !context.Fact(kRepositoryFact).empty() && action.state() != v1::ACTION_STATE_FAILED &&
+         !tables.backups.Get(OperationIdOf(context)).ok();
+}
+
+StepResult Forget(const BackupClients& clients, const StepContext& context,
+                  const kv::Row<state::v1::TenantRecord>& row) {
+  auto access = AccessFor(Tables(clients.tenants.store), *clients.tenants.box,
+                          context.Fact(kRepositoryFact), row.id);
+  if (!access.ok()) return StepResult::Done();
+  v1::EnsureActionRequest request;
+  request.set_tenant(row.id);
+  v1::ForgetBackupsAction& forget = *request.mutable_forget();
+  forget.set_fleet(clients.fleet);
+  forget.add_backup_ids(OperationIdOf(context));
+  *forget.mutable_repository() = *std::move(access);
+  // Its results are of no interest to whoever asked for the backup.
+  StepContext here(context.record(), absl::StrCat(context.key(), "/forget"));
+  StepResult result = RunThere(here, *clients.tenants.agents, {row.value.host(), row.value.epoch()},
+                               std::move(request), OnFailure::kFail);
+  return result.kind == StepResult::Kind::kFail ? StepResult::Done() : result;
 }
 
 }  // namespace
@@ -40,8 +71,32 @@ StepResult TakeSnapshot(const BackupClients& clients, StepContext& context, cons
 }
 
 StepResult CancelSnapshot(const BackupClients& clients, const StepContext& context) {
-  CancelRun(context, Tables(clients.tenants.store), *clients.tenants.agents);
+  const Tables tables(clients.tenants.store);
+  const auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Done();
+  const auto action = CancelThere(context, *clients.tenants.agents, row->value.host());
+  if (!action.ok()) return StepResult::Done();
+  if (action->state() == v1::ACTION_STATE_RUNNING) return StepResult::Wait(kEndRecheck, kEnding);
+  return MayLeaveSnapshot(tables, context, *action) ? Forget(clients, context, *row)
+                                                    : StepResult::Done();
+}
+
+StepResult EndSnapshot(const BackupClients& clients, StepContext& context) {
+  const Tables tables(clients.tenants.store);
+  const auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Done();
+  const ActionEnd end = EndThere(context, *clients.tenants.agents, row->value.host(), kEnding);
+  if (end.wait) return *end.wait;
+  if (end.begun && MayLeaveSnapshot(tables, context, end.action)) {
+    context.SetFact(kLeftSnapshotFact, "true");
+  }
   return StepResult::Done();
+}
+
+StepResult ForgetLeftSnapshot(const BackupClients& clients, const StepContext& context) {
+  if (context.Fact(kLeftSnapshotFact) != "true") return StepResult::Done();
+  const auto row = Tables(clients.tenants.store).tenants.Get(TenantOf(context));
+  return row.ok() ? Forget(clients, context, *row) : StepResult::Done();
 }
 
 StepResult RecordBackup(const BackupClients& clients, StepContext& context,

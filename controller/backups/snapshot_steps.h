@@ -14,10 +14,18 @@ namespace mtp {
 // RecordBackup needs.
 operations::StepResult TakeSnapshot(const BackupClients& clients, operations::StepContext& context,
                                     const std::string& id = "");
-// Its compensation. A snapshot that was written all the same stays in the repository, with tags
-// that say what it is.
+// Its compensation, for an operation that ends without its host when that is away: ends the action,
+// and takes what it has written all the same out of the repository. A host that is away ends it
+// when it is back; a snapshot that was complete by then stays, with tags that say what it is.
 operations::StepResult CancelSnapshot(const BackupClients& clients,
                                       const operations::StepContext& context);
+// Its compensation, for an operation that needs its host in any case: waits for the end of the
+// action, and leaves the fact that ForgetLeftSnapshot goes by.
+operations::StepResult EndSnapshot(const BackupClients& clients, operations::StepContext& context);
+// Takes the snapshot that the operation leaves behind out of the repository, if any, and the lock
+// of one that was killed. A repository that refuses keeps it: it is in nobody's way.
+operations::StepResult ForgetLeftSnapshot(const BackupClients& clients,
+                                          const operations::StepContext& context);
 
 // Adds the backup to the catalogue, made for `reason` (Backup.reason), and says of its tenant and
 // its repository that it succeeded, all in the transaction that ends the step. The result has

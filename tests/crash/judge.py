@@ -62,7 +62,7 @@ class Judge:
                 wrong.append(f"it is {operation['state']} without a sentence: {sentence!r}")
         if called_off and succeeded:
             wrong.append("it succeeded although it was called off")
-        allowed = [attempt.before, done] if attempt.kind.may_be_done else [attempt.before]
+        allowed = [attempt.before, done] if attempt.kind.may_be_done(operation) else [attempt.before]
         allowed = [done] if succeeded else allowed
         if not wait_for(patience_s, lambda: any(self._is(attempt, world, succeeded) for world in allowed), pause=0.3):
             wrong += differences(*_comparable(allowed[0], self.look(attempt, attempt.begun), succeeded))

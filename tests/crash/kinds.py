@@ -45,8 +45,9 @@ class Kind:
         """The command, without the flags of all commands."""
         raise NotImplementedError
 
-    # Whether one that is called off may also have done all of it: nothing is undone then, it only ends.
-    may_be_done = False
+    def may_be_done(self, operation):
+        """Whether one that is called off may also have done all of it: nothing is undone then, it only ends."""
+        return False
 
     def call_off(self, fleet, operations):
         """The exit code."""
@@ -83,10 +84,13 @@ class Remove(Kind):
 class Run(Kind):
     """start, stop, restart."""
 
-    uses_repository, may_be_done = False, True
+    uses_repository = False
 
     def __init__(self, word, needs, leaves):
         self.word, self.needs, self.leaves = word, needs, leaves
+
+    def may_be_done(self, operation):
+        return True
 
     def words(self, fleet):
         return [self.word, SUBJECT]
@@ -185,6 +189,10 @@ class Restore(Kind):
 
     def words(self, fleet):
         return ["backup", "restore", SUBJECT, "--from", self.backup, "--yes"]
+
+    def may_be_done(self, operation):
+        # Called off after the exchange; then it says where the data is that was there before.
+        return "is in place and stays; what was there before is kept aside" in (operation["error"] or {}).get("message", "")
 
 
 class Prune(Kind):

@@ -226,6 +226,31 @@ TEST_F(BackupOperations, ACancelledOneHasNotFailed) {
   EXPECT_EQ(Main().last_failure(), "");
 }
 
+TEST_F(BackupOperations, CalledOffItLeavesNoSnapshotBehind) {
+  agents_.outcomes[Act::kSnapshot] = mtp::testing::FakeAgents::Running();
+  agents_.cancels_too_late = true;
+  const auto created = Create("acme");
+  Run();
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  const v1::Operation operation = Ended(created);
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_THAT(agents_.Last(Act::kForget).request.forget().backup_ids(),
+              ::testing::ElementsAre(IdOf(*created)));
+  EXPECT_EQ(operation.result().count("removed"), 0u);
+  EXPECT_THAT(*backups_.List(""), IsEmpty());
+}
+
+// Its tenant may have to be placed elsewhere.
+TEST_F(BackupOperations, CalledOffItDoesNotWaitForALostHost) {
+  agents_.outcomes[Act::kSnapshot] = mtp::testing::FakeAgents::Running();
+  const auto created = Create("acme");
+  Run();
+  agents_.away.insert("h1");
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(agents_.Count(Act::kForget), 0);
+}
+
 TEST_F(BackupOperations, AnAnswerWithoutASnapshotIsAFailure) {
   for (const char* lacking : {"snapshot", "manifest_sha256", "start_time"}) {
     agents_.outcomes[Act::kSnapshot].result = SnapshotResult();

@@ -7,6 +7,7 @@ namespace mtp {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -100,9 +101,38 @@ TEST_F(Removal, IsUndoneWhenTheRepositoryFails) {
   EXPECT_EQ(agents_.Count(Act::kStart), 1);
   EXPECT_EQ(agents_.Count(Act::kRemove), 0);
   EXPECT_EQ(agents_.Count(Act::kBackup), 0);
+  EXPECT_EQ(agents_.Count(Act::kForget), 0);
   EXPECT_THAT(Catalogue(), IsEmpty());
   EXPECT_THAT(Tenant("acme").backup_failure(), HasSubstr("the server is away"));
   EXPECT_THAT(Main().last_failure(), HasSubstr("the server is away"));
+}
+
+// The request to end it comes when the snapshot is complete, and it is in no catalogue.
+TEST_F(Removal, CalledOffItLeavesNoSnapshotBehind) {
+  AddRepository();
+  agents_.outcomes[Act::kSnapshot] = mtp::testing::FakeAgents::Running();
+  agents_.cancels_too_late = true;
+  const auto created = Ask();
+  Run();
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(agents_.Count(Act::kStart), 1);
+  const auto& forgets = agents_.Last(Act::kForget).request.forget();
+  EXPECT_THAT(forgets.backup_ids(), ElementsAre(IdOf(*created)));
+  EXPECT_EQ(forgets.repository().password(), kAcmePassword);
+  EXPECT_THAT(Catalogue(), IsEmpty());
+}
+
+TEST_F(Removal, WhatItLeavesInARepositoryThatRefusesHoldsNothingUp) {
+  AddRepository();
+  agents_.outcomes[Act::kSnapshot] = mtp::testing::FakeAgents::Running();
+  agents_.outcomes[Act::kForget] =
+      mtp::testing::FakeAgents::Failed(absl::FailedPreconditionError("the server is away"));
+  const auto created = Ask();
+  Run();
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(agents_.Count(Act::kForget), 1);
 }
 
 TEST_F(Removal, ATenantThatWasStoppedStaysStoppedWhenItIsUndone) {

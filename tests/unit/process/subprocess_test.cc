@@ -123,6 +123,23 @@ TEST(Subprocess, KillsAProgramThatIgnoresTheRequestToEnd) {
   EXPECT_LT(clock.Monotonic() - begin, absl::Seconds(20));
 }
 
+TEST(Subprocess, AsksForTheEndWithTheSignalThatTheProgramKnows) {
+  const testing::TempFolder folder;
+  CancelToken cancel;
+  SubprocessOptions options = Shell(
+      "trap 'echo cleaned >ended; exit 0' INT; trap 'exit 1' TERM; echo begun; while :; do sleep "
+      "0.01; done");
+  options.working_folder = folder.path();
+  options.cancel = &cancel;
+  options.end_signal = SIGINT;
+  options.kill_grace = absl::Seconds(20);
+  options.on_stdout = [&cancel](absl::string_view) { cancel.Cancel(); };
+  EXPECT_TRUE(absl::IsCancelled(RunSubprocess(options).status()));
+  std::string ended;
+  std::getline(std::ifstream(folder.path() + "/ended"), ended);
+  EXPECT_EQ(ended, "cleaned");
+}
+
 TEST(Subprocess, IsCancelledFromAnotherThread) {
   CancelToken cancel;
   SubprocessOptions options = Shell("echo begun; sleep 100");
