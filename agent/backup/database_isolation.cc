@@ -24,7 +24,11 @@ namespace mtp {
 namespace {
 
 // SQLite keeps to its own heap limit; the rest is this program.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr rlim_t kAddressSpaceMax = RLIM_INFINITY;  // their shadow memory takes terabytes of it
+#else
 constexpr rlim_t kAddressSpaceMax = rlim_t{4} << 30;
+#endif
 // A level of folders holds one, a database a handful.
 constexpr rlim_t kDescriptorsMax = 256;
 constexpr rlim_t kProcessorSecondsMax = 2 * 3600;

@@ -20,6 +20,7 @@ constexpr absl::Duration kStartingInterval = absl::Seconds(2);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 // An observation that says nothing new is published again after so long, for its time.
 constexpr absl::Duration kRepeatInterval = absl::Seconds(60);
+constexpr int kUnansweredPings = 2;
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(200);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 // Kept until the next look, which each of them causes.
@@ -59,6 +60,7 @@ Observer::~Observer() { Stop(); }
 
 void Observer::Start() {
   events_ = std::jthread([this](std::stop_token stop) { FollowEvents(stop); });
+  PingLater(0);
 }
 
 void Observer::Stop() {
@@ -75,13 +77,19 @@ void Observer::Stop() {
 void Observer::FollowEvents(std::stop_token stop) {
   absl::Duration backoff = kFirstBackoff;
   while (!stop.stop_requested()) {
+    std::stop_source stream;
+    const std::stop_callback end_stream(stop, [&stream] { stream.request_stop(); });
+    {
+      absl::MutexLock lock(&mutex_);
+      stream_ = stream;
+    }
     const absl::Status end = deps_.engine->Events(
         kProjectName, std::nullopt,
         [this](const EngineEvent& event) {
           OnEvent(event);
           return true;
         },
-        stop,
+        stream.get_token(),
         [this, &backoff] {
           backoff = kFirstBackoff;
           SetEngineUp(true);
@@ -95,6 +103,22 @@ void Observer::FollowEvents(std::stop_token stop) {
                                            [] { return false; });
     backoff = std::min(backoff * 2, kMaxBackoff);
   }
+}
+
+void Observer::PingLater(int unanswered) {
+  deps_.executor->PostAfter(deps_.ping_interval, [this, unanswered] {
+    std::stop_source stream;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_) return;
+      // While it is down the stream's next beginning says that it answers again.
+      if (!engine_up_) return PingLater(0);
+      stream = stream_;
+    }
+    if (deps_.engine->Ping().ok()) return PingLater(0);
+    if (unanswered + 1 == kUnansweredPings) stream.request_stop();
+    PingLater((unanswered + 1) % kUnansweredPings);
+  });
 }
 
 void Observer::OnEvent(const EngineEvent& event) {

@@ -36,6 +36,8 @@ struct ObserverDeps {
   const Clock* clock = nullptr;
   Random* random = nullptr;
   Log log = NullLog();
+  // How often the engine is asked whether it still answers; it is down when it twice did not.
+  absl::Duration ping_interval = absl::Seconds(15);
   // Whether an action is starting the tenant right now. Thread-safe.
   std::function<bool(const std::string& tenant)> is_being_started;
   // Called when the engine answers (again) and when it no longer does. Short.
@@ -85,6 +87,8 @@ class Observer {
   };
 
   void FollowEvents(std::stop_token stop);
+  // An engine that stands still keeps the stream of its events open.
+  void PingLater(int unanswered);
   void OnEvent(const EngineEvent& event);
   void SetEngineUp(bool up);
   // Marks the instance as being looked at; false when it is already, or there is nothing to do.
@@ -104,6 +108,8 @@ class Observer {
   bool engine_up_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t timers_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Ends the present stream of events.
+  std::stop_source stream_ ABSL_GUARDED_BY(mutex_);
   std::jthread events_;
 };
 

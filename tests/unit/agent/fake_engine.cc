@@ -16,7 +16,11 @@ FakeEngine::~FakeEngine() = default;
 
 absl::StatusOr<EngineInfo> FakeEngine::Info() { return EngineInfo{"26.1.5"}; }
 
-absl::Status FakeEngine::Ping() { return Away(); }
+absl::Status FakeEngine::Ping() {
+  absl::MutexLock lock(&mutex);
+  if (stands_still) return absl::DeadlineExceededError("the engine does not answer");
+  return away ? Unavailable() : absl::OkStatus();
+}
 
 absl::StatusOr<std::vector<ContainerSummary>> FakeEngine::ListContainers(const std::string&) {
   return std::vector<ContainerSummary>();
@@ -78,6 +82,9 @@ absl::Status FakeEngine::Events(const std::string&, std::optional<absl::Time>,
   std::stop_callback wake(stop, [this] { absl::MutexLock lock(&mutex); });
   {
     absl::MutexLock lock(&mutex);
+    auto answers = [&] { return !stands_still || stop.stop_requested(); };
+    mutex.Await(absl::Condition(&answers));
+    if (stop.stop_requested()) return absl::CancelledError("stopped");
     if (away) return Unavailable();
   }
   on_connected();

@@ -79,6 +79,8 @@ class FakeEngine final : public Engine {
   mutable absl::Mutex mutex;
   std::map<std::string, FakeContainer> containers;
   std::map<std::string, int> inspections;
+  // Connections are made and nobody answers.
+  bool stands_still = false;
   std::deque<EngineEvent> events;
   std::set<std::string> images = {"openclaw:1"};
   std::vector<std::string> image_digests;

@@ -30,6 +30,7 @@ class ObserverTest : public ::testing::Test {
     deps.executor = &pool_;
     deps.clock = &machine_.clock;
     deps.random = &machine_.random;
+    deps.ping_interval = absl::Milliseconds(10);
     deps.is_being_started = [](const std::string&) { return false; };
     deps.on_engine = [this](bool up) {
       absl::MutexLock lock(&mutex_);
@@ -122,6 +123,27 @@ TEST_F(ObserverTest, AnEngineThatGoesAwayAndComesBackIsSeen) {
     return !engine_up_;
   }));
   machine_.engine.SetAway(false);
+  EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+}
+
+TEST_F(ObserverTest, AnEngineThatStandsStillAndGoesOnIsSeen) {
+  ASSERT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.stands_still = true;
+  }
+  EXPECT_TRUE(WillHold([this] {
+    absl::MutexLock lock(&mutex_);
+    return !engine_up_;
+  }));
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    machine_.engine.stands_still = false;
+  }
+  EXPECT_TRUE(WillHold([this] {
+    absl::MutexLock lock(&mutex_);
+    return engine_up_;
+  }));
   EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
 }
 
