@@ -133,12 +133,7 @@ std::string DoneText(Invocation& invocation, const Restore& restore,
     absl::StrAppend(&text, "  The data that it had before is kept aside on ",
                     host.empty() ? "its host" : Visible(host), " for a day.\n");
   }
-  // Named: a temporary would be gone before the first turn of the loop.
-  const auto results = LabelsJson(operation.result());
-  for (const auto& [key, value] : results.items()) {
-    absl::StrAppend(&text, "  ", Visible(key), " ", Visible(value.get<std::string>()), "\n");
-  }
-  return text;
+  return text + ResultLines(operation);
 }
 
 absl::StatusOr<Restore> Prepare(Invocation& invocation, const RestoreOptions& options) {

@@ -31,15 +31,8 @@ Json ChangeJson(const std::string& tenant, const v1::Operation& operation) {
   return {{"tenant", tenant}, {"operation", OperationJson(operation)}};
 }
 
-// All facts of the result, one a line.
 std::string Facts(const std::string&, const v1::Operation& operation) {
-  std::string text;
-  // Named: a temporary would be gone before the first turn of the loop.
-  const auto results = LabelsJson(operation.result());
-  for (const auto& [key, value] : results.items()) {
-    absl::StrAppend(&text, "  ", Visible(key), " ", Visible(value.get<std::string>()), "\n");
-  }
-  return text;
+  return ResultLines(operation);
 }
 
 // How a change that has ended is told of.

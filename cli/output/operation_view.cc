@@ -1,7 +1,9 @@
 #include "cli/output/operation_view.h"
 
+#include <absl/algorithm/container.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
 
 #include "cli/output/names.h"
 #include "cli/output/table.h"
@@ -44,6 +46,22 @@ std::string StepTime(const v1::OperationStep& step, absl::Time now) {
 std::string ResultOf(const v1::Operation& operation, const std::string& key) {
   const auto found = operation.result().find(key);
   return found == operation.result().end() ? "" : found->second;
+}
+
+std::string ResultLines(const v1::Operation& operation) {
+  // What the controller and its agents tell one another.
+  static constexpr absl::string_view kForPrograms[] = {"container_id", "image_id", "snapshot",
+                                                       "started_before", "unpacked"};
+  std::string text;
+  // Named: a temporary would be gone before the first turn of the loop.
+  const auto results = LabelsJson(operation.result());
+  for (const auto& [key, value] : results.items()) {
+    const std::string shown = value.get<std::string>();
+    if (shown.empty() || shown == "[]" || absl::c_linear_search(kForPrograms, key)) continue;
+    absl::StrAppend(&text, "  ", Visible(absl::StrReplaceAll(key, {{"_", " "}})), " ",
+                    Visible(shown), "\n");
+  }
+  return text;
 }
 
 absl::Duration Elapsed(const v1::Operation& operation, absl::Time now) {

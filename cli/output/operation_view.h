@@ -29,6 +29,9 @@ std::string PlacementText(const v1::PlacementDecision& placement, bool colour);
 // A fact of the operation's result; empty when there is none.
 std::string ResultOf(const v1::Operation& operation, const std::string& key);
 
+// What people may want to know of the operation's result, in lines. `op show` has all of it.
+std::string ResultLines(const v1::Operation& operation);
+
 // How long it took, or takes until `now`.
 absl::Duration Elapsed(const v1::Operation& operation, absl::Time now);
 absl::Duration Elapsed(const v1::OperationStep& step, absl::Time now);

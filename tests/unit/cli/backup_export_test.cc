@@ -78,7 +78,7 @@ TEST_F(BackupExport, WritesTheFileForItsOwnerAlone) {
 TEST_F(BackupExport, IsJsonWhenAsked) {
   ASSERT_EQ(Export({"-o", "json"}), 0) << err();
   const nlohmann::json expected = {
-      {"backup", kNewest}, {"file", file_}, {"bytes", 31}, {"sha256", HashOf(bytes_)}};
+      {"backup", kNewest}, {"file", file_}, {"bytes", 29}, {"sha256", HashOf(bytes_)}};
   EXPECT_EQ(OutJson(), expected);
   EXPECT_EQ(err(), "");
 }
