@@ -23,6 +23,7 @@ namespace {
 
 constexpr uint64_t kMostSeedsToFindAPlant = 1000;
 constexpr size_t kMostShrunk = 3;
+constexpr uint64_t kTellEach = 10'000;
 // One in twenty runs twice: a seed that cannot be replayed is worth nothing.
 constexpr uint64_t kRunsTwice = 20;
 
@@ -66,6 +67,11 @@ class ManySeeds {
     absl::MutexLock lock(&mutex_);
     if (!result.violations.empty()) failed_.push_back(seed);
     Report(seed, result);
+    if (++done_ % kTellEach == 0) {
+      std::fprintf(stderr, "%llu of %llu seeds, %zu of them failed\n",
+                   static_cast<unsigned long long>(done_), static_cast<unsigned long long>(seeds_),
+                   failed_.size());
+    }
     events_ += result.events;
     operations_ += result.operations;
     deaths_ += result.deaths;
@@ -109,6 +115,7 @@ class ManySeeds {
   const uint64_t end_;
   std::atomic<uint64_t> next_;
   absl::Mutex mutex_;
+  uint64_t done_ = 0;
   std::vector<uint64_t> failed_;
   int64_t events_ = 0;
   int64_t operations_ = 0;
