@@ -29,6 +29,8 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr absl::Duration kFirstPause = absl::Seconds(1);
 constexpr absl::Duration kPauseMax = absl::Seconds(15);
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
+// After a cancelled call, whose server may be the reason.
+constexpr absl::Duration kUnlockDeadline = absl::Seconds(10);
 // For a call that is to end: a lock on a server takes a moment to remove.
 constexpr absl::Duration kEndGrace = absl::Seconds(5);
 
@@ -98,7 +100,9 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
   run.env = ResticEnvironment(address_, access_, files);
   run.working_folder = call.working_folder;
   run.stdin_bytes = access_.password.Reveal();
-  run.deadline = call.moves_data ? options_.long_deadline : options_.short_deadline;
+  run.deadline = call.deadline > absl::ZeroDuration() ? call.deadline
+                 : call.moves_data                    ? options_.long_deadline
+                                                      : options_.short_deadline;
   run.max_output_bytes = kOutputBytesMax;
   run.cancel = cancel;
   // The only signal at which restic 0.14 takes its lock back (cmd/restic/cleanup.go).
@@ -135,6 +139,11 @@ absl::StatusOr<std::string> ResticRunner::Run(const ResticCall& call, const Canc
   const absl::Duration give_up_at = clock.Monotonic() + options_.lock_wait;
   for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax)) {
     absl::StatusOr<std::string> output = RunOnce(call, cancel);
+    // In the first 0.2 s of its lock restic does not know yet that it has one to take back.
+    if (absl::IsCancelled(output.status())) {
+      RunOnce({.arguments = {"unlock"}, .deadline = kUnlockDeadline, .use_cache = false}, nullptr)
+          .IgnoreError();
+    }
     if (!absl::IsAborted(output.status())) return output;
     MTP_RETURN_IF_ERROR(RunOnce({.arguments = {"unlock"}, .use_cache = false}, cancel).status());
     if (clock.Monotonic() + pause > give_up_at) {

@@ -16,6 +16,7 @@ namespace mtp {
 struct ResticCall {
   std::vector<std::string> arguments;  // the subcommand and what follows
   bool moves_data = false;             // the long deadline
+  absl::Duration deadline;             // another one than the options say; zero: none
   bool use_cache = true;
   std::string working_folder;
   // As SubprocessOptions::on_stdout. A call that is tried again begins its output anew.
@@ -32,7 +33,8 @@ class ResticRunner {
   absl::Status Prepare();
 
   // Standard output of a run that ended with 0; else the error by ResticError. While the repository
-  // is locked: removes stale locks and tries again until `lock_wait` is over.
+  // is locked: removes stale locks and tries again until `lock_wait` is over. A cancelled one
+  // leaves no lock behind.
   absl::StatusOr<std::string> Run(const ResticCall& call, const CancelToken* cancel);
 
   // For a repository that was just made and is empty: a lost key would lose all that is in it. Only

@@ -1,5 +1,6 @@
 #include "controller/backups/snapshot_steps.h"
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
@@ -18,12 +19,28 @@ using operations::StepResult;
 constexpr size_t kMaxFailureBytes = 1000;
 // An action that is being ended is looked at again this soon.
 constexpr absl::Duration kEndRecheck = absl::Seconds(2);
+// How long a host may be away when a backup is called off: an agent that starts again, not a host
+// that is lost, whose tenants wait to be placed elsewhere.
+constexpr absl::Duration kHostPatience = absl::Seconds(15);
+constexpr char kAwaySinceFact[] = "away_since";
 constexpr char kEnding[] = "ending the backup";
 // `true` when the repository may have a snapshot of the operation that is in no catalogue.
 constexpr char kLeftSnapshotFact[] = "left_snapshot";
 
 std::string IdOr(const StepContext& context, const std::string& id) {
   return id.empty() ? OperationIdOf(context) : id;
+}
+
+// For a while after the first look. By the wall clock; one that is set back ends it.
+bool MayBeBackSoon(const BackupClients& clients, StepContext& context) {
+  const absl::Time now = clients.clock->Now();
+  int64_t since = 0;
+  if (!absl::SimpleAtoi(context.Fact(kAwaySinceFact), &since)) {
+    context.SetFact(kAwaySinceFact, absl::StrCat(absl::ToUnixSeconds(now)));
+    return true;
+  }
+  const absl::Duration away = now - absl::FromUnixSeconds(since);
+  return away > -absl::Seconds(1) && away < kHostPatience;
 }
 
 // One that failed has told why: nothing was written, or the repository cannot be asked. Of one that
@@ -70,11 +87,14 @@ StepResult TakeSnapshot(const BackupClients& clients, StepContext& context, cons
                   std::move(request), OnFailure::kFail);
 }
 
-StepResult CancelSnapshot(const BackupClients& clients, const StepContext& context) {
+StepResult CancelSnapshot(const BackupClients& clients, StepContext& context) {
   const Tables tables(clients.tenants.store);
   const auto row = tables.tenants.Get(TenantOf(context));
   if (!row.ok()) return StepResult::Done();
   const auto action = CancelThere(context, *clients.tenants.agents, row->value.host());
+  if (absl::IsUnavailable(action.status()) && MayBeBackSoon(clients, context)) {
+    return StepResult::Wait(kEndRecheck, absl::StrCat("waiting: ", action.status().message()));
+  }
   if (!action.ok()) return StepResult::Done();
   if (action->state() == v1::ACTION_STATE_RUNNING) return StepResult::Wait(kEndRecheck, kEnding);
   return MayLeaveSnapshot(tables, context, *action) ? Forget(clients, context, *row)

@@ -14,11 +14,11 @@ namespace mtp {
 // RecordBackup needs.
 operations::StepResult TakeSnapshot(const BackupClients& clients, operations::StepContext& context,
                                     const std::string& id = "");
-// Its compensation, for an operation that ends without its host when that is away: ends the action,
-// and takes what it has written all the same out of the repository. A host that is away ends it
-// when it is back; a snapshot that was complete by then stays, with tags that say what it is.
+// Its compensation, for an operation that ends without its host when that stays away: ends the
+// action, and takes what it has written all the same out of the repository. A host that comes back
+// later ends it then; a snapshot that was complete by then stays, with tags that say what it is.
 operations::StepResult CancelSnapshot(const BackupClients& clients,
-                                      const operations::StepContext& context);
+                                      operations::StepContext& context);
 // Its compensation, for an operation that needs its host in any case: waits for the end of the
 // action, and leaves the fact that ForgetLeftSnapshot goes by.
 operations::StepResult EndSnapshot(const BackupClients& clients, operations::StepContext& context);
