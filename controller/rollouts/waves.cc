@@ -72,6 +72,29 @@ void FollowChild(const v1::Operation& child, v1::RolloutTenant& tenant) {
   }
 }
 
+// A canary of whom all were left alone has tried nothing: as many of the next wave take its place,
+// and the rest of that wave comes after them.
+void ReplaceCanary(v1::Rollout& rollout) {
+  const int wave = WaveInTurn(rollout);
+  const bool tried = std::any_of(rollout.tenants().begin(), rollout.tenants().end(),
+                                 [](const v1::RolloutTenant& tenant) {
+                                   return tenant.state() != v1::ROLLOUT_TENANT_STATE_PENDING &&
+                                          tenant.state() != v1::ROLLOUT_TENANT_STATE_SKIPPED;
+                                 });
+  if (wave <= 0 || tried) return;
+  int left = std::max(rollout.settings().canary(), 1);
+  std::vector<v1::RolloutTenant*> others;
+  for (v1::RolloutTenant& tenant : *rollout.mutable_tenants()) {
+    if (tenant.state() != v1::ROLLOUT_TENANT_STATE_PENDING) continue;
+    if (tenant.wave() == wave && left-- > 0) continue;
+    others.push_back(&tenant);
+  }
+  const bool too_many = std::any_of(others.begin(), others.end(),
+                                    [wave](const auto* tenant) { return tenant->wave() == wave; });
+  if (!too_many) return;
+  for (v1::RolloutTenant* tenant : others) tenant->set_wave(tenant->wave() + 1);
+}
+
 // Takes tenants of the wave in turn as far as they may begin; those that are to be left alone are
 // skipped on the way.
 void Take(const Surroundings& around, Move& move) {
@@ -79,6 +102,7 @@ void Take(const Surroundings& around, Move& move) {
   const int limit = MostAtOnce(rollout.settings(), around.meant_to_run);
   int at_once = Count(rollout, v1::ROLLOUT_TENANT_STATE_UPDATING);
   for (int wave = WaveInTurn(rollout); wave >= 0;) {
+    ReplaceCanary(rollout);
     for (v1::RolloutTenant& tenant : *rollout.mutable_tenants()) {
       if (tenant.wave() != wave || tenant.state() != v1::ROLLOUT_TENANT_STATE_PENDING) continue;
       if (const auto why = around.skips.find(tenant.tenant()); why != around.skips.end()) {

@@ -153,6 +153,32 @@ TEST(NextMove, AWaveOfWhichAllAreLeftAloneIsGood) {
   EXPECT_THAT(move.begin, ElementsAre("b"));
 }
 
+TEST(NextMove, TheNextOnesTakeThePlaceOfACanaryThatIsLeftAlone) {
+  v1::Rollout rollout = RolloutOf({{"a"}, {"b", "c", "d"}, {"e"}}, 3);
+  Surroundings around{.skips = {{"a", "it was removed"}, {"b", "it is stopped"}},
+                      .meant_to_run = 9};
+  Move move = NextMove(rollout, around);
+  EXPECT_THAT(move.begin, ElementsAre("c"));
+  EXPECT_LT(TenantIn(move.rollout, "c").wave(), TenantIn(move.rollout, "d").wave());
+  EXPECT_LT(TenantIn(move.rollout, "d").wave(), TenantIn(move.rollout, "e").wave());
+  around.children["c"] = Child(v1::OPERATION_STATE_RUNNING);
+  move = NextMove(move.rollout, around);
+  EXPECT_THAT(move.begin, IsEmpty());
+  around.children["c"] = Child(v1::OPERATION_STATE_SUCCEEDED);
+  move = NextMove(move.rollout, around);
+  EXPECT_THAT(move.begin, ElementsAre("d"));
+}
+
+// It tries the image as well as any.
+TEST(NextMove, ACanaryOfWhomSomeAreLeftAloneIsEnough) {
+  v1::Rollout rollout = RolloutOf({{"a", "b"}, {"c", "d"}}, 2);
+  rollout.mutable_settings()->set_canary(2);
+  const Move move = NextMove(rollout, {.children = {{"b", Child(v1::OPERATION_STATE_SUCCEEDED)}},
+                                       .skips = {{"a", "it is stopped"}},
+                                       .meant_to_run = 9});
+  EXPECT_THAT(move.begin, ElementsAre("c", "d"));
+}
+
 TEST(NextMove, ABeginThatDidNotComeAboutIsTakenBackWhilePaused) {
   v1::Rollout rollout = RolloutOf({{"a"}}, 1);
   rollout.mutable_tenants(0)->set_state(v1::ROLLOUT_TENANT_STATE_UPDATING);
