@@ -158,9 +158,14 @@ void UpdateJudge::CheckBroughtBack(const std::string& id, const Update& update,
   }
   if (!now.Runs())
     judge_->Violation(absl::StrCat("update ", id, " was undone and left it stopped"));
+  // State that was restored from a backup and has not run yet is migrated by the old image, too.
+  const auto is_its_format = [&](const TenantData& data) {
+    return data.format == update.stopped->data->format ||
+           (data.format > update.stopped->data->format && found.container &&
+            data.format == found.container->image);
+  };
   if (!now.data || !update.stopped->data || now.data->born != update.stopped->data->born ||
-      now.data->format != update.stopped->data->format ||
-      now.data->said < update.stopped->data->said) {
+      !is_its_format(*now.data) || now.data->said < update.stopped->data->said) {
     judge_->Violation(absl::StrCat("update ", id, " was undone and left another state"));
   }
 }
