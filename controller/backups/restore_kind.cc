@@ -158,20 +158,24 @@ StepResult Start(const BackupClients& clients, StepContext& context) {
 
 StepResult UndoStart(const BackupClients& clients, StepContext& context) {
   const std::string host = context.record().operation().host();
-  const auto action = CancelThere(context, *clients.tenants.agents, host);
   if (!IsFresh(context)) {
+    (void)CancelThere(context, *clients.tenants.agents, host).status();
     // A failure of the step says so itself.
     const auto& step = context.record().operation().steps(context.record().step());
     if (step.state() == v1::STEP_STATE_FAILED) return StepResult::Done();
     return StepResult::Fail(absl::FailedPreconditionError(DataStays(context, host)));
   }
+  // Whether the host was ever told of the tenant has to be known: one that was not takes nothing
+  // off.
+  const ActionEnd end =
+      EndThere(context, *clients.tenants.agents, host, "waiting until the start has ended");
+  if (end.wait) return *end.wait;
   v1::EnsureActionRequest request;
   request.mutable_remove()->set_keep_data(false);
   StepResult removed = RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
                                  std::move(request), OnFailure::kTryAgain);
   // A tenant that its host was never told of has no data there, as far as the host knows.
-  const bool never_begun = absl::IsNotFound(action.status());
-  if (removed.kind != StepResult::Kind::kDone || !never_begun) return removed;
+  if (removed.kind != StepResult::Kind::kDone || end.begun) return removed;
   return StepResult::Fail(DataIsLeft(context, host));
 }
 
