@@ -80,6 +80,10 @@ absl::StatusOr<v1::Action> FakeAgents::EnsureAction(const std::string& host,
 absl::StatusOr<v1::Action> FakeAgents::CancelAction(const std::string& host,
                                                     const std::string& key) {
   if (away.count(host) > 0) return absl::UnavailableError(host + " is not connected");
+  if (lost_cancels > 0) {
+    --lost_cancels;
+    return absl::UnavailableError("the answer is lost");
+  }
   const auto known = actions_.find(key);
   if (known == actions_.end()) return absl::NotFoundError("there is no action " + key);
   v1::Action& action = known->second.action;

@@ -38,6 +38,8 @@ class FakeAgents final : public AgentDirectory {
   std::set<std::string> away;
   // A running action ends as done when it is cancelled: the request came too late.
   bool cancels_too_late = false;
+  // So many of the next answers to requests to cancel are lost.
+  int lost_cancels = 0;
   // New restores are refused, as by an agent that does not know them.
   bool refuse_restores = false;
 
