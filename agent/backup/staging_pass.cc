@@ -233,7 +233,7 @@ absl::Status StagingPass::CopyFile(Folder* folder, const std::string& name, int 
                                    int64_t begin_ns) {
   // Only the copy of the same file is changed in place: any other may have a second name.
   const bool patch =
-      present.IsFile() && present.stamp != nullptr && present.stamp->inode == info.st_ino;
+      present.IsFile() && present.stamp.has_value() && present.stamp->inode == info.st_ino;
   if (patch) {
     stamps_->Forget(present.info.st_ino);
   } else {
@@ -300,7 +300,7 @@ StagingPass::Present StagingPass::Look(const Folder& folder, const std::string& 
 }
 
 bool StagingPass::IsUnchanged(const struct stat& info, const Present& present) const {
-  return present.exists && present.stamp != nullptr && !present.stamp->racy &&
+  return present.exists && present.stamp.has_value() && !present.stamp->racy &&
          present.stamp->Matches(info) && (present.info.st_mode & S_IFMT) == (info.st_mode & S_IFMT);
 }
 

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ class StagingPass {
   struct Present {
     bool exists = false;
     struct stat info {};
-    const Stamp* stamp = nullptr;
+    std::optional<Stamp> stamp;
     bool IsFolder() const { return exists && S_ISDIR(info.st_mode); }
     bool IsFile() const { return exists && S_ISREG(info.st_mode); }
   };

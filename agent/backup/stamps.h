@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace mtp {
 
@@ -36,9 +37,10 @@ struct Stamp {
 // are taken for one, and no path has to be kept. Not thread-safe.
 class StampTable {
  public:
-  const Stamp* Find(uint64_t copy_inode) const {
+  // A copy: the table moves its stamps with each change.
+  std::optional<Stamp> Find(uint64_t copy_inode) const {
     const auto found = stamps_.find(copy_inode);
-    return found == stamps_.end() ? nullptr : &found->second;
+    return found == stamps_.end() ? std::nullopt : std::optional(found->second);
   }
   void Put(uint64_t copy_inode, const Stamp& stamp) { stamps_[copy_inode] = stamp; }
   // Before the copy is changed: one that is left half changed is not known.

@@ -67,7 +67,9 @@ TEST(GatewayFrames, RequestsNeedAMethodAndAnObject) {
   for (const std::string params : {"[]", "7", "{", "null", "\"x\"", "\xff"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(RequestFrame("2", "health", params).status())) << params;
   }
-  for (const std::string method : {"", "a b", "a\"b", "a\n", std::string(129, 'a').c_str()}) {
+  const std::string too_long(129, 'a');
+  for (const std::string& method :
+       {std::string(), std::string("a b"), std::string("a\"b"), std::string("a\n"), too_long}) {
     EXPECT_TRUE(absl::IsInvalidArgument(RequestFrame("2", method, "").status())) << method;
   }
   EXPECT_TRUE(absl::IsInvalidArgument(
