@@ -182,6 +182,10 @@ absl::StatusOr<std::string> Repositories::Choose(const std::string& resource) co
   return NoSuch(name);
 }
 
+std::string RepositoryResource(const std::string& name) {
+  return name.empty() ? "" : absl::StrCat("repositories/", name);
+}
+
 bool IsRepositoryResource(absl::string_view resource) {
   return absl::ConsumePrefix(&resource, "repositories/") && CheckName(resource).ok();
 }
@@ -190,8 +194,7 @@ absl::StatusOr<std::string> Repositories::ChooseFor(const std::string& tenant,
                                                     const std::string& resource) const {
   if (!resource.empty()) return Choose(resource);
   MTP_ASSIGN_OR_RETURN(const v1::BackupPolicy policy, PolicyOfTenant(tables_, tenant));
-  const std::string& named = policy.repository();
-  return Choose(named.empty() ? "" : absl::StrCat("repositories/", named));
+  return Choose(RepositoryResource(policy.repository()));
 }
 
 absl::StatusOr<std::string> Repositories::OfTenant(const std::string& tenant) const {

@@ -74,6 +74,9 @@ inline constexpr char kControllerPart[] = "_controller";
 absl::StatusOr<v1::RepositorySecrets> SecretsFor(const Tables& tables, const SecretBox& box,
                                                  const std::string& repository);
 
+// `repositories/<name>`; empty for an empty name.
+std::string RepositoryResource(const std::string& name);
+
 // Whether it is `repositories/<name>` with a name that a repository may have.
 bool IsRepositoryResource(absl::string_view resource);
 

@@ -92,10 +92,7 @@ absl::StatusOr<Updates::Decision> Updates::Decide(const std::string& tenant,
   }
   MTP_ASSIGN_OR_RETURN(
       const std::string repository,
-      repositories_->ChooseFor(name.value(),
-                               settings.repository().empty()
-                                   ? ""
-                                   : absl::StrCat("repositories/", settings.repository())));
+      repositories_->ChooseFor(name.value(), RepositoryResource(settings.repository())));
   int64_t soak_s = absl::ToInt64Seconds(kDefaultSoak);
   if (settings.has_soak()) {
     MTP_ASSIGN_OR_RETURN(soak_s, WholeSeconds(settings.soak(), kMaxSoak, "the soak"));

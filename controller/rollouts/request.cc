@@ -72,11 +72,8 @@ absl::StatusOr<v1::RolloutSettings> CompleteSettings(v1::RolloutSettings setting
                    kDefaultIdleWait, kMaxIdleWait));
   *settings.mutable_soak() = std::move(soak);
   *settings.mutable_idle_wait() = std::move(idle_wait);
-  const std::string repository =
-      settings.repository().empty() ? "" : absl::StrCat("repositories/", settings.repository());
-  MTP_ASSIGN_OR_RETURN(const std::string chosen, repositories.Choose(repository));
-  // Else each tenant's own.
-  if (!repository.empty()) settings.set_repository(chosen);
+  // Without one it is each tenant's own; there has to be one in any case.
+  MTP_RETURN_IF_ERROR(repositories.Choose(RepositoryResource(settings.repository())).status());
   return settings;
 }
 
