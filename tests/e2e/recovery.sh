@@ -3,7 +3,8 @@
 # has.
 
 controller_program=$repository/build/bin/mtp-controller
-copies_in() { find "$1/_controller/snapshots" -type f 2>/dev/null | wc -l; }
+# A copy that is still being written has a name of its own, `<id>-tmp-<number>`, and counts for nothing.
+copies_in() { find "$1/_controller/snapshots" -type f ! -name '*-tmp-*' 2>/dev/null | wc -l; }
 has_a_copy() { [ "$(copies_in "$1")" -ge 1 ]; }
 sealed() { # sealed FOLDER: nothing of the state can be read in the newest copy, with the password that agents have
   local root
