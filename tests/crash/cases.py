@@ -68,12 +68,15 @@ CALLED_OFF = {
     "backup": ("snapshot", ["after-phase", "/snapshot#7"]),
     "verify-backup": ("verify", ["after-phase", "/verify#1"]),
     "drill": ("drill", ["after-phase", "/drill#7"]),
-    "restore": ("restore-data", ["after-phase", "/restore-data#3"]),
+    "restore": ("restore-data", ["after-phase", "/restore-data#1"]),
     "prune": ("forget", ["before-persist", "/forget", "#begin"]),
     "check-repository": ("check", ["after-phase", "/check", "#1"]),
     "update": ("soak", ["before-persist", "/soak#save"]),
     "rollout": ("waves", ["before-persist", "/soak#save"]),
 }
+# Kinds whose action, once it goes on, has soon done what it does not undo: there restic is held until the action hears
+# that it is called off.
+HAS_NO_WAY_BACK_SOON = {"restore"}
 # Actions that no case reaches.
 NOT_REACHED = {
     "backup": "the archive on the host, of a fleet without any repository",

@@ -1,9 +1,11 @@
 """A quick-start fleet with light tenants, whose controller and agent of h1 may be killed and started."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ class Fleet(AskedFleet):
         self.folder = work / "fleet"
         self.images = []  # of the double, then another one that works
         self.planted_processes = []  # that the test itself has to end
+        self._programs_first = None  # a folder whose programs are taken before those of the system
 
     # --- Its life
 
@@ -66,6 +69,29 @@ class Fleet(AskedFleet):
 
     def kill(self, party):
         self._quickstart("--kill", PROCESSES[party][0])
+
+    @contextlib.contextmanager
+    def held_restic(self):
+        """An agent that is started meanwhile has restic wait before it restores, until the block is left or the call
+        is taken back."""
+        folder = self.work / "held-restic"
+        folder.mkdir(exist_ok=True)
+        hold = folder / "hold"
+        hold.touch()
+        program = folder / "restic"
+        program.write_text(
+            f"""#!/bin/sh
+case " $* " in *' restore '*) while [ -e '{hold}' ]; do sleep 0.05; done ;; esac
+exec '{shutil.which("restic")}' "$@"
+"""
+        )
+        program.chmod(0o755)
+        self._programs_first = folder
+        try:
+            yield
+        finally:
+            self._programs_first = None
+            hold.unlink()
 
     def with_stopped_controller(self, change):
         """Carries `change` out while no controller runs."""
@@ -142,6 +168,8 @@ class Fleet(AskedFleet):
         environment = dict(self._environment)
         if failpoint:
             environment["MTP_FAILPOINT"] = failpoint
+        if self._programs_first:
+            environment["PATH"] = f"{self._programs_first}:{environment['PATH']}"
         return self._output([*command, *words], environment)
 
     def _output(self, command, environment=None):

@@ -1,11 +1,12 @@
 """Carries cases out, one after another, each from the state in which the last one left the tenant."""
 
+import contextlib
 import datetime
 import hashlib
 import json
 import time
 
-from cases import AGENT, CONTROLLER, shown_point, unknown_points
+from cases import AGENT, CONTROLLER, HAS_NO_WAY_BACK_SOON, shown_point, unknown_points
 from fleet import HOST, FleetError, wait_for
 from judge import SETTLE_S, CaseFailed, Judge
 from kinds import ABSENT, KINDS, RUNNING, STOPPED, write_pulse
@@ -198,8 +199,10 @@ class Runner:
             fleet.start(CONTROLLER, failpoint, wait=False)
         # The controller may die at once; what it has not heard is asked for again below.
         attempt.kind.call_off(fleet, wait_for(10, lambda: self._operations(attempt)))
-        fleet.start(AGENT, failpoint if case.party == AGENT else None, wait=False)
-        died = self._wait_for_death(case.party, attempt)
+        # Back again it goes on with the action, which must not be over before it hears that it is called off.
+        with fleet.held_restic() if case.kind in HAS_NO_WAY_BACK_SOON else contextlib.nullcontext():
+            fleet.start(AGENT, failpoint if case.party == AGENT else None, wait=False)
+            died = self._wait_for_death(case.party, attempt)
         if not died:
             fleet.kill(case.party)
         back = time.monotonic()
