@@ -20,6 +20,9 @@ struct PhaseContext {
   // Both say that the action should end early.
   const CancelToken* cancel = nullptr;
   std::stop_token stop;
+  // Carries on with an action whose phase waits (PhaseResult::WhenWoken). May be called by any
+  // thread at any time, also before the phase has returned and after the action's end.
+  std::function<void()> wake;
   // Shows one line to people; never a secret.
   std::function<void(std::string message)> progress;
   // The action's facts; SaveResult makes them survive the agent.
@@ -35,6 +38,8 @@ struct PhaseResult {
 
   static PhaseResult Done() { return {Kind::kDone, absl::ZeroDuration(), absl::OkStatus()}; }
   static PhaseResult Again(absl::Duration delay) { return {Kind::kAgain, delay, absl::OkStatus()}; }
+  // Again once PhaseContext::wake is called.
+  static PhaseResult WhenWoken() { return Again(absl::InfiniteDuration()); }
   static PhaseResult Failed(absl::Status status) {
     return {Kind::kFailed, absl::ZeroDuration(), std::move(status)};
   }

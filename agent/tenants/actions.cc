@@ -10,7 +10,6 @@ namespace mtp {
 namespace {
 
 constexpr absl::Duration kJournalRetry = absl::Seconds(5);
-constexpr absl::Duration kPredecessorInterval = absl::Milliseconds(20);
 constexpr int kTrimEvery = 100;
 
 bool IsRecovery(const state::v1::AgentActionRecord& record) {
@@ -65,7 +64,7 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
     if (other != running_.end() && IsRecovery(other->second->record) &&
         !absl::StartsWith(request.key(), kRecoveryKeyPrefix)) {
       recovery = other->second;
-      Interrupt(*recovery);
+      Interrupt(recovery);
     } else if (other != running_.end()) {
       return absl::AbortedError(absl::StrCat("another action on tenant ", request.tenant(),
                                              " is going on (",
@@ -84,13 +83,16 @@ absl::StatusOr<v1::Action> Actions::Ensure(const v1::EnsureActionRequest& reques
     MTP_RETURN_IF_ERROR(deps_.journal->BeginAction(record, request));
     Failpoint("after-persist", request.key(), "begin");
     run = Begin(std::move(record));
-    run->after = recovery;
+    if (recovery != nullptr) {
+      recovery->then = run;
+    } else {
+      AdvanceAfter(run, absl::ZeroDuration());
+    }
     action = run->record.action();
   }
   deps_.log.Info(absl::StrCat(KindOf(request), " ", request.tenant(), " begins (", request.key(),
                               ", epoch ", request.epoch(), ")"));
   deps_.on_change(action);
-  deps_.executor->Post([this, run] { Advance(run); });
   return action;
 }
 
@@ -106,7 +108,7 @@ absl::StatusOr<v1::Action> Actions::Cancel(const std::string& key) {
   absl::MutexLock lock(&mutex_);
   for (auto& [tenant, run] : running_) {
     if (run->record.action().key() != key) continue;
-    Interrupt(*run);
+    Interrupt(run);
     return run->record.action();
   }
   auto known = deps_.journal->Action(key);
@@ -117,10 +119,28 @@ absl::StatusOr<v1::Action> Actions::Cancel(const std::string& key) {
   return known->action();
 }
 
-void Actions::Interrupt(Run& run) {
-  run.cancel_requested = true;
-  run.cancel.Cancel();
-  run.stop.request_stop();
+void Actions::Interrupt(const std::shared_ptr<Run>& run) {
+  run->cancel_requested = true;
+  run->cancel.Cancel();
+  run->stop.request_stop();
+  Wake(run);
+}
+
+void Actions::Wake(const std::shared_ptr<Run>& run) {
+  run->woken = true;
+  if (run->waits) AdvanceAfter(run, absl::ZeroDuration());
+}
+
+void Actions::AdvanceAfter(const std::shared_ptr<Run>& run, absl::Duration delay) {
+  if (stopping_) return;
+  const uint64_t turn = ++run->turn;
+  run->waits = delay > absl::ZeroDuration() && !run->woken;
+  auto advance = [this, run, turn] { Advance(run, turn); };
+  if (!run->waits) {
+    deps_.executor->Post(std::move(advance));
+  } else if (delay < absl::InfiniteDuration()) {
+    deps_.executor->PostAfter(delay, std::move(advance));
+  }
 }
 
 absl::Status Actions::Resume() {
@@ -139,7 +159,8 @@ absl::Status Actions::Resume() {
     deps_.log.Info(absl::StrCat(KindOf(run->record.request()), " ", run->record.request().tenant(),
                                 " goes on (", run->record.action().key(), ")"));
     deps_.on_change(run->record.action());
-    deps_.executor->Post([this, run] { Advance(run); });
+    absl::MutexLock lock(&mutex_);
+    AdvanceAfter(run, absl::ZeroDuration());
   }
   return deps_.journal->TrimActions(deps_.clock->Now());
 }
@@ -181,21 +202,25 @@ PhaseContext Actions::ContextFor(const std::shared_ptr<Run>& run) {
     }
     deps_.on_change(Copy(*run));
   };
+  // Kept by what it waits for, which the action's script holds.
+  context.wake = [this, waiting = std::weak_ptr<Run>(run)] {
+    const std::shared_ptr<Run> run = waiting.lock();
+    if (run == nullptr) return;
+    absl::MutexLock lock(&mutex_);
+    Wake(run);
+  };
   return context;
 }
 
-void Actions::Advance(std::shared_ptr<Run> run) {
+void Actions::Advance(const std::shared_ptr<Run>& run, uint64_t turn) {
   PhaseContext context = ContextFor(run);
   google::protobuf::Map<std::string, std::string> result;
   bool cancelled = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (stopping_) return;
-    if (run->after != nullptr && !run->after->ended) {
-      deps_.executor->PostAfter(kPredecessorInterval, [this, run] { Advance(run); });
-      return;
-    }
-    run->after.reset();
+    if (stopping_ || turn != run->turn) return;
+    run->waits = false;
+    run->woken = false;
     cancelled = run->cancel_requested;
     result = run->record.action().result();
   }
@@ -243,13 +268,11 @@ void Actions::Advance(std::shared_ptr<Run> run) {
         return End(run, v1::ACTION_STATE_CANCELLED, absl::CancelledError("cancelled on request"));
       }
       return End(run, v1::ACTION_STATE_FAILED, step.status);
-    case PhaseResult::Kind::kAgain:
-      if (step.delay > absl::ZeroDuration()) {
-        deps_.executor->PostAfter(step.delay, [this, run] { Advance(run); });
-      } else {
-        deps_.executor->Post([this, run] { Advance(run); });
-      }
+    case PhaseResult::Kind::kAgain: {
+      absl::MutexLock lock(&mutex_);
+      AdvanceAfter(run, step.delay);
       return;
+    }
   }
 }
 
@@ -288,9 +311,9 @@ void Actions::RecordEnd(const std::shared_ptr<Run>& run) {
   bool trim = false;
   {
     absl::MutexLock lock(&mutex_);
-    run->ended = true;
     auto current = running_.find(SlotOf(run->record.request()));
     if (current != running_.end() && current->second == run) running_.erase(current);
+    if (run->then != nullptr) AdvanceAfter(std::exchange(run->then, nullptr), absl::ZeroDuration());
     trim = ++ended_ % kTrimEvery == 0;
   }
   deps_.log.Info(absl::StrCat(

@@ -71,16 +71,25 @@ class Actions {
     CancelToken cancel;
     std::stop_source stop;
     bool cancel_requested = false;
-    // A recovery of the agent's own that has to end first.
-    std::shared_ptr<Run> after;
-    bool ended = false;
+    // Begins when this one, a recovery of the agent's own, has ended.
+    std::shared_ptr<Run> then;
+    // Counts the calls of Advance; a timer of an earlier one means nothing any more.
+    uint64_t turn = 0;
+    // Between two calls, for a time or for a wake; else a wake is remembered.
+    bool waits = false;
+    bool woken = false;
   };
 
   std::shared_ptr<Run> Begin(state::v1::AgentActionRecord record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static void Interrupt(Run& run);
+  void Interrupt(const std::shared_ptr<Run>& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends its wait, or has the next one end at once.
+  void Wake(const std::shared_ptr<Run>& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has the executor call Advance after `delay`, unless it is infinite.
+  void AdvanceAfter(const std::shared_ptr<Run>& run, absl::Duration delay)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One step of one action; runs on the executor and posts the next.
-  void Advance(std::shared_ptr<Run> run);
+  void Advance(const std::shared_ptr<Run>& run, uint64_t turn);
   PhaseContext ContextFor(const std::shared_ptr<Run>& run);
   void End(const std::shared_ptr<Run>& run, v1::ActionState state, const absl::Status& status);
   void RecordEnd(const std::shared_ptr<Run>& run);

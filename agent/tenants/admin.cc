@@ -13,7 +13,6 @@ namespace {
 
 constexpr absl::Duration kLookInterval = absl::Minutes(1);
 constexpr absl::Duration kDownGrace = absl::Seconds(30);
-constexpr absl::Duration kSlotInterval = absl::Milliseconds(500);
 
 bool IsRunning(const TenantTools& tools) {
   auto details = tools.engine->InspectContainer(kAdminContainer);
@@ -26,11 +25,11 @@ class AdminScript final : public ActionScript {
   explicit AdminScript(TenantTools* tools) : tools_(tools), ticket_(tools->starts, kAdminService) {
     Add([this](PhaseContext&) { return PhaseResult::Of(CheckImage()); });
     Add([this](PhaseContext&) { return PhaseResult::Of(MakeData()); });
-    Add([this](PhaseContext&) {
+    Add([this](PhaseContext& context) {
       // One that runs already costs no start.
       was_running_ = IsRunning(*tools_);
-      return was_running_ || ticket_.Ask() == 0 ? PhaseResult::Done()
-                                                : PhaseResult::Again(kSlotInterval);
+      return was_running_ || ticket_.Ask(context.wake) == 0 ? PhaseResult::Done()
+                                                            : PhaseResult::WhenWoken();
     });
     Add([this](PhaseContext& context) { return PhaseResult::Of(BringUp(context)); });
     Add([this](PhaseContext&) { return WaitUntilReady(); });
@@ -82,7 +81,7 @@ class AdminScript final : public ActionScript {
   }
 
   TenantTools* const tools_;
-  StartTicket ticket_;
+  SlotTicket ticket_;
   bool was_running_ = false;
   std::optional<ReadyWait> wait_;
 };
@@ -169,9 +168,15 @@ void AdminKeeper::Advance() {
   context.result = &result;
   context.progress = [](const std::string&) {};
   context.save_result = [] { return absl::OkStatus(); };
+  context.wake = [this] { executor_->Post([this] { Advance(); }); };
+  // Woken, it may be called before it has returned.
+  absl::ReleasableMutexLock one_at_a_time(&stepping_);
   const PhaseResult step = script->Step(context);
+  one_at_a_time.Release();
   if (step.kind == PhaseResult::Kind::kAgain) {
-    executor_->PostAfter(step.delay, [this] { Advance(); });
+    if (step.delay < absl::InfiniteDuration()) {
+      executor_->PostAfter(step.delay, [this] { Advance(); });
+    }
     return;
   }
   {

@@ -38,7 +38,8 @@ class AdminKeeper {
   Executor* const executor_;
   FilteredSocket socket_;
   CancelToken cancel_;
-  absl::Mutex mutex_;
+  absl::Mutex stepping_;
+  absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(stepping_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   // Only the newest timer counts.
   uint64_t timer_ ABSL_GUARDED_BY(mutex_) = 0;

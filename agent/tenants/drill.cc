@@ -110,10 +110,10 @@ class DrillScript final : public RepositoryScript {
   }
 
   PhaseResult WaitForStart(PhaseContext& context) {
-    const int ahead = start_.Ask();
+    const int ahead = start_.Ask(context.wake);
     if (ahead == 0) return PhaseResult::Done();
     context.progress(absl::StrCat("waiting for a start slot (", ahead, " ahead)"));
-    return PhaseResult::Again(absl::Milliseconds(200));
+    return PhaseResult::WhenWoken();
   }
 
   PhaseResult BringUp(PhaseContext& context) {
@@ -174,7 +174,7 @@ class DrillScript final : public RepositoryScript {
 
   const v1::TenantSpec& spec_;
   const TenantName data_of_;
-  StartTicket start_;
+  SlotTicket start_;
   v1::TenantSecrets secrets_;
   absl::Duration begin_;
   std::optional<ReadyWait> wait_;

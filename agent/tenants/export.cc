@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 
 #include "agent/backup/beneath.h"
@@ -21,25 +22,30 @@ namespace mtp {
 namespace {
 
 constexpr size_t kMaxChunk = 64 << 10;
-constexpr absl::Duration kAskAgain = absl::Milliseconds(200);
 // No tenant's name, neither among the folders nor among those who wait for a place.
 constexpr char kFolder[] = ".export";
 
 absl::Status Gone() { return absl::CancelledError("nobody takes the export any more"); }
 
-void Sleep(absl::Duration time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable_any().wait_for(lock, stop, absl::ToChronoNanoseconds(time),
-                                         [] { return false; });
-}
-
-absl::Status WaitForPlace(StartTicket& ticket, const std::function<void(std::string)>& tell,
+absl::Status WaitForPlace(SlotTicket& ticket, const std::function<void(std::string)>& tell,
                           const std::stop_token& stop) {
-  while (const int ahead = ticket.Ask()) {
-    if (stop.stop_requested()) return Gone();
+  struct Turn {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    bool woken = false;
+  };
+  // Whoever wakes may still be about it when this has returned.
+  const auto turn = std::make_shared<Turn>();
+  const auto wake = [turn] {
+    const std::lock_guard lock(turn->mutex);
+    turn->woken = true;
+    turn->changed.notify_all();
+  };
+  while (const int ahead = ticket.Ask(wake)) {
     tell(absl::StrCat("waiting for other backups of this host (", ahead, " ahead)"));
-    Sleep(kAskAgain, stop);
+    std::unique_lock lock(turn->mutex);
+    if (!turn->changed.wait(lock, stop, [&turn] { return turn->woken; })) return Gone();
+    turn->woken = false;
   }
   return absl::OkStatus();
 }
@@ -104,7 +110,7 @@ absl::Status Exporter::Fetch(const v1::ExportFromRepositoryRequest& request, con
   };
   context.result = &result;
   context.save_result = [] { return absl::OkStatus(); };
-  StartTicket ticket(tools_->backups, kFolder);
+  SlotTicket ticket(tools_->backups, kFolder);
   MTP_RETURN_IF_ERROR(WaitForPlace(ticket, context.progress, stop));
   MTP_ASSIGN_OR_RETURN(const auto repository,
                        tools_->open_repository(ToAccess(request.repository())));

@@ -19,10 +19,10 @@ RepositoryScript::RepositoryScript(TenantTools* tools, const v1::EnsureActionReq
       ticket_(tools->backups, name_.value()) {}
 
 PhaseResult RepositoryScript::WaitForSlot(PhaseContext& context) {
-  const int ahead = ticket_.Ask();
+  const int ahead = ticket_.Ask(context.wake);
   if (ahead == 0) return PhaseResult::Done();
   context.progress(absl::StrCat("waiting for other backups of this host (", ahead, " ahead)"));
-  return PhaseResult::Again(absl::Milliseconds(200));
+  return PhaseResult::WhenWoken();
 }
 
 absl::StatusOr<std::unique_ptr<Repository>> RepositoryScript::OpenRepository() const {

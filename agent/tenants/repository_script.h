@@ -20,7 +20,7 @@ class RepositoryScript : public ActionScript {
  protected:
   RepositoryScript(TenantTools* tools, const v1::EnsureActionRequest& request);
 
-  // Each of them reads and writes all of a tenant. Waits by being called again.
+  // Each of them reads and writes all of a tenant.
   PhaseResult WaitForSlot(PhaseContext& context);
   // For a script that goes on with something else.
   void LeaveSlot() { ticket_.Leave(); }
@@ -35,7 +35,7 @@ class RepositoryScript : public ActionScript {
   const TenantName name_;
 
  private:
-  StartTicket ticket_;
+  SlotTicket ticket_;
   std::optional<absl::Duration> away_since_;
 };
 

@@ -23,10 +23,10 @@ PhaseResult StartingScript::EnsureImage(PhaseContext& context) {
 }
 
 PhaseResult StartingScript::WaitForSlot(PhaseContext& context) {
-  const int ahead = ticket_.Ask();
+  const int ahead = ticket_.Ask(context.wake);
   if (ahead == 0) return PhaseResult::Done();
   context.progress(absl::StrCat("waiting for a start slot (", ahead, " ahead)"));
-  return PhaseResult::Again(absl::Milliseconds(200));
+  return PhaseResult::WhenWoken();
 }
 
 // The port is this host's matter: when it is taken, by another program or by an engine that was

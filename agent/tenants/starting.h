@@ -37,7 +37,7 @@ class StartingScript : public ActionScript {
   PhaseResult TakeNextPort(PhaseContext& context, const absl::Status& refused);
 
   int ports_refused_ = 0;
-  StartTicket ticket_;
+  SlotTicket ticket_;
   std::optional<ReadyWait> wait_;
 };
 

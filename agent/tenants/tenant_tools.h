@@ -17,7 +17,7 @@
 #include "agent/tenants/project_writer.h"
 #include "agent/tenants/ready_wait.h"
 #include "agent/tenants/restore_folders.h"
-#include "agent/tenants/start_slots.h"
+#include "agent/tenants/slots.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
@@ -37,9 +37,9 @@ struct TenantTools {
   OpenClaw* openclaw = nullptr;
   const RestoreFolders* restores = nullptr;
   DrillSandboxes* drills = nullptr;
-  StartSlots* starts = nullptr;
+  Slots* starts = nullptr;
   // Snapshots, verifications and restores at the same time; each reads and writes all of a tenant.
-  StartSlots* backups = nullptr;
+  Slots* backups = nullptr;
   // This host's lease; null where there is none, and then no tenant that may fail over is started.
   Lease* lease = nullptr;
   const Clock* clock = nullptr;

@@ -28,7 +28,7 @@ nlohmann::json Kinds() {
 }
 
 nlohmann::json Row(const std::string& name, const v1::EnsureActionRequest& request) {
-  static StartSlots slots(1);
+  static Slots slots(1);
   static TenantTools tools;
   tools.starts = &slots;
   tools.backups = &slots;

@@ -154,6 +154,30 @@ TEST_F(ActionStartTest, StartsWaitForASlotAndSayHowManyAreAhead) {
   EXPECT_TRUE(IsRunning("mtp-b") && IsRunning("mtp-c"));
 }
 
+TEST_F(ActionStartTest, ASlotThatIsFreeIsTakenAtOnce) {
+  NewAgent(/*max_starts=*/1);
+  agent_->starts.Ask("another", nullptr);
+  const auto request = ApplyRequest("o1/start", "acme", 1);
+  ASSERT_TRUE(agent_->actions->Ensure(request).ok());
+  machine_.executor.RunFor(absl::Minutes(1));
+  EXPECT_FALSE(HasContainer("mtp-acme"));
+  agent_->starts.Leave("another");
+  machine_.executor.RunFor(absl::ZeroDuration());
+  EXPECT_TRUE(IsRunning("mtp-acme"));
+}
+
+TEST_F(ActionStartTest, WhoWaitsForASlotIsCancelledAtOnceAndLeavesTheQueue) {
+  NewAgent(/*max_starts=*/1);
+  agent_->starts.Ask("another", nullptr);
+  const auto request = ApplyRequest("o1/start", "acme", 1);
+  ASSERT_TRUE(agent_->actions->Ensure(request).ok());
+  machine_.executor.RunFor(absl::Minutes(1));
+  ASSERT_TRUE(agent_->actions->Cancel("o1/start").ok());
+  machine_.executor.RunFor(absl::ZeroDuration());
+  EXPECT_EQ(agent_->actions->Ensure(request)->state(), v1::ACTION_STATE_CANCELLED);
+  EXPECT_EQ(agent_->starts.Ask("next", nullptr), 1);
+}
+
 TEST_F(ActionStartTest, AFailedStartGivesItsSlotBack) {
   NewAgent(/*max_starts=*/1);
   machine_.compose.up_error = absl::FailedPreconditionError("port is already allocated");

@@ -170,7 +170,7 @@ TEST_F(DrillTest, WithoutItsImageNothingIsRead) {
 
 TEST_F(DrillTest, WaitsForAStartSlotLikeATenant) {
   NewAgent(/*max_starts=*/1);
-  agent_->starts.Ask("another");
+  agent_->starts.Ask("another", nullptr);
   const auto request = DrillRequest("o/drill", "acme", backup_);
   ASSERT_TRUE(agent_->actions->Ensure(request).ok());
   machine_.executor.RunFor(absl::Minutes(1));
@@ -178,7 +178,7 @@ TEST_F(DrillTest, WaitsForAStartSlotLikeATenant) {
   EXPECT_THAT(agent_->messages, Contains("waiting for a start slot (1 ahead)"));
   agent_->starts.Leave("another");
   EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_DONE);
-  EXPECT_EQ(agent_->starts.Ask("next"), 0);
+  EXPECT_EQ(agent_->starts.Ask("next", nullptr), 0);
 }
 
 TEST_F(DrillTest, ItsSandboxHoldsUpNoOtherBackup) {
@@ -187,7 +187,7 @@ TEST_F(DrillTest, ItsSandboxHoldsUpNoOtherBackup) {
   ASSERT_TRUE(agent_->actions->Ensure(DrillRequest("o/drill", "acme", backup_)).ok());
   machine_.executor.RunFor(absl::Seconds(30));
   ASSERT_TRUE(IsRunning(kSandbox));
-  EXPECT_EQ(agent_->backups.Ask("next"), 0);
+  EXPECT_EQ(agent_->backups.Ask("next", nullptr), 0);
 }
 
 TEST_F(DrillTest, CanBeCancelledWhileItWaits) {

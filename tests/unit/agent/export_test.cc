@@ -206,7 +206,7 @@ TEST_F(ExportTest, OneAtATime) {
 
 TEST_F(ExportTest, WaitsForItsPlaceAmongTheBackupsAndSendsWithoutIt) {
   const v1::BackupReference backup = Snapshot("acme", "b1");
-  ASSERT_EQ(agent_->backups.Ask("other"), 0);
+  ASSERT_EQ(agent_->backups.Ask("other", nullptr), 0);
   bool waited = false;
   int ahead_while_sending = -1;
   const absl::Status status =
@@ -217,7 +217,7 @@ TEST_F(ExportTest, WaitsForItsPlaceAmongTheBackupsAndSendsWithoutIt) {
                            agent_->backups.Leave("other");
                          }
                          if (!chunk.data().empty() && ahead_while_sending < 0) {
-                           ahead_while_sending = agent_->backups.Ask("next");
+                           ahead_while_sending = agent_->backups.Ask("next", nullptr);
                          }
                          return true;
                        },
@@ -229,7 +229,7 @@ TEST_F(ExportTest, WaitsForItsPlaceAmongTheBackupsAndSendsWithoutIt) {
 
 TEST_F(ExportTest, StopsWhileItWaits) {
   const v1::BackupReference backup = Snapshot("acme", "b1");
-  ASSERT_EQ(agent_->backups.Ask("other"), 0);
+  ASSERT_EQ(agent_->backups.Ask("other", nullptr), 0);
   std::stop_source stop;
   const absl::Status status = exporter_.Export(
       RequestFor(backup),
@@ -240,7 +240,7 @@ TEST_F(ExportTest, StopsWhileItWaits) {
       stop.get_token());
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
   agent_->backups.Leave("other");
-  EXPECT_EQ(agent_->backups.Ask("next"), 0);
+  EXPECT_EQ(agent_->backups.Ask("next", nullptr), 0);
 }
 
 TEST_F(ExportTest, ARepositoryThatCannotBeReachedIsSaidToBeSo) {

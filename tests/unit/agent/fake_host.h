@@ -80,8 +80,8 @@ class FakeAgent {
   ProjectWriter writer;
   RestoreFolders restores;
   DrillSandboxes drills;
-  StartSlots starts;
-  StartSlots backups;
+  Slots starts;
+  Slots backups;
   Lease lease;
   TenantTools tools;
   Board board;

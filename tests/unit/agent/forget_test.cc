@@ -87,7 +87,7 @@ TEST_F(ForgetTest, TellsNoSecret) {
 }
 
 TEST_F(ForgetTest, WaitsForItsTurn) {
-  ASSERT_EQ(agent_->backups.Ask("one"), 0);
+  ASSERT_EQ(agent_->backups.Ask("one", nullptr), 0);
   const auto request = ForgetRequest("o/forget", "acme", {"b1"});
   ASSERT_TRUE(agent_->actions->Ensure(request).ok());
   machine_.executor.RunFor(absl::Seconds(10));
