@@ -24,7 +24,7 @@ namespace mtp {
 namespace {
 
 // SQLite keeps to its own heap limit; the rest is this program.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(_GLIBCXX_TSAN)
 constexpr rlim_t kAddressSpaceMax = RLIM_INFINITY;  // their shadow memory takes terabytes of it
 #else
 constexpr rlim_t kAddressSpaceMax = rlim_t{4} << 30;

@@ -23,8 +23,9 @@ absl::Status KeepMemoryPrivate();
 #else
 #define MTP_HAS_FEATURE(feature) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    MTP_HAS_FEATURE(address_sanitizer) || MTP_HAS_FEATURE(thread_sanitizer)
+// With GCC the last is what says so of ThreadSanitizer (cmake/Toolchain.cmake).
+#if MTP_HAS_FEATURE(address_sanitizer) || MTP_HAS_FEATURE(thread_sanitizer) || \
+    defined(__SANITIZE_ADDRESS__) || defined(_GLIBCXX_TSAN)
 #define MTP_WIPES_FREED_MEMORY 0
 #else
 #define MTP_WIPES_FREED_MEMORY 1
