@@ -37,6 +37,7 @@ function(mtp_test name dir)
     target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} mtp_test_pch GTest::gmock GTest::gtest_main)
     target_precompile_headers(${name} REUSE_FROM mtp_test_pch)
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+    # A sanitizer makes some five times slower, and what is killed at each of its steps most of all.
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT $<IF:$<BOOL:${MTP_SANITIZE}>,3600,900>)
   endif()
 endfunction()

@@ -25,9 +25,9 @@
 #                                a real controller with 20 hosts of simulated engines and 1,000 tenants: 64 operations at once,
 #                                100 watching CLIs, a week's operations, attacks on its ports (about 15 minutes)
 #   tests/run.sh contract [--only double|real]   the same cases against the OpenClaw double and the real one
-#   tests/run.sh asan            unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/
-#   tests/run.sh tsan            the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour;
-#                                neither has been seen to pass as a whole yet)
+#   tests/run.sh asan [UNIT]…    unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan/;
+#                                of the unit tests only those named, for example unit_agent
+#   tests/run.sh tsan [UNIT]…    the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour)
 #   tests/run.sh coverage        the lines that unit tests and simulation run, by folder, in build-coverage/ (builds all of it anew)
 #   tests/run.sh bench [--only fleet|backup|rollout|placement]…   every benchmark with its baseline and ratio
 #
@@ -73,20 +73,27 @@ run_simulation() {
   build/bin/simulation "$@"
 }
 
-run_sanitized() { # run_sanitized asan|tsan
-  cmake --preset "$1" >/dev/null
-  build_in "build-$1"
+run_sanitized() { # run_sanitized asan|tsan [UNIT]…: without any, all
+  local kind=$1 folder=build-$1 code=0 order='' names=unit
+  shift
+  cmake --preset "$kind" >/dev/null
+  if [ $# -eq 0 ]; then
+    build_in "$folder"
+  else
+    names="^($(IFS='|'; echo "$*"))\$"
+    [ "$kind" != tsan ] || build_in "$folder" thread_order planted_race
+    build_in "$folder" "$@" simulation
+  fi
   # Whatever they find ends the program, so that no test can pass over it.
   export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
   # Debian's libraries are built without it: of what they do it sees half.
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1:suppressions=$repository/tests/tsan/suppressions.txt
-  local code=0 order=''
-  if [ "$1" = tsan ]; then
-    order=$repository/build-tsan/bin/thread_order.so
+  if [ "$kind" = tsan ]; then
+    order=$repository/$folder/bin/thread_order.so
     expect_races_to_be_told_apart "$order"
   fi
-  LD_PRELOAD=$order ctest --test-dir "build-$1" --output-on-failure -L unit || code=1
-  LD_PRELOAD=$order "build-$1/bin/simulation" --seeds 300 || code=1
+  LD_PRELOAD=$order ctest --test-dir "$folder" --parallel 2 --output-on-failure --label-regex unit --tests-regex "$names" || code=1
+  LD_PRELOAD=$order "$folder/bin/simulation" --seeds 300 --jobs 2 || code=1
   return "$code"
 }
 
@@ -229,7 +236,7 @@ case ${1:-all} in
   real) shift; run_fleet --real "$@" ;;
   contract) shift; run_contract "$@" ;;
   bench) shift; run_bench "$@" ;;
-  asan | tsan) run_sanitized "$1" ;;
+  asan | tsan) run_sanitized "$@" ;;
   coverage) run_coverage ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh

@@ -53,7 +53,7 @@ class ReportReader {
     return absl::OkStatus();
   }
 
-  void AddDamaged(DatabaseProblem problem) {
+  void AddDamaged(const DatabaseProblem& problem) {
     std::vector<DatabaseProblem>& damaged = report_.damaged;
     const auto before = [](const DatabaseProblem& a, const DatabaseProblem& b) {
       return a.path < b.path;
