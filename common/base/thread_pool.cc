@@ -45,7 +45,8 @@ void ThreadPool::Stop() {
     stopped_ = true;
     // Destroyed outside of the lock: a task's captures may post in their destructors.
     dropped.swap(tasks_);
-    wake_.SignalAll();
+    timer_wake_.SignalAll();
+    idle_wake_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -59,25 +60,46 @@ void ThreadPool::PostAfter(absl::Duration delay, std::function<void()> task) {
   absl::MutexLock lock(&mutex_);
   // Before Start and after Stop nothing runs; tasks of before Start wait for it.
   if (stopped_) return;
-  tasks_.emplace(MonotonicNow() + std::max(delay, absl::ZeroDuration()), std::move(task));
-  wake_.Signal();
+  const auto added =
+      tasks_.emplace(MonotonicNow() + std::max(delay, absl::ZeroDuration()), std::move(task));
+  if (added == tasks_.begin()) CallOne();
+}
+
+absl::Duration ThreadPool::UntilFirst() const { return tasks_.begin()->first - MonotonicNow(); }
+
+void ThreadPool::CallOne() {
+  if (tasks_.empty()) return;
+  const bool is_due = UntilFirst() <= absl::ZeroDuration();
+  if (idle_ > 0 && (is_due || !timer_waits_)) {
+    idle_wake_.Signal();
+  } else if (timer_waits_) {
+    timer_wake_.Signal();
+  }
+  // Otherwise all are busy, and look at it when they have done what they are about.
+}
+
+void ThreadPool::Wait() {
+  if (tasks_.empty() || timer_waits_) {
+    ++idle_;
+    idle_wake_.Wait(&mutex_);
+    --idle_;
+    return;
+  }
+  timer_waits_ = true;
+  timer_wake_.WaitWithTimeout(&mutex_, UntilFirst());
+  timer_waits_ = false;
 }
 
 void ThreadPool::Work() {
   mutex_.Lock();
   while (running_) {
-    if (tasks_.empty()) {
-      wake_.Wait(&mutex_);
+    if (tasks_.empty() || UntilFirst() > absl::ZeroDuration()) {
+      Wait();
       continue;
     }
-    auto first = tasks_.begin();
-    const absl::Duration left = first->first - MonotonicNow();
-    if (left > absl::ZeroDuration()) {
-      wake_.WaitWithTimeout(&mutex_, left);
-      continue;
-    }
-    std::function<void()> task = std::move(first->second);
-    tasks_.erase(first);
+    std::function<void()> task = std::move(tasks_.begin()->second);
+    tasks_.erase(tasks_.begin());
+    CallOne();
     mutex_.Unlock();
     task();
     task = nullptr;

@@ -28,10 +28,19 @@ class ThreadPool final : public Executor {
 
  private:
   void Work();
+  // One that does nothing waits: for the first task's time if nobody does, else to be called.
+  void Wait() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After a change of the first task: has one thread look at it, and no more than one.
+  void CallOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration UntilFirst() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int thread_count_;
   absl::Mutex mutex_;
-  absl::CondVar wake_;
+  // Of the thread that waits for a time, of which there is at most one, and of all others.
+  absl::CondVar timer_wake_;
+  absl::CondVar idle_wake_;
+  bool timer_waits_ ABSL_GUARDED_BY(mutex_) = false;
+  int idle_ ABSL_GUARDED_BY(mutex_) = 0;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   // By due time, in monotonic time; equal times keep their order.

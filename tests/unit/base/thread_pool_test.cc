@@ -4,6 +4,7 @@
 #include <absl/synchronization/notification.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 
@@ -83,6 +84,60 @@ TEST(ThreadPool, RunsTasksSideBySide) {
     second.Notify();
   });
   EXPECT_TRUE(second.WaitForNotificationWithTimeout(absl::Seconds(20)));
+}
+
+TEST(ThreadPool, AllOfItsThreadsAreUsedForTasksOfTheSameMoment) {
+  constexpr int kThreads = 8;
+  for (int round = 0; round < 20; ++round) {
+    ThreadPool pool(kThreads);
+    pool.Start();
+    absl::BlockingCounter begun(kThreads);
+    absl::Notification go_on;
+    for (int i = 0; i < kThreads; ++i) {
+      const absl::Duration delay = i % 2 == 0 ? absl::Milliseconds(1) : absl::ZeroDuration();
+      pool.PostAfter(delay, [&] {
+        begun.DecrementCount();
+        go_on.WaitForNotification();
+      });
+    }
+    begun.Wait();
+    go_on.Notify();
+    pool.Stop();
+  }
+}
+
+TEST(ThreadPool, AnEarlierTaskIsNotHeldUpByALaterOneThatIsWaitedFor) {
+  ThreadPool pool(3);
+  pool.Start();
+  pool.PostAfter(absl::Hours(1), [] {});
+  for (int i = 0; i < 50; ++i) {
+    absl::BlockingCounter done(2);
+    pool.PostAfter(absl::Microseconds(300), [&] { done.DecrementCount(); });
+    pool.Post([&] { done.DecrementCount(); });
+    done.Wait();
+  }
+}
+
+TEST(ThreadPool, WakesNoMoreThreadsThanThereIsWorkFor) {
+  constexpr int kThreads = 32;
+  constexpr int kTasks = 200;
+  ThreadPool pool(kThreads);
+  pool.Start();
+  // Timers that are set anew, as all of them are.
+  absl::BlockingCounter done(kTasks);
+  std::function<void(int)> tick = [&](int left) {
+    if (left > 1) pool.PostAfter(absl::Milliseconds(1), [&tick, left] { tick(left - 1); });
+    done.DecrementCount();
+  };
+  const auto switches = [] {
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_nvcsw;
+  };
+  const auto before = switches();
+  for (int i = 0; i < 4; ++i) pool.Post([&tick] { tick(kTasks / 4); });
+  done.Wait();
+  EXPECT_LT(switches() - before, kTasks * kThreads / 8);
 }
 
 }  // namespace
