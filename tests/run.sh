@@ -11,7 +11,7 @@
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh fleets          the fleets of the whole run, two at a time
-#   tests/run.sh partitions [--rounds N] [--real]   hosts cut off, agents and engines stopped and killed, under leases
+#   tests/run.sh partitions [--rounds N] [--lease S] [--real]   hosts cut off, agents and engines stopped and killed, under leases
 #   tests/run.sh power [--cuts N]    power cuts of controller and agents while requests go on (6; about a minute for each)
 #   tests/run.sh clocks          clocks of controller and agent set back and forward by an hour and a day (about 20 minutes)
 #   tests/run.sh pauses          controller, agent and engine stopped for longer than their timeouts in each operation (about an hour)
@@ -29,7 +29,7 @@
 #                                of the unit tests only those named, for example unit_agent
 #   tests/run.sh tsan [UNIT]…    the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour)
 #   tests/run.sh coverage        the lines that unit tests and simulation run, by folder, in build-coverage/ (builds all of it anew)
-#   tests/run.sh bench [--only fleet|backup|rollout|placement]…   every benchmark with its baseline and ratio
+#   tests/run.sh bench [--only fleet|backup|rollout|load|placement]…   every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
 set -euo pipefail
@@ -214,7 +214,7 @@ run_contract() {
 run_bench() {
   # What is measured ought to be a release build; a build folder that is there is only brought up to date.
   [ -e build/build.ninja ] || cmake --preset release >/dev/null
-  build placement_bench mtp-controller mtp-agent mtp-guard mtp-cli
+  build placement_bench load_agents load_caller mtp-controller mtp-agent mtp-guard mtp-cli
   tests/bench/bench.sh "$@"
 }
 

@@ -128,7 +128,11 @@ class DockerCompose final : public Compose {
                {"COMPOSE_PROJECT_NAME", kProjectName},
                {"COMPOSE_IGNORE_ORPHANS", "1"},
                {"COMPOSE_ANSI", "never"},
-               {"COMPOSE_PROGRESS", "plain"}};
+               {"COMPOSE_PROGRESS", "plain"},
+               // Compose lives for tenths of a second: a sixth of its processor time is its garbage
+               // collector's, for which it is over too soon to gain anything.
+               {"GOGC", "off"},
+               {"GOMEMLIMIT", "512MiB"}};
     run.working_folder = options_.project_folder;
     run.max_output_bytes = 64 << 10;
     run.deadline = kShort;

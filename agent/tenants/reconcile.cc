@@ -44,6 +44,16 @@ void Reconciler::Stop() {
 
 void Reconciler::OnEngineUp() { ScheduleLook(kAfterEngineUp); }
 
+void Reconciler::OnLeaseBack() {
+  if (const auto tenants = tools_->journal->Tenants(); tenants.ok()) {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& record : *tenants) {
+      if (IsLeased(record)) attempts_.erase(record.name());
+    }
+  }
+  ScheduleLook(absl::ZeroDuration());
+}
+
 void Reconciler::ScheduleLook(absl::Duration delay) {
   uint64_t timer = 0;
   {

@@ -28,8 +28,9 @@ class Reconciler {
   absl::Status Begin();
   // The engine answers (again): looks soon, and from then on every minute.
   void OnEngineUp();
-  // There is a lease again: looks now.
-  void OnLeaseBack() { ScheduleLook(absl::ZeroDuration()); }
+  // There is a lease again: looks now. That a tenant under it ended was not its own fault: it is
+  // started at once, also if it was only just before.
+  void OnLeaseBack();
   void Stop();
 
   // Starts what should run and does not. Blocks for some milliseconds a tenant.

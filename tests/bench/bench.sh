@@ -1,9 +1,9 @@
 #!/bin/bash
 # Every benchmark, as one table with baseline, ratio and target. As root it starts a fleet of its own (two hosts, light
-# tenants), measures it and takes it down; otherwise only placement is measured. The programs in build/ are used as they
+# tenants) where one is needed, measures it and takes it down; otherwise only placement is measured. The programs in build/ are used as they
 # are: for figures that count, of a release build.
 #
-#   sudo tests/bench/bench.sh [--only fleet|backup|rollout|placement]… [--real] [--samples N] [--large N] …
+#   sudo tests/bench/bench.sh [--only fleet|backup|rollout|load|placement]… [--real] [--samples N] [--large N] …
 #
 # --real has the real OpenClaw, with --only backup. bench.py --help says what else can be set.
 # Ends with 0 when every target is met, with 1 when one is missed, with 2 when something could not be measured.
@@ -15,6 +15,8 @@ printf '%s, %s cores, %s MiB, kernel %s, %s build\n' "$(date +%F)" "$(nproc)" \
   "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)" "$(uname -r)" \
   "$(sed -n 's/^CMAKE_BUILD_TYPE:STRING=//p' "$repository/build/CMakeCache.txt")"
 [ "$*" != '--only placement' ] || { measure "$@"; exit; }
+needs_fleet=true
+[[ " $* " != *' --only load '* || " $* " =~ ' --only '(fleet|backup|rollout)' ' ]] || needs_fleet=false
 if [ "$(id -u)" -ne 0 ]; then
   echo "only placement: a fleet makes network namespaces, which needs root: sudo tests/run.sh bench"
   measure "$@"
@@ -36,6 +38,12 @@ finish() {
   [ -e "$fleet" ] || rm -rf --one-file-system "$work"
   exit "$code"
 }
+if ! $needs_fleet; then
+  trap 'rm -rf --one-file-system "$work"' EXIT
+  trap 'exit 130' INT TERM HUP
+  measure --work "$work" "$@"
+  exit
+fi
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 

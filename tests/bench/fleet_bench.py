@@ -100,6 +100,24 @@ def idle_rows(fleet, tenants, during_s):
     return rows
 
 
+def restart_row(fleet, tenants):
+    """An agent that is killed and started again, until `status` is true of all its tenants once more."""
+    times = []
+    for _ in range(3):
+        fleet.quickstart("--kill", f"agent:{fleet.host['name']}")
+        while fleet.is_ready(tenants):
+            time.sleep(0.1)
+        begun = time.monotonic()
+        fleet.quickstart("--start", f"agent:{fleet.host['name']}")
+        while not fleet.is_ready(tenants):
+            if time.monotonic() - begun > READY_TIMEOUT_S:
+                raise RuntimeError(f"status was not true within {READY_TIMEOUT_S} s of the agent's start")
+            time.sleep(0.02)
+        times.append(time.monotonic() - begun)
+    return limit_row(f"agent with {tenants} tenants started again, until status is true", statistics.median(times), "s", 2,
+                     seconds(times))
+
+
 def start_rows(number, times, most):
     ours, bare = seconds(times["running"]), "compose up " + seconds(times["bare running"])
     ratio = statistics.median(times["running"]) / statistics.median(times["bare running"])
@@ -126,6 +144,8 @@ def fleet_rows(fleet, work, options):
     starts.grow(options.idle_tenants)
     idle = idle_rows(fleet, options.idle_tenants, options.idle_seconds)
     large = starts.measure(options.large)
+    starts.grow(options.large)
+    restart = restart_row(fleet, options.large)
     return [
         *start_rows(1, one, None),
         *start_rows(options.small, small, 1.0),
@@ -133,4 +153,5 @@ def fleet_rows(fleet, work, options):
         growth_row(one, large, options.large),
         Row("a host's very first tenant, until it runs", seconds(first)),
         *idle,
+        restart,
     ]

@@ -58,6 +58,18 @@ class FleetHost:
     def remove(self, tenant):
         self.run("remove", tenant, "--yes")
 
+    def quickstart(self, *words):
+        """Stops, kills or starts a process of the fleet."""
+        script = pathlib.Path(__file__).resolve().parent.parent.parent / "deploy/quickstart.sh"
+        subprocess.run([script, "--fleet-dir", self.folder, *words], check=True, capture_output=True, text=True)
+
+    def is_ready(self, tenants):
+        """Whether the host is, and so many tenants on it are."""
+        status = json.loads(self.run("status", "-o", "json"))
+        ready = sum(one["health"] == "ready" for one in status["tenants"] if one["host"] == self.host["name"])
+        return ready == tenants and any(
+            host["name"] == self.host["name"] and host["state"] == "ready" for host in status["hosts"])
+
     def data_folder(self, tenant):
         return pathlib.Path(self.host["project_dir"]) / "data" / tenant
 

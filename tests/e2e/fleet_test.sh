@@ -9,6 +9,7 @@
 #   … --only PART                        set-up and one part; may be given more than once
 #   … --flips N                          how many flips the part flips makes (40)
 #   … --rounds N                         how many partitions the part partitions makes besides one of each kind (0)
+#   … --lease S                          how long its leases last (40); shorter ones make rounds shorter
 #   … --cuts N                           how many power cuts the part power makes (6)
 #   … --kills N                          how often the part all_killed kills everything (3)
 #   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
@@ -19,7 +20,7 @@
 # wants a fleet that is made for it, and runs only when it is named.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
-real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
+real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 lease_s=40 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -28,11 +29,12 @@ while [ $# -gt 0 ]; do
     --only) only+="${2:?} " && shift ;;
     --flips) flips=${2:?} && shift ;;
     --rounds) partition_rounds=${2:?} && shift ;;
+    --lease) lease_s=${2:?} && shift ;;
     --cuts) power_cuts=${2:?} && shift ;;
     --kills) kill_rounds=${2:?} && shift ;;
     --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
     --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
-    *) sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done

@@ -99,6 +99,13 @@ class Telegram(StandInTest):
         self.assertEqual(self.call("16:a", "getUpdates")[0], 200)
         self.assertEqual(self.bot("16:a")["pollers_max"], 1)
 
+    def test_a_poll_takes_no_longer_than_it_is_told(self):
+        self.assertEqual(self.ask("/control/polls", {"seconds": 0.1})[1], {"seconds": 0.1})
+        try:
+            self.assertEqual(self.call("22:a", "getUpdates", timeout=50)[1]["result"], [])
+        finally:
+            self.assertEqual(self.ask("/control/polls", {"seconds": 1000})[1], {"seconds": 50})
+
     def test_modes_fail_as_they_are_named(self):
         for mode, status in (("401", 401), ("500", 500), ("409", 409)):
             with self.subTest(mode=mode):

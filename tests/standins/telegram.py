@@ -16,6 +16,7 @@ For tests, under /control/:
   GET  bots                            -> the counters of all
   POST mode   {token, mode: ok|401|409|hang|500}
   POST forget {token}                  -> starts that bot afresh
+  POST polls  {seconds}                -> from now on no getUpdates takes longer; 50 at the start
 """
 
 import asyncio
@@ -148,6 +149,8 @@ def parameters(request):
 class BotApi:
     """The methods, each `async def (bot, parameters, request) -> result`; the names are lower-case."""
 
+    max_poll_s = MAX_POLL_S
+
     async def getme(self, bot, _parameters, _request):
         return {**bot.user(), "can_join_groups": True, "can_read_all_group_messages": False,
                 "supports_inline_queries": False, "can_connect_to_business": False, "has_main_web_app": False}
@@ -168,7 +171,7 @@ class BotApi:
     async def _poll(self, bot, wanted, request):
         offset = int(wanted.get("offset") or 0)
         limit = min(max(int(wanted.get("limit") or 100), 1), 100)
-        deadline = time.monotonic() + min(max(int(wanted.get("timeout") or 0), 0), MAX_POLL_S)
+        deadline = time.monotonic() + min(max(int(wanted.get("timeout") or 0), 0), self.max_poll_s)
         if offset < 0:
             offset = bot.updates[max(len(bot.updates) + offset, 0)]["update_id"] if bot.updates else 0
         while bot.updates and bot.updates[0]["update_id"] < offset:
@@ -293,6 +296,9 @@ class StandIn:
     def _control(self, request):
         what = request.path[len("/control/"):]
         wanted = {**request.query, **request.json()}
+        if what == "polls":
+            self._api.max_poll_s = min(max(float(wanted.get("seconds") or 0), 0), MAX_POLL_S)
+            return {"seconds": self._api.max_poll_s}
         if what == "bots":
             return {"bots": [bot.counters() for bot in self._bots.values()]}
         bot = self._bot(str(wanted.get("token", "")))

@@ -128,6 +128,17 @@ TEST_F(LeasedTest, WhenTheLeaseIsBackItIsStartedAgain) {
   EXPECT_TRUE(IsRunning("mtp-acme"));
 }
 
+TEST_F(LeasedTest, ItIsStartedAgainAtOnceHoweverOftenTheLeaseEnds) {
+  ProvisionLeased();
+  agent_->lease_watch->Start();
+  for (int time = 0; time < 3; ++time) {
+    machine_.executor.RunFor(absl::Seconds(61));
+    ASSERT_FALSE(IsRunning("mtp-acme"));
+    Heard(absl::Seconds(8));
+    EXPECT_TRUE(IsRunning("mtp-acme")) << time;
+  }
+}
+
 TEST_F(LeasedTest, OneThatWasPlacedElsewhereMeanwhileIsNotStartedAgainAndIsStopped) {
   ProvisionLeased();
   agent_->lease_watch->Start();
