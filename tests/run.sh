@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw
+#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw; of the
+#                                sanitizers a part
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants] [--find-plants]
@@ -65,7 +66,7 @@ run_lint() {
 
 run_unit() {
   build
-  ctest --test-dir build --output-on-failure -L unit
+  ctest --test-dir build --parallel 2 --output-on-failure -L unit
 }
 
 run_simulation() {
@@ -244,7 +245,9 @@ case ${1:-all} in
     run_unit
     run_simulation
     # Its own test has the first 400.
-    run_simulation --from 401 --seeds 1600
+    run_simulation --from 401 --seeds 1600 --jobs 2
+    run_sanitized asan unit_agent unit_controller unit_cli
+    run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
     run_standins
     tests/deploy_test.sh
     run_contract --only double

@@ -1,5 +1,6 @@
 #include "agent/backup/staging_pass.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
@@ -85,11 +86,11 @@ absl::Status StagingPass::VisitContents(Folder* inner) {
   MTP_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                        ListFolder(inner->source, static_cast<size_t>(std::max<int64_t>(left, 0))));
   inner->names = &names;
+  const auto forget = absl::MakeCleanup([inner] { inner->names = nullptr; });
   if (!inner->fresh) MTP_RETURN_IF_ERROR(RemoveGone(inner));
   for (const std::string& name : names) {
     MTP_RETURN_IF_ERROR(Visit(inner, name));
   }
-  inner->names = nullptr;
   return absl::OkStatus();
 }
 

@@ -141,11 +141,12 @@ std::vector<std::string> Enforcer::Groups() const {
     const std::string folder = std::move(open_folders.front());
     open_folders.pop_front();
     for (const std::string& name : FoldersIn(folder)) {
-      const std::string path = folder + "/" + name;
+      std::string path = folder;
+      path.append("/").append(name);
       if (lease_->containers.count(IdIn(name)) > 0) {
-        groups.push_back(path);
+        groups.push_back(std::move(path));
       } else {
-        open_folders.push_back(path);
+        open_folders.push_back(std::move(path));
       }
     }
   }

@@ -83,7 +83,7 @@ std::string EncodeSlot(const Lease& lease) {
                      std::to_string(lease.deadline_ns) + "\n";
   for (const auto& [id, tenant] : lease.containers) {
     if (!IsWord(id) || !IsWord(tenant)) return "";
-    text += "container " + id + " " + tenant + "\n";
+    text.append("container ").append(id).append(" ").append(tenant).append("\n");
   }
   return WithChecksum(std::move(text), kSlotBytes);
 }
