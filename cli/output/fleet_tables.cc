@@ -13,6 +13,8 @@
 namespace mtp::cli {
 namespace {
 
+constexpr size_t kRemarksInFull = 4;
+
 // A figure nobody has measured is not zero.
 std::string OfTotal(int64_t part, int64_t total) {
   if (total == 0) return "-";
@@ -100,45 +102,62 @@ std::string TenantsTable(const v1::FleetStatus& fleet, absl::Time now, int width
 }
 
 // The text on as many lines as it takes.
-std::string Wrapped(absl::string_view text, int width) {
-  std::string lines;
-  std::string line;
+std::vector<std::string> Wrapped(absl::string_view text, int width) {
+  std::vector<std::string> lines(1);
   for (absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (!line.empty() && Width(line) + 1 + Width(word) > width) {
-      absl::StrAppend(&lines, line, "\n");
-      line = "  ";
-    } else if (!line.empty()) {
-      line += ' ';
+    std::string* line = &lines.back();
+    if (!line->empty() && Width(*line) + 1 + Width(word) > width) {
+      line = &lines.emplace_back("  ");
+    } else if (!line->empty()) {
+      *line += ' ';
     }
-    absl::StrAppend(&line, Shorten(word, width - 2));
+    absl::StrAppend(line, Shorten(word, width - 2));
   }
-  return lines + line;
+  return lines;
 }
 
-// What needs a person's eye, with the reason that the system gives.
-std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
+struct Remark {
   std::string text;
-  const auto remark = [&](absl::string_view name, absl::string_view message, Tone tone) {
+  Tone tone;
+};
+
+std::vector<Remark> AllRemarks(const v1::FleetStatus& fleet) {
+  std::vector<Remark> remarks;
+  const auto add = [&](absl::string_view name, absl::string_view message, Tone tone) {
     if (message.empty()) return;
-    absl::StrAppend(&text,
-                    Paint(Shorten(absl::StrCat(name, ": ", Visible(message)), width), tone, colour),
-                    "\n");
+    remarks.push_back({absl::StrCat(Visible(ShortName(name)), ": ", Visible(message)), tone});
   };
   for (const v1::Host& host : fleet.hosts()) {
-    remark(Visible(ShortName(host.name())), host.status().message(), Tone::kBad);
+    add(host.name(), host.status().message(), Tone::kBad);
   }
   for (const v1::Tenant& tenant : fleet.tenants()) {
     if (tenant.status().state() == v1::TENANT_STATE_STOPPED) continue;
-    remark(Visible(ShortName(tenant.name())), tenant.status().message(),
-           tenant.status().parked() ? Tone::kBad : Tone::kWarning);
+    add(tenant.name(), tenant.status().message(),
+        tenant.status().parked() ? Tone::kBad : Tone::kWarning);
   }
   for (const v1::Tenant& tenant : fleet.tenants()) {
     if (tenant.status().backup_failure().empty()) continue;
-    const std::string line = Visible(absl::StrCat(
-        ShortName(tenant.name()), ": backup failed: ", tenant.status().backup_failure()));
-    const bool alone = fleet.tenants_size() == 1;  // then there is room for all of it
-    absl::StrAppend(&text,
-                    Paint(alone ? Wrapped(line, width) : Shorten(line, width), Tone::kBad, colour),
+    add(tenant.name(), absl::StrCat("backup failed: ", tenant.status().backup_failure()),
+        Tone::kBad);
+  }
+  return remarks;
+}
+
+// What needs a person's eye, with the reason that the system gives. A few are shown in full: their
+// ends say what to do.
+std::string Remarks(const v1::FleetStatus& fleet, int width, bool colour) {
+  const std::vector<Remark> remarks = AllRemarks(fleet);
+  std::string text;
+  for (const Remark& remark : remarks) {
+    const std::vector<std::string> lines =
+        remarks.size() <= kRemarksInFull ? Wrapped(remark.text, width)
+                                         : std::vector<std::string>{Shorten(remark.text, width)};
+    for (const std::string& line : lines) {
+      absl::StrAppend(&text, Paint(line, remark.tone, colour), "\n");
+    }
+  }
+  if (remarks.size() > kRemarksInFull) {
+    absl::StrAppend(&text, Paint("All of one tenant's: mtp-cli status NAME", Tone::kDim, colour),
                     "\n");
   }
   return text;

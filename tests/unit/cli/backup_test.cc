@@ -263,12 +263,22 @@ TEST_F(Catalogue, StatusShowsATenantWhoseNewestBackupFailed) {
   EXPECT_THAT(wide, HasSubstr("  ! 1d06h ago"));
   EXPECT_THAT(wide, HasSubstr("\nacme: backup failed: the repository nas is full"));
   EXPECT_THAT(wide, Not(HasSubstr("beta: backup")));
+  const std::string narrow = FleetTables(controller_.fleet, kNow, 60, false);
+  EXPECT_THAT(narrow, HasSubstr("\nacme: backup failed: the repository nas is full; free some\n"
+                                "  space on it, or add another one and name it with\n"
+                                "  --repository\n"));
+}
 
-  controller_.fleet.mutable_tenants()->RemoveLast();  // as `status acme` gets it
-  const std::string alone = FleetTables(controller_.fleet, kNow, 60, false);
-  EXPECT_THAT(alone, HasSubstr("\nacme: backup failed: the repository nas is full; free some\n"
-                               "  space on it, or add another one and name it with\n"
-                               "  --repository\n"));
+TEST_F(Catalogue, StatusShortensRemarksWhenThereAreManyAndSaysWhereAllOfThemIs) {
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    v1::Tenant& tenant = *controller_.fleet.add_tenants();
+    tenant.set_name(absl::StrCat("tenants/", name));
+    tenant.mutable_status()->set_message("host h2 is unreachable; last seen state is not current");
+  }
+  const std::string narrow = FleetTables(controller_.fleet, kNow, 40, false);
+  EXPECT_THAT(narrow, HasSubstr("\na: host h2 is unreachable; last seen st…\n"
+                                "b: host h2 is unreachable; last seen st…\n"));
+  EXPECT_THAT(narrow, HasSubstr("mtp-cli status NAME\n"));
 }
 
 }  // namespace
