@@ -107,16 +107,16 @@ void Observer::FollowEvents(std::stop_token stop) {
 
 void Observer::PingLater(int unanswered) {
   deps_.executor->PostAfter(deps_.ping_interval, [this, unanswered] {
-    std::stop_source stream;
+    std::optional<std::stop_source> stream;
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return;
       // While it is down the stream's next beginning says that it answers again.
       if (!engine_up_) return PingLater(0);
-      stream = stream_;
+      stream.emplace(stream_);
     }
     if (deps_.engine->Ping().ok()) return PingLater(0);
-    if (unanswered + 1 == kUnansweredPings) stream.request_stop();
+    if (unanswered + 1 == kUnansweredPings) stream->request_stop();
     PingLater((unanswered + 1) % kUnansweredPings);
   });
 }
