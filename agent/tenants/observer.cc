@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 
 #include "agent/compose/render.h"
 #include "common/base/timestamps.h"
