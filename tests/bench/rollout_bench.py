@@ -66,6 +66,7 @@ class Rollouts:
 def rollout_rows(fleet, work, options):
     bare = BareProject(fleet.host["project_dir"], pathlib.Path(work) / "rollout-by-hand", fleet.host["docker_host"])
     rollouts = Rollouts(fleet, bare, options)
+    fleet.allow_starts(options.parallel)
     rollouts.prepare()
     ours, theirs = [], []
     for sample in range(options.rollout_samples):
