@@ -93,6 +93,9 @@ class LoadFleet(AskedFleet):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
 
     # --- What is asked of it
 
