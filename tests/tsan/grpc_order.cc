@@ -15,22 +15,14 @@
 #include <mutex>
 #include <unordered_map>
 
-extern "C" {
-[[gnu::weak]] void __tsan_acquire(void* address);
-[[gnu::weak]] void __tsan_release(void* address);
-}
+#include "tests/tsan/order.h"
 
 namespace {
 
 using Run = void (*)(grpc_completion_queue_functor*, int);
 
-void Acquire(void* tag) {
-  if (__tsan_acquire != nullptr) __tsan_acquire(tag);
-}
-
-void Release(void* tag) {
-  if (__tsan_release != nullptr) __tsan_release(tag);
-}
+using mtp::Acquire;
+using mtp::Release;
 
 // gRPC's own function of that name.
 template <typename Function>

@@ -12,10 +12,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tests/tsan/order.h"
+
 // Of the runtime library; absent in programs that a test starts and that are built without it.
 extern "C" {
-[[gnu::weak]] void __tsan_acquire(void* address);
-[[gnu::weak]] void __tsan_release(void* address);
 [[gnu::weak]] void AnnotateIgnoreReadsBegin(const char* file, int line);
 [[gnu::weak]] void AnnotateIgnoreReadsEnd(const char* file, int line);
 }
@@ -24,13 +24,8 @@ namespace absl {
 ABSL_NAMESPACE_BEGIN
 namespace {
 
-void Acquire(void* mutex) {
-  if (__tsan_acquire != nullptr) __tsan_acquire(mutex);
-}
-
-void Release(void* mutex) {
-  if (__tsan_release != nullptr) __tsan_release(mutex);
-}
+using mtp::Acquire;
+using mtp::Release;
 
 class Unwatched {
  public:
