@@ -72,11 +72,6 @@ struct BackupResult {
   absl::Duration duration;
 };
 
-struct VerifyResult {
-  int64_t tar_bytes = 0;
-  std::string tar_sha256;  // of the snapshot as `Dump` gives it
-};
-
 struct RepositoryStats {
   int64_t stored_bytes = 0;  // of all blobs in use, as stored
   int64_t snapshots = 0;
@@ -129,17 +124,6 @@ class Repository {
   // holds a part.
   virtual absl::Status Restore(const std::string& snapshot, const std::string& folder,
                                const CancelToken* cancel) = 0;
-
-  // Gives the snapshot as an uncompressed tar stream, hard links as files of their own. When `sink`
-  // fails its error is returned, after the rest of the stream was read and dropped.
-  virtual absl::Status Dump(const std::string& snapshot,
-                            const std::function<absl::Status(absl::string_view)>& sink,
-                            const CancelToken* cancel) = 0;
-
-  // Reads every byte of the snapshot's files from the repository itself, past the local cache, and
-  // holds each piece against its authentication code and SHA-256.
-  virtual absl::StatusOr<VerifyResult> Verify(const std::string& snapshot,
-                                              const CancelToken* cancel) = 0;
 
   // Checks the whole repository's structure and, with `read_data`, every stored byte. Waits for
   // running backups and holds new ones off meanwhile.

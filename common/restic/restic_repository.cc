@@ -8,7 +8,6 @@
 #include <system_error>
 
 #include "common/base/atomic_file.h"
-#include "common/base/sha256.h"
 #include "common/base/status.h"
 #include "common/restic/repository.h"
 #include "common/restic/restic_call.h"
@@ -107,41 +106,6 @@ class ResticRepository final : public Repository {
     if (absl::IsResourceExhausted(restored) && fs::is_empty(folder, error) && !error)
       restored = Unpack({"--no-lock"}, snapshot, folder, cancel);
     return restored;
-  }
-
-  absl::Status Dump(const std::string& snapshot,
-                    const std::function<absl::Status(absl::string_view)>& sink,
-                    const CancelToken* cancel) override {
-    MTP_RETURN_IF_ERROR(CheckSnapshotId(snapshot));
-    absl::Status sunk;
-    ResticCall call{.arguments = {"dump", "--archive", "tar", snapshot, "/"},
-                    .moves_data = true,
-                    .use_cache = false};
-    bool begun = false;
-    call.on_stdout = [&](absl::string_view bytes) {
-      begun = true;
-      if (sunk.ok()) sunk = sink(bytes);
-    };
-    const absl::StatusOr<std::string> run = runner_.Run(call, cancel);
-    MTP_RETURN_IF_ERROR(sunk);
-    MTP_RETURN_IF_ERROR(run.status());
-    return begun ? absl::OkStatus() : absl::DataLossError("restic gave no archive");
-  }
-
-  absl::StatusOr<VerifyResult> Verify(const std::string& snapshot,
-                                      const CancelToken* cancel) override {
-    VerifyResult result;
-    Sha256 hash;
-    MTP_RETURN_IF_ERROR(Dump(
-        snapshot,
-        [&](absl::string_view bytes) {
-          hash.Update(bytes.data(), bytes.size());
-          result.tar_bytes += static_cast<int64_t>(bytes.size());
-          return absl::OkStatus();
-        },
-        cancel));
-    result.tar_sha256 = hash.Finish();
-    return result;
   }
 
   absl::Status Check(bool read_data, const CancelToken* cancel) override {

@@ -60,16 +60,6 @@ absl::Status FakeRepository::Restore(const std::string& snapshot, const std::str
   return absl::OkStatus();
 }
 
-absl::Status FakeRepository::Dump(const std::string&,
-                                  const std::function<absl::Status(absl::string_view)>&,
-                                  const CancelToken*) {
-  return absl::UnimplementedError("not used");
-}
-
-absl::StatusOr<VerifyResult> FakeRepository::Verify(const std::string&, const CancelToken*) {
-  return absl::UnimplementedError("not used");
-}
-
 absl::Status FakeRepository::Check(bool read_data, const CancelToken*) {
   all_->checks.push_back(read_data);
   return all_->check_error;

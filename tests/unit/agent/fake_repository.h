@@ -41,9 +41,6 @@ class FakeRepository final : public Repository {
                                                        const CancelToken*) override;
   absl::Status Restore(const std::string& snapshot, const std::string& folder,
                        const CancelToken*) override;
-  absl::Status Dump(const std::string&, const std::function<absl::Status(absl::string_view)>&,
-                    const CancelToken*) override;
-  absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override;
   absl::Status Check(bool read_data, const CancelToken*) override;
   // Their data waits for Prune.
   absl::Status Forget(const std::vector<std::string>& snapshots, const CancelToken*) override;

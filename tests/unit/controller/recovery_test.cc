@@ -53,13 +53,6 @@ class FakePart final : public Repository {
   absl::StatusOr<RepositorySnapshot> Find(const BackupIdentity&, const CancelToken*) override {
     return Unused();
   }
-  absl::Status Dump(const std::string&, const std::function<absl::Status(absl::string_view)>&,
-                    const CancelToken*) override {
-    return Unused();
-  }
-  absl::StatusOr<VerifyResult> Verify(const std::string&, const CancelToken*) override {
-    return Unused();
-  }
   absl::Status Check(bool, const CancelToken*) override { return Unused(); }
   absl::Status Forget(const std::vector<std::string>&, const CancelToken*) override {
     return Unused();

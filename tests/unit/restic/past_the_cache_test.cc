@@ -79,12 +79,6 @@ TEST_F(PastTheCache, ARestoreThatFindsNoRoomForItsDataSaysSo) {
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST_F(PastTheCache, AVerificationReadsTheRepositoryItself) {
-  // It says nothing, so this fails; that is not the question here.
-  repository_->Verify(snapshot_, nullptr).status().IgnoreError();
-  EXPECT_THAT(Said(), HasSubstr("--no-cache dump"));
-}
-
 TEST_F(PastTheCache, AListMayComeFromTheCache) {
   repository_->List("fleet", "acme", nullptr).status().IgnoreError();
   EXPECT_THAT(Said(), Not(HasSubstr("--no-cache")));
