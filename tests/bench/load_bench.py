@@ -12,7 +12,7 @@ from fleet_host import note
 from table import limit_row
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "load"))
-from fleet import LoadFleet  # noqa: E402
+from fleet import LoadFleet, wait_for  # noqa: E402
 from process import Watched  # noqa: E402
 
 HOSTS = 20
@@ -30,10 +30,8 @@ def timed_status(fleet):
 
 
 def wait_until_all_are_ready(fleet, tenants, within_s):
-    end = time.monotonic() + within_s
-    while fleet.ready_tenants() != tenants:
-        if time.monotonic() > end:
-            raise RuntimeError(f"{tenants} tenants were not ready within {within_s} s")
+    if not wait_for(within_s, lambda: fleet.ready_tenants() == tenants, pause=0):
+        raise RuntimeError(f"{tenants} tenants were not ready within {within_s} s")
 
 
 def idle(watched, during_s):
