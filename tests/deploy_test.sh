@@ -1,6 +1,6 @@
 #!/bin/bash
-# What deploy/install-dependencies.sh finds missing, with package databases made up for it. Needs no root and installs
-# nothing. Ends in `N passed, M failed`.
+# What deploy/install-dependencies.sh finds missing, with package databases made up for it; and the networks of several labs
+# that begin at once, for which it needs root. Installs nothing. Ends in `N passed, M failed`.
 set -uo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
@@ -19,6 +19,17 @@ done
 exit $code
 FAKE
 chmod +x "$work/dpkg-query"
+check() { # check SENTENCE COMMAND…
+  local sentence=$1 seen
+  shift
+  if seen=$("$@" 2>&1); then
+    passed=$((passed + 1))
+    echo "ok      $sentence"
+  else
+    failed=$((failed + 1))
+    printf 'FAILED  %s\n%s\n' "$sentence" "$seen"
+  fi
+}
 expect() { # expect SENTENCE CODE TEXT: exit code and text of a check with $work/absent and $work/removed
   local code=0 said
   said=$(PATH=$work:$PATH ABSENT=$work/absent REMOVED=$work/removed \
@@ -40,6 +51,43 @@ printf 'ccache\n' >"$work/removed"
 expect "and so are those that were removed" 1 'missing packages: ccache mold restic$'
 : >"$work/absent"
 expect "a removed one alone is missing too" 1 'missing packages: ccache$'
+
+# --- Labs
+lab() { # lab NUMBER FUNCTION…: of deploy/lib/lab.sh, in the lab of that number
+  bash -euo pipefail -c '. "$1/deploy/lib/progress.sh"; . "$1/deploy/lib/processes.sh"; . "$1/deploy/lib/lab.sh"; lab_use "$2"; shift 2; "$@"' \
+    - "$repository" "$work/fleet-$1" "${@:2}"
+}
+at_once() { # at_once FUNCTION NUMBER…
+  local number job jobs=() code=0
+  for number in "${@:2}"; do
+    lab "$number" "$1" &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do wait "$job" || code=1; done
+  return "$code"
+}
+networks_differ() { [ "$(cat "$work"/fleet-*/lab/subnet | sort -u | wc -l)" = "$1" ] || { cat "$work"/fleet-*/lab/subnet; return 1; }; }
+forwards() { [ "$(cat /proc/sys/net/ipv4/ip_forward)" = "$1" ]; }
+labs_at_once() {
+  local before
+  before=$(cat /proc/sys/net/ipv4/ip_forward)
+  check "eight labs begin at once" at_once lab_network_up 1 2 3 4 5 6 7 8
+  check "each with a network of its own" networks_differ 8
+  check "one that begins again keeps its network" at_once lab_network_up 3
+  check "as the others do" networks_differ 8
+  check "the first is taken down, and others after it" at_once lab_down 1 2 4 5 6 7 8
+  check "the machine forwards for the one that is left" forwards 1
+  ip link delete "$(lab 3 eval 'echo "$LAB_BRIDGE"')"
+  ip link add mtp-test-taken type bridge
+  ip address add "$(cat "$work/fleet-3/lab/subnet").1/24" dev mtp-test-taken
+  check "one whose network was taken while it was down says so" is_told_that_its_network_is_taken
+  ip link delete mtp-test-taken
+  check "and takes it again later" at_once lab_network_up 3
+  check "it is taken down, too" at_once lab_down 3
+  check "the machine forwards if it did before" forwards "$before"
+}
+is_told_that_its_network_is_taken() { ! said=$(lab 3 lab_network_up 2>&1) && grep -q 'while it was down' <<<"$said" || { echo "$said"; return 1; }; }
+if [ "$(id -u)" -eq 0 ]; then labs_at_once; else echo "left out: labs need root"; fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

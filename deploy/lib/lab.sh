@@ -16,7 +16,10 @@
 #   lab_reachable_url URL        prints URL as containers reach it: loopback becomes the bridge
 #   lab_down                     removes every trace; also of a lab whose processes have crashed
 #
-# Everything is recorded in FOLDER/lab; sockets are under /run, where their paths stay short.
+# Everything is recorded in FOLDER/lab; sockets are under /run, where their paths stay short. What the machine has once for all
+# of its labs (which networks are free, whether it forwards) is changed by one at a time.
+
+FORWARD_BEFORE=/run/mtp-labs.ip_forward # whether the machine forwarded before it had a lab
 
 lab_use() {
   LAB_FOLDER=$1/lab
@@ -44,11 +47,14 @@ lab_in() {
 
 # --- The network between the hosts
 
+_subnet_is_used() {
+  { ip -4 route show table all; ip -4 -brief address; } | grep -E "(^|[^0-9])${1//./\\.}\." >/dev/null
+}
+
 _free_subnet() {
-  local used third
-  used=$(ip -4 route show table all; ip -4 -brief address)
+  local third
   for third in $(seq 0 63); do
-    if ! grep -qE "(^|[^0-9])10\.213\.$third\." <<<"$used"; then
+    if ! _subnet_is_used "10.213.$third"; then
       printf '10.213.%s\n' "$third"
       return
     fi
@@ -66,20 +72,46 @@ _rule() { # _rule TABLE CHAIN RULE…
 
 lab_network_up() {
   mkdir -p "$LAB_FOLDER/hosts" "$LAB_RUN"
-  [ -s "$LAB_FOLDER/subnet" ] || _free_subnet >"$LAB_FOLDER/subnet"
+  _for_all_labs _bridge_up
   local subnet
   subnet=$(cat "$LAB_FOLDER/subnet")
   LAB_BRIDGE_ADDRESS=$subnet.1
-  if ! ip link show "$LAB_BRIDGE" >/dev/null 2>&1; then
-    ip link add "$LAB_BRIDGE" type bridge
-    ip address add "$LAB_BRIDGE_ADDRESS/24" dev "$LAB_BRIDGE"
-  fi
-  ip link set "$LAB_BRIDGE" up
-  [ -s "$LAB_FOLDER/ip_forward" ] || cat /proc/sys/net/ipv4/ip_forward >"$LAB_FOLDER/ip_forward"
-  echo 1 >/proc/sys/net/ipv4/ip_forward
   _rule nat POSTROUTING -s "$subnet.0/24" ! -o "$LAB_BRIDGE" -j MASQUERADE
   _rule filter FORWARD -i "$LAB_BRIDGE" -j ACCEPT
   _rule filter FORWARD -o "$LAB_BRIDGE" -j ACCEPT
+}
+
+# Runs a function while no other lab of this machine is in one.
+_for_all_labs() {
+  (
+    flock 9
+    "$1"
+  ) 9</run
+}
+
+# A network is taken from when the bridge has its address: two labs that begin at once must not both find the same one free.
+_bridge_up() {
+  local subnet
+  [ -s "$LAB_FOLDER/subnet" ] || _free_subnet >"$LAB_FOLDER/subnet"
+  subnet=$(cat "$LAB_FOLDER/subnet")
+  if ! ip link show "$LAB_BRIDGE" >/dev/null 2>&1; then
+    ! _subnet_is_used "$subnet" ||
+      fail "another has taken $subnet.0/24, the network of this quick start, while it was down" "take the other down, or this one"
+    ip link add "$LAB_BRIDGE" type bridge
+  fi
+  ip address replace "$subnet.1/24" dev "$LAB_BRIDGE"
+  [ -s "$FORWARD_BEFORE" ] || cat /proc/sys/net/ipv4/ip_forward >"$FORWARD_BEFORE"
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  ip link set "$LAB_BRIDGE" up
+}
+
+# The last one leaves the machine as the first one found it.
+_bridge_down() {
+  ip link delete "$LAB_BRIDGE" 2>/dev/null || true
+  if [ -s "$FORWARD_BEFORE" ] && ! ip -brief link show type bridge | grep -E '^mtp[0-9a-f]{4}-br ' >/dev/null; then
+    cat "$FORWARD_BEFORE" >/proc/sys/net/ipv4/ip_forward
+    rm -f "$FORWARD_BEFORE"
+  fi
 }
 
 lab_accept_port() { _rule filter INPUT -i "$LAB_BRIDGE" -p tcp --dport "$1" -j ACCEPT; }
@@ -290,7 +322,6 @@ lab_down() {
   # By their ids: the caller may have other jobs.
   [ ${#jobs[@]} -eq 0 ] || wait "${jobs[@]}"
   _remove_rules
-  ip link delete "$LAB_BRIDGE" 2>/dev/null || true
-  if [ -s "$LAB_FOLDER/ip_forward" ]; then cat "$LAB_FOLDER/ip_forward" >/proc/sys/net/ipv4/ip_forward; fi
+  _for_all_labs _bridge_down
   rm -rf --one-file-system "$LAB_FOLDER" "$LAB_RUN"
 }

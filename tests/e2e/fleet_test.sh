@@ -130,8 +130,7 @@ if [ -z "$real" ]; then
   mkdir -p "$fleet"
   check "a fleet that was interrupted before it had anything is taken down" exits 0 quickstart --down
   check "and leaves nothing" test ! -e "$fleet"
-  quickstart --openclaw-image "$image" --tenants 0 >"$work/none.log" 2>&1
-  check "a quick start with nobody succeeds" test $? -eq 0
+  check "a quick start with nobody succeeds" quickstart --openclaw-image "$image" --tenants 0
   check "docker compose config is valid without tenants" bash -c "
     cd $(quickstart --info | jq -r '.hosts[0].project_dir') && docker compose config --quiet"
   for host in h1 h2; do # the double is ready at once, or never
@@ -173,8 +172,7 @@ what_quick_start_leaves() {
   check "quick start ends with two ready tenants" test "$(field '[.tenants[] | select(.health == "ready" and .status == "running")] | length')" = 2
   check "acme has answered a message" grep -q "You said" "$work/up.log"
   before=$(state_of_the_world)
-  quickstart --openclaw-image "$image" >"$work/again.log" 2>&1
-  check "a second quick start succeeds" test $? -eq 0
+  check "a second quick start succeeds" quickstart --openclaw-image "$image"
   check "a second quick start changes nothing" test "$before" = "$(state_of_the_world)"
   check "status has the documented fields" bash -c "$cli status -o json | jq -e '
     (.hosts[0] | has(\"name\") and has(\"state\") and has(\"memory_total_mib\") and has(\"allocatable_mib\") and
