@@ -44,7 +44,7 @@ StepResult Stop(const TenantClients& clients, StepContext& context) {
 // The tenant first: what its backup has left in the repository can wait.
 StepResult StartAgain(const BackupClients& clients, StepContext& context) {
   const Tables tables(clients.tenants.store);
-  CancelRun(context, tables, *clients.tenants.agents);
+  CancelRun(context, *clients.tenants.agents);
   if (context.Fact(kWasRunningFact) == "true") {
     v1::EnsureActionRequest request;
     request.mutable_start();

@@ -78,13 +78,11 @@ StepResult TakeSnapshot(const BackupClients& clients, StepContext& context, cons
   auto access = AccessFor(tables, *clients.tenants.box, context.Fact(kRepositoryFact), tenant);
   if (!access.ok()) return StepResult::Fail(access.status());
   v1::EnsureActionRequest request;
-  request.set_tenant(tenant);
   v1::SnapshotTenantAction& snapshot = *request.mutable_snapshot();
   snapshot.set_backup_id(IdOr(context, id));
   snapshot.set_fleet(clients.fleet);
   *snapshot.mutable_repository() = *std::move(access);
-  return RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
-                  std::move(request), OnFailure::kFail);
+  return RunOnHost(context, tables, *clients.tenants.agents, std::move(request), OnFailure::kFail);
 }
 
 StepResult CancelSnapshot(const BackupClients& clients, StepContext& context) {

@@ -56,7 +56,7 @@ StepResult LeftOut() { return StepResult::Done("left out: no rehearsal was asked
 
 // An action that ends by itself and leaves nothing behind; the next one waits for its end.
 StepResult Cancel(const BackupClients& clients, const StepContext& context) {
-  CancelRun(context, Tables(clients.tenants.store), *clients.tenants.agents);
+  CancelRun(context, *clients.tenants.agents);
   return StepResult::Done();
 }
 
@@ -121,15 +121,13 @@ StepResult Rehearse(const BackupClients& clients, StepContext& context) {
   auto access = AccessFor(tables, *clients.tenants.box, context.Fact(kRepositoryFact), row->id);
   if (!access.ok()) return StepResult::Fail(access.status());
   v1::EnsureActionRequest request;
-  request.set_tenant(row->id);
   v1::DrillBackupAction& drill = *request.mutable_drill();
   *drill.mutable_backup() = ReferenceTo(backup->value.backup(), clients.fleet);
   *drill.mutable_repository() = *std::move(access);
   *drill.mutable_spec() = row->value.resolved();
   drill.mutable_spec()->set_image(context.Fact(kToImageFact));
   StepResult result =
-      RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
-               std::move(request), OnFailure::kFail);
+      RunOnHost(context, tables, *clients.tenants.agents, std::move(request), OnFailure::kFail);
   if (result.kind == StepResult::Kind::kFail) {
     return StepResult::Fail(
         absl::Status(result.status.code(),
@@ -220,12 +218,10 @@ StepResult BringStateBack(const BackupClients& clients, StepContext& context) {
   auto access = AccessFor(tables, *clients.tenants.box, context.Fact(kRepositoryFact), row->id);
   if (!access.ok()) return StepResult::Retry(access.status());
   v1::EnsureActionRequest request;
-  request.set_tenant(row->id);
   *request.mutable_restore()->mutable_backup() = ReferenceTo(backup->value.backup(), clients.fleet);
   *request.mutable_restore()->mutable_repository() = *std::move(access);
   StepResult result =
-      RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
-               std::move(request), OnFailure::kTryAgain);
+      RunOnHost(context, tables, *clients.tenants.agents, std::move(request), OnFailure::kTryAgain);
   if (result.kind != StepResult::Kind::kDone) return result;
   context.SetFact(kStateIsOldFact, "true");
   const auto aside = context.new_results().find("previous_data");

@@ -9,6 +9,7 @@
 #include "common/base/ulid.h"
 #include "common/kv/while_aborted.h"
 #include "controller/backups/kinds.h"
+#include "controller/tenants/agent_steps.h"
 #include "controller/tenants/request_hash.h"
 
 namespace mtp {
@@ -118,6 +119,7 @@ absl::StatusOr<Updates::Decision> Updates::Decide(const std::string& tenant,
   operation.facts[kRehearseFact] = settings.no_rehearsal() ? "false" : "true";
   operation.facts[kSoakFact] = absl::StrCat(soak_s);
   operation.facts[kIdleWaitFact] = absl::StrCat(idle_wait_s);
+  operation.facts[kPlacementFact] = absl::StrCat(record.epoch());
   decision.txn.RequireRevision(tables_.tenants.Key(row->id), row->revision);
   return decision;
 }

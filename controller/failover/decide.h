@@ -33,7 +33,7 @@ struct Placed {
   bool leased = false;
   // Meant to run.
   bool wanted = true;
-  // Kind of the operation that holds it; empty without.
+  // Kind of the operation that holds it; empty without, and when that one makes way.
   std::string busy;
   // ULID of the backup that it would be restored from; empty without.
   std::string backup;

@@ -8,6 +8,7 @@
 #include "common/kv/while_aborted.h"
 #include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
+#include "controller/failover/yield.h"
 #include "controller/tenants/request_hash.h"
 #include "controller/tenants/validation.h"
 
@@ -38,7 +39,16 @@ absl::Status CheckLost(const state::v1::TenantRecord& tenant, const Observations
                                                     " is connected, so nothing has to fail over"));
 }
 
-operations::NewOperation RestoreElsewhere(const state::v1::TenantRecord& tenant,
+// The operation that goes on with the tenant, if it makes way.
+std::string Lender(const Tables& tables, const std::string& tenant) {
+  const auto lock = tables.locks.Get("tenants/" + tenant);
+  if (!lock.ok()) return "";
+  const auto holder = tables.operations.Get(lock->value.operation());
+  return holder.ok() && Yields(holder->value.operation().kind()) ? lock->value.operation() : "";
+}
+
+operations::NewOperation RestoreElsewhere(const Tables& tables,
+                                          const state::v1::TenantRecord& tenant,
                                           const std::string& host, const v1::Backup& backup) {
   operations::NewOperation operation;
   operation.kind = "restore";
@@ -50,6 +60,7 @@ operations::NewOperation RestoreElsewhere(const state::v1::TenantRecord& tenant,
   operation.facts[kPortBeforeFact] = absl::StrCat(tenant.port());
   operation.facts[kLeasedBeforeFact] = tenant.leased() ? "true" : "false";
   operation.locks.push_back(TenantLock(tenant.name()));
+  operation.lender = Lender(tables, tenant.name());
   return operation;
 }
 
@@ -118,7 +129,8 @@ absl::StatusOr<v1::Operation> Failovers::Place(const Wish& wish,
   MTP_ASSIGN_OR_RETURN(
       const v1::PlacementDecision placement,
       tenants_->PlaceElsewhere(tenant, request.host(), request.validate_only() ? nullptr : &txn));
-  operations::NewOperation operation = RestoreElsewhere(tenant.value, placement.host(), backup);
+  operations::NewOperation operation =
+      RestoreElsewhere(tables_, tenant.value, placement.host(), backup);
   if (request.validate_only()) {
     v1::Operation preview;
     preview.set_kind(operation.kind);

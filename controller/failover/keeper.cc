@@ -9,6 +9,7 @@
 
 #include "common/base/status.h"
 #include "controller/failover/evict_kind.h"
+#include "controller/failover/yield.h"
 #include "controller/state/fleet.h"
 
 namespace mtp::failover {
@@ -186,6 +187,7 @@ absl::StatusOr<std::vector<Placed>> Keeper::TenantsOf(const std::vector<HostLife
       tenant.leased = row->value.leased();
       tenant.wanted = row->value.spec().run_policy() != v1::RUN_POLICY_STOP;
       tenant.busy = TransitionKind(tables_, row->id);
+      if (Yields(tenant.busy)) tenant.busy.clear();
       if (tenant.may_fail_over && host.lease_over) {
         tenant.backup = LastGoodBackup(tables_, row->id).name();
         tenant.not_before = NotBefore(row->id);

@@ -232,12 +232,13 @@ Core::Pace Core::EndOperation(Live& live) {
   OperationRecord ended = RecordOf(live);
   End(ended, clock_->Now());
   kv::Txn txn;
-  for (const std::string& lock : ended.locks()) txn.Delete(lock);
+  ReleaseLocks(ended, txn);
   if (live.kind->on_end) live.kind->on_end(ended, txn);
   switch (Persist(live, "end", std::move(txn),
                   [this](OperationRecord& next) { End(next, clock_->Now()); })) {
     case Saved::kYes:
       retention_.Add(live.id, FromTimestamp(RecordOf(live).operation().end_time()));
+      if (!ended.lender().empty()) Wake(ended.lender());
       return {Pace::Kind::kEnded, {}};
     case Saved::kConflict:
       if (++live.conflicts <= kMaxConflicts) return {Pace::Kind::kAgain, {}};
@@ -253,18 +254,12 @@ Core::Pace Core::EndOperation(Live& live) {
 }
 
 Core::Pace Core::Drop(Live& live) {
-  const OperationRecord record = RecordOf(live);
   kv::Txn txn;
-  for (const std::string& lock : record.locks()) {
-    const auto held = store_->Get(lock);
-    state::v1::LockRecord holder;
-    if (!held.ok() || !holder.ParseFromString(held->value) || holder.operation() != live.id) {
-      continue;
-    }
-    txn.RequireRevision(lock, held->mod_revision).Delete(lock);
-  }
+  ReleaseLocks(RecordOf(live), txn);
   // Nobody else would ever release them.
-  if (!txn.deletes.empty() && !store_->Commit(txn).ok()) return PersistBackoff(live);
+  if (!(txn.puts.empty() && txn.deletes.empty()) && !store_->Commit(txn).ok()) {
+    return PersistBackoff(live);
+  }
   if (options_.on_drop) options_.on_drop(live.id);
   return {Pace::Kind::kEnded, {}};
 }

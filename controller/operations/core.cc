@@ -1,6 +1,7 @@
 #include "controller/operations/core.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,6 +31,16 @@ v1::Operation Shown(const OperationRecord& record, int64_t revision) {
   v1::Operation operation = record.operation();
   operation.set_etag(absl::StrCat(revision));
   return operation;
+}
+
+std::string IdOf(const OperationRecord& record) {
+  return std::string(absl::StripPrefix(record.operation().name(), "operations/"));
+}
+
+// Empty when it cannot be read.
+std::string HolderOf(const kv::Entry& lock) {
+  state::v1::LockRecord record;
+  return record.ParseFromString(lock.value) ? record.operation() : "";
 }
 
 std::string LockValue(const std::string& id) {
@@ -161,9 +172,7 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
   OperationRecord record = MakeRecord(live->id, kind->second, request, clock_->Now());
   txn.RequireAbsent(OperationKey(live->id));
   txn.Put(OperationKey(live->id), record.SerializeAsString());
-  for (const std::string& lock : request.locks) {
-    txn.RequireAbsent(lock).Put(lock, LockValue(live->id));
-  }
+  for (const std::string& lock : request.locks) TakeLock(lock, record, txn);
   if (!request.request_id.empty()) {
     state::v1::RequestRecord remembered;
     remembered.set_operation(live->id);
@@ -205,6 +214,40 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
   return Shown(record, *revision);
 }
 
+// One that is lent is taken as it is now: its release meanwhile is a conflict.
+void Core::TakeLock(const std::string& lock, const OperationRecord& record, kv::Txn& txn) const {
+  const auto held = store_->Get(lock);
+  if (held.ok() && !record.lender().empty() && HolderOf(*held) == record.lender()) {
+    txn.RequireRevision(lock, held->mod_revision);
+  } else {
+    txn.RequireAbsent(lock);
+  }
+  txn.Put(lock, LockValue(IdOf(record)));
+}
+
+// Those that it has lent are not its own now.
+void Core::ReleaseLocks(const OperationRecord& record, kv::Txn& txn) const {
+  bool give_back = false;
+  const std::string lender_key = OperationKey(record.lender());
+  const auto entry = store_->Get(lender_key);
+  if (!record.lender().empty() && entry.ok() &&
+      record.operation().state() != v1::OPERATION_STATE_SUCCEEDED) {
+    const auto lender = ParseRecord(*entry);
+    give_back = lender.ok() && !HasEnded(lender->operation());
+    txn.RequireRevision(lender_key, entry->mod_revision);
+  }
+  for (const std::string& lock : record.locks()) {
+    const auto held = store_->Get(lock);
+    if (!held.ok() || HolderOf(*held) != IdOf(record)) continue;
+    txn.RequireRevision(lock, held->mod_revision);
+    if (give_back) {
+      txn.Put(lock, LockValue(record.lender()));
+    } else {
+      txn.Delete(lock);
+    }
+  }
+}
+
 absl::StatusOr<v1::Operation> Core::ExplainConflict(const NewOperation& request,
                                                     const absl::Status& status) const {
   if (!absl::IsAborted(status)) return status;
@@ -213,12 +256,11 @@ absl::StatusOr<v1::Operation> Core::ExplainConflict(const NewOperation& request,
   for (const std::string& lock : request.locks) {
     const auto held = store_->Get(lock);
     if (!held.ok()) continue;
-    state::v1::LockRecord record;
-    record.ParseFromString(held->value);
-    const auto holder = Get(record.operation());
-    const bool of_other_version = holder.ok() && Find(record.operation()) == nullptr;
+    const std::string id = HolderOf(*held);
+    const auto holder = Get(id);
+    const bool of_other_version = holder.ok() && Find(id) == nullptr;
     return absl::FailedPreconditionError(
-        absl::StrCat(request.target, " is busy: operation ", record.operation(),
+        absl::StrCat(request.target, " is busy: operation ", id,
                      holder.ok() ? absl::StrCat(" (", holder->kind(), ")") : "",
                      of_other_version ? " was begun by another version; install that version to "
                                         "finish it"

@@ -118,6 +118,10 @@ struct NewOperation {
   std::map<std::string, std::string> facts;
   // Locks to hold until the end, `/locks/tenants/acme`.
   std::vector<std::string> locks;
+  // ULID of an operation that may hold these locks already and lends them: it gets them back at the
+  // end, unless this one succeeds. It is woken then; that it waits until then is the matter of its
+  // own steps.
+  std::string lender = {};
   // ULID that it gets, for records made in the same transaction that name it; empty takes a new
   // one.
   std::string id = {};

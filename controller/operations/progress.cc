@@ -90,6 +90,7 @@ OperationRecord MakeRecord(const std::string& id, const Kind& kind, const NewOpe
   }
   record.set_input(request.input);
   for (const std::string& lock : request.locks) record.add_locks(lock);
+  record.set_lender(request.lender);
   AddFacts(record, request.facts, {});
   return record;
 }

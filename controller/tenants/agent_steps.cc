@@ -50,6 +50,12 @@ void KeepResults(StepContext& context, const v1::Action& action) {
   }
 }
 
+// Placed anew since the operation was created, as far as it has noted how it was.
+bool IsAnew(const StepContext& context, const ActionPlace& place) {
+  const std::string before = context.Fact(kPlacementFact);
+  return !before.empty() && place.epoch != 0 && absl::StrCat(place.epoch) != before;
+}
+
 std::string RoundFact(const StepContext& context) { return "round " + context.key(); }
 
 }  // namespace
@@ -63,10 +69,17 @@ int RoundsFailed(const StepContext& context) {
   return absl::SimpleAtoi(context.Fact(RoundFact(context)), &round) ? round : 0;
 }
 
+std::string ActionKey(const StepContext& context, const ActionPlace& place, int rounds_failed) {
+  std::string key = context.key();
+  if (IsAnew(context, place)) absl::StrAppend(&key, "/placement-", place.epoch);
+  if (rounds_failed > 0) absl::StrAppend(&key, "/", rounds_failed + 1);
+  return key;
+}
+
 StepResult RunThere(StepContext& context, AgentDirectory& agents, const ActionPlace& place,
                     v1::EnsureActionRequest request, OnFailure on_failure) {
   const int round = RoundsFailed(context);
-  request.set_key(round == 0 ? context.key() : absl::StrCat(context.key(), "/", round + 1));
+  request.set_key(ActionKey(context, place, round));
   request.set_epoch(place.epoch);
   auto action = agents.EnsureAction(place.host, request);
   if (!action.ok()) return FromCallError(action.status());
@@ -98,9 +111,19 @@ StepResult RunOnHost(StepContext& context, const Tables& tables, AgentDirectory&
   auto row = tables.tenants.Get(tenant);
   if (absl::IsNotFound(row.status())) return StepResult::Done("nothing left to do");
   if (!row.ok()) return StepResult::Retry(row.status());
+  const std::string& host = context.record().operation().host();
+  if (row->value.host() != host) {
+    return StepResult::Wait(kBusyRecheck, absl::StrCat("waiting: tenant ", tenant, " is on host ",
+                                                       row->value.host(), ", not on host ", host));
+  }
+  const ActionPlace place{host, row->value.epoch()};
+  if (IsAnew(context, place) && !absl::EndsWith(context.key(), "/undo")) {
+    return StepResult::Fail(absl::FailedPreconditionError(
+        absl::StrCat("host ", host, " was lost in the middle of it, and tenant ", tenant,
+                     " could not be placed elsewhere meanwhile")));
+  }
   request.set_tenant(tenant);
-  return RunThere(context, agents, {row->value.host(), row->value.epoch()}, std::move(request),
-                  on_failure);
+  return RunThere(context, agents, place, std::move(request), on_failure);
 }
 
 absl::StatusOr<v1::Action> CancelThere(const StepContext& context, AgentDirectory& agents,
@@ -129,11 +152,9 @@ ActionEnd EndThere(const StepContext& context, AgentDirectory& agents, const std
   return {std::nullopt, true, *std::move(action)};
 }
 
-void CancelRun(const StepContext& context, const Tables& tables, AgentDirectory& agents) {
-  auto row = tables.tenants.Get(TenantOf(context));
-  if (!row.ok()) return;
+void CancelRun(const StepContext& context, AgentDirectory& agents) {
   // An action that cannot be reached or has ended is waited for by the compensation itself.
-  (void)CancelThere(context, agents, row->value.host()).status();
+  (void)CancelThere(context, agents, context.record().operation().host()).status();
 }
 
 }  // namespace mtp

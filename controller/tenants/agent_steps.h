@@ -30,6 +30,16 @@ struct ActionPlace {
   int64_t epoch = 0;
 };
 
+// Fact of an operation that may see its tenant placed anew on the same host (failover/yield.h): the
+// epoch when it was created.
+inline constexpr char kPlacementFact[] = "placement";
+
+// Key of the step's action after so many that have failed. A host knows an action again by its key
+// and all that was asked for, the epoch too, so for another placement than the operation's own it
+// is another key.
+std::string ActionKey(const operations::StepContext& context, const ActionPlace& place,
+                      int rounds_failed);
+
 // Ensures the action there under the step's key and waits for its end: the agent's events wake the
 // operation. `request` names the tenant; it must be the same in every run of the step. The action's
 // results become results of the operation, and facts unless there is such a fact already: what the
@@ -38,15 +48,16 @@ operations::StepResult RunThere(operations::StepContext& context, AgentDirectory
                                 const ActionPlace& place, v1::EnsureActionRequest request,
                                 OnFailure on_failure);
 
-// The same on the host where the tenant is placed; its record says where and with which epoch. A
-// tenant without a record is done with: nothing is left to act on.
+// The same on the operation's host, where the tenant is placed; its record says with which epoch. A
+// tenant without a record is done with: nothing is left to act on. Of one that is placed elsewhere
+// nothing is done; it is waited for. One that was placed anew since makes the step fail, unless it
+// is a compensation: what was done before was for the earlier placement.
 operations::StepResult RunOnHost(operations::StepContext& context, const Tables& tables,
                                  AgentDirectory& agents, v1::EnsureActionRequest request,
                                  OnFailure on_failure);
 
 // Cancels the action that the step's run had begun, as far as it still runs; for compensations.
-void CancelRun(const operations::StepContext& context, const Tables& tables,
-               AgentDirectory& agents);
+void CancelRun(const operations::StepContext& context, AgentDirectory& agents);
 
 // The same on a named host, with the agent's answer: the action as it stands now, NOT_FOUND when it
 // was never begun, UNAVAILABLE while the host is away.

@@ -30,7 +30,7 @@ v1::KeptData KeptDataOf(const StepContext& context) {
 
 StepResult TakeOffHost(const TenantClients& clients, StepContext& context) {
   const Tables tables(clients.store);
-  CancelRun(context, tables, *clients.agents);
+  CancelRun(context, *clients.agents);
   v1::EnsureActionRequest request;
   // Data that was there before stays; a fresh folder has nothing that a client wrote.
   request.mutable_remove()->set_keep_data(KeptDataOf(context) == v1::KEPT_DATA_USE);

@@ -15,6 +15,7 @@
 #include "common/base/environment.h"
 #include "common/base/status.h"
 #include "common/base/words.h"
+#include "controller/tenants/agent_steps.h"
 #include "controller/tenants/claims.h"
 #include "controller/tenants/kinds.h"
 #include "controller/tenants/secrets.h"
@@ -161,6 +162,7 @@ absl::StatusOr<v1::Operation> Tenants::TryReconfigure(const std::string& caller,
   operation.facts[kChangedFact] = changed;
   operation.facts[kKeepFact] = request.keep_on_failure() ? "true" : "false";
   operation.facts[kSettledAfterFact] = absl::StrCat(soak_s);
+  operation.facts[kPlacementFact] = absl::StrCat(row.value.epoch());
   operation.locks.push_back(TenantLock(row.id));
   kv::Txn txn;
   txn.RequireRevision(tables_.tenants.Key(row.id), row.revision);

@@ -109,8 +109,10 @@ std::optional<StepResult> GiveUp(const TenantClients& clients, const StepContext
                                  int failures) {
   if (failures < kMaxStarts) return std::nullopt;
   const std::string& host = context.record().operation().host();
-  // As RunThere names them.
-  const auto last = clients.agents->CancelAction(host, absl::StrCat(context.key(), "/", failures));
+  const auto row = Tables(clients.store).tenants.Get(TenantOf(context));
+  if (!row.ok()) return std::nullopt;
+  const auto last = clients.agents->CancelAction(
+      host, ActionKey(context, {host, row->value.epoch()}, failures - 1));
   if (absl::IsNotFound(last.status())) return std::nullopt;
   if (!last.ok()) {
     return StepResult::Wait(kRecheck,
@@ -237,7 +239,7 @@ operations::Kind ReconfigureKind(TenantClients clients) {
        [clients](StepContext& context) { return BringBack(clients, context); }, true});
   kind.steps.push_back({"soak", [clients](StepContext& context) { return Soak(clients, context); },
                         [clients](StepContext& context) {
-                          CancelRun(context, Tables(clients.store), *clients.agents);
+                          CancelRun(context, *clients.agents);
                           return StepResult::Done();
                         },
                         true});

@@ -21,7 +21,7 @@ operations::Kind OneAction(std::string kind_name, std::string step_name, TenantC
                                            std::move(request), OnFailure::kFail);
                         },
                         [clients](StepContext& context) {
-                          CancelRun(context, Tables(clients.store), *clients.agents);
+                          CancelRun(context, *clients.agents);
                           return StepResult::Done();
                         },
                         true});

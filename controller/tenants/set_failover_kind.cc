@@ -56,7 +56,7 @@ StepResult UndoPolicy(const TenantClients& clients, StepContext& context) {
   const auto before = SpecBefore(context, /*resolved=*/true);
   if (!before.ok()) return StepResult::Fail(before.status());
   const Tables tables(clients.store);
-  CancelRun(context, tables, *clients.agents);
+  CancelRun(context, *clients.agents);
   return RunOnHost(context, tables, *clients.agents, PolicyRequest(before->failover_policy()),
                    OnFailure::kTryAgain);
 }

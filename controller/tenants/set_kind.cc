@@ -60,7 +60,7 @@ StepResult UndoLimit(const TenantClients& clients, StepContext& context) {
       row->value.resolved().memory_limit_mib() == before->resolved().memory_limit_mib()) {
     return StepResult::Done();
   }
-  CancelRun(context, tables, *clients.agents);
+  CancelRun(context, *clients.agents);
   v1::EnsureActionRequest request;
   request.mutable_limit()->set_memory_limit_mib(before->resolved().memory_limit_mib());
   // One that uses more than that by now keeps what it has: the operation's error says so.

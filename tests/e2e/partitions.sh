@@ -148,6 +148,33 @@ by_word() {
   stays_host=$to
 }
 
+# What goes on with the tenant on the lost host makes way; state and image are those from before it.
+last_update() { "$cli" op list -o json | jq -r --arg t "tenants/$away" '[.operations[] | select(.target == $t and .kind == "update")][0]'; }
+soaks() { last_update | jq -e 'any(.steps[]; .name == "soak" and .state == "running")' >/dev/null; }
+update_has_failed() { last_update | jq -e '.state == "failed"' >/dev/null || { last_update; return 1; }; }
+update_says() { last_update | jq -r .error.message | grep -F -- "$1"; } # update_says TEXT
+in_an_update() {
+  local from to before
+  from=$(host_of "$away") to=$(other_host "$from")
+  check "images for an update are on both hosts" load_images
+  before=$(runs_image "$away")
+  forget_polls "$(token_of "$away")"
+  check "an update of it begins" exits 0 "$cli" update "$away" --image "${image_of[good]}" --no-pull --no-rehearsal --soak 30m --yes --no-wait
+  check "in an update: it runs the new image" eventually 60 soaks
+  check "in an update: $from is cut off" quickstart --cut "$from"
+  check "in an update: it is restored on $to" eventually $((lease_s + 120)) is_ready_on "$away" "$to"
+  check "in an update: with the image from before it" test "$(runs_image "$away")" = "$before"
+  check "in an update: which has failed" eventually 30 update_has_failed
+  check "in an update: and says why" update_says "host $from was lost in the middle of it"
+  check "in an update: its rollout has ended" eventually 30 says failed "$cli" rollout show latest
+  check "in an update: it polls from there" eventually 60 polls "$away"
+  quickstart --heal "$from"
+  check "in an update: the old copy is taken off once $from is back" eventually 60 has_one_copy "$away"
+  check "in an update: and nothing goes on" eventually 30 nothing_goes_on
+  check "in an update: never did two poll" one_poller "$away"
+  check "it is backed up for the next time" exits 0 "$cli" backup "$away"
+}
+
 without_guard() {
   local host
   host=$(host_of "$away")
@@ -169,6 +196,7 @@ partitions() {
   flapping
   vanished_together
   by_word
+  in_an_update
   without_guard
   for ((round = 1; round <= partition_rounds; ++round)); do
     echo "        round $round of $partition_rounds"

@@ -6,10 +6,7 @@ using testing::CommitFault;
 
 ControllerProcess::ControllerProcess(const ProcessWorld& world, const MakeKinds& make_kinds,
                                      std::function<void()> on_death)
-    : world_(world),
-      store_(world.disk),
-      executor_(world.executor, alive_),
-      agents_(world.agents, alive_, world.plant) {
+    : world_(world), store_(world.disk), executor_(world.executor, alive_), agents_(world, alive_) {
   store_.choose_fault = [this](const kv::Txn&) { return ChooseFault(); };
   store_.tamper = [this](kv::Txn& txn) { TamperWith(world_.plant, txn); };
   store_.on_crash = [this, on_death = std::move(on_death)] {

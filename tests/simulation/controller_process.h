@@ -65,11 +65,15 @@ class ControllerProcess {
   // Reaches no agent from a process that is dead.
   class LivingAgents final : public AgentDirectory {
    public:
-    LivingAgents(AgentDirectory* agents, std::shared_ptr<bool> alive, Plant plant)
-        : agents_(agents), alive_(std::move(alive)), plant_(plant) {}
+    LivingAgents(const ProcessWorld& world, std::shared_ptr<bool> alive)
+        : agents_(world.agents),
+          judge_(world.judge),
+          alive_(std::move(alive)),
+          plant_(world.plant) {}
     absl::StatusOr<v1::Action> EnsureAction(const std::string& host,
                                             const v1::EnsureActionRequest& request) override {
       if (!*alive_) return absl::UnavailableError("the process is dead");
+      judge_->OnRequest(request.key());
       if (plant_ == Plant::kNone) return agents_->EnsureAction(host, request);
       v1::EnsureActionRequest tampered = request;
       TamperWithRequest(plant_, tampered);
@@ -83,6 +87,7 @@ class ControllerProcess {
 
    private:
     AgentDirectory* const agents_;
+    Judge* const judge_;
     const std::shared_ptr<bool> alive_;
     const Plant plant_;
   };

@@ -1,5 +1,6 @@
 #include "tests/simulation/fleet_life.h"
 
+#include "controller/backups/kinds.h"
 #include "controller/rollouts/all_kinds.h"
 
 namespace mtp::simulation {
@@ -36,9 +37,14 @@ FleetLife::~FleetLife() {
 std::vector<operations::Kind> FleetLife::Kinds() const {
   const TenantClients tenants{steps_.store, steps_.agents, options_.box};
   const BackupClients backups{tenants, options_.clock, "f"};
-  return AllKinds(backups, {steps_.state, steps_.agents, steps_.engine, &observations_,
-                            [this](auto&&... arguments) { return BeginUpdate(arguments...); },
-                            Tenants::Options().default_image});
+  std::vector<operations::Kind> kinds =
+      AllKinds(backups, {steps_.state, steps_.agents, steps_.engine, &observations_,
+                         [this](auto&&... arguments) { return BeginUpdate(arguments...); },
+                         Tenants::Options().default_image});
+  for (operations::Kind& kind : kinds) {
+    if (steps_.plant == Plant::kMakesNoWay && kind.name == "update") kind = UpdateKind(backups);
+  }
+  return kinds;
 }
 
 absl::StatusOr<v1::Operation> FleetLife::BeginUpdate(const std::string& caller,

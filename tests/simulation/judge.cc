@@ -37,6 +37,7 @@ void Judge::OnEvents(const std::vector<kv::Event>& events) {
   if (revision <= revision_) Violation(absl::StrCat("revision ", revision, " was seen before"));
   revision_ = revision;
   std::vector<std::string> changed;
+  std::vector<std::function<void()>> handovers;
   for (const kv::Event& event : events) {
     const std::string& key = event.entry.key;
     const bool put = event.kind == kv::Event::Kind::kPut;
@@ -45,7 +46,11 @@ void Judge::OnEvents(const std::vector<kv::Event>& events) {
       if (put) {
         state::v1::LockRecord lock;
         lock.ParseFromString(event.entry.value);
-        if (locks_.count(key) > 0) Violation(absl::StrCat(key, " was taken while it was held"));
+        if (const auto held = locks_.find(key); held != locks_.end()) {
+          handovers.push_back([this, key, from = held->second, to = lock.operation()] {
+            CheckHandover(key, from, to);
+          });
+        }
         locks_[key] = lock.operation();
       } else {
         locks_.erase(key);
@@ -66,6 +71,7 @@ void Judge::OnEvents(const std::vector<kv::Event>& events) {
     }
   }
   // As of the whole transaction, not of half of it.
+  for (const auto& check : handovers) check();
   for (const std::string& id : changed) CheckLocks(id, operations_[id]);
 }
 
@@ -108,13 +114,29 @@ void Judge::CheckTransition(const std::string& id, const v1::Operation& before,
   }
 }
 
+// From a lender, and back to it from one that has not succeeded.
+void Judge::CheckHandover(const std::string& lock, const std::string& from, const std::string& to) {
+  const v1::Operation& giver = operations_[from].operation();
+  if (operations_[to].lender() == from && IsActive(from)) {
+    lenders_.insert(from);
+    ++lent_;
+  } else if (operations_[from].lender() == to && IsActive(to) && operations::HasEnded(giver) &&
+             giver.state() != v1::OPERATION_STATE_SUCCEEDED) {
+    lenders_.erase(to);
+    ++given_back_;
+  } else {
+    Violation(absl::StrCat(lock, " was taken while it was held"));
+  }
+}
+
 void Judge::CheckLocks(const std::string& id, const state::v1::OperationRecord& record) {
   const bool ended = operations::HasEnded(record.operation());
   for (const std::string& lock : record.locks()) {
     const auto held = locks_.find(lock);
     const bool mine = held != locks_.end() && held->second == id;
     if (ended && mine) Violation(absl::StrCat(id, " ended and still holds ", lock));
-    if (!ended && !mine) Violation(absl::StrCat(id, " goes on without holding ", lock));
+    if (!ended && !mine && lenders_.count(id) == 0)
+      Violation(absl::StrCat(id, " goes on without holding ", lock));
   }
 }
 
@@ -139,13 +161,20 @@ void Judge::OnStepRun(const operations::StepContext& context, const std::string&
   if (!at_step || !state_fits) {
     Violation(absl::StrCat(context.key(), " runs before the store says that it has begun"));
   }
+  // Such a one only waits: what it must not do is asked of OnRequest.
+  if (lenders_.count(id) > 0) return;
   // An eviction is about what a host that was lost still has of a tenant that is placed elsewhere.
   if (operation.kind() == "evict") return;
   std::string& actor = acting_[operation.target()];
-  if (actor != id && !actor.empty() && IsActive(actor)) {
+  if (actor != id && !actor.empty() && IsActive(actor) && lenders_.count(actor) == 0) {
     Violation(absl::StrCat(id, " acts on ", operation.target(), " while ", actor, " does"));
   }
   actor = id;
+}
+
+void Judge::OnRequest(const std::string& key) {
+  const std::string id = key.substr(0, key.find('/'));
+  if (lenders_.count(id) > 0) Violation(absl::StrCat(key, " is asked for without its lock"));
 }
 
 void Judge::OnAccepted(const std::string& request_id, const v1::Operation& operation) {
@@ -186,6 +215,8 @@ void Judge::CountSucceeded(std::map<std::string, int64_t>& seen) const {
     const v1::Operation& operation = record.operation();
     if (operation.state() == v1::OPERATION_STATE_SUCCEEDED) ++seen[operation.kind()];
   }
+  seen["lock lent"] += lent_;
+  seen["lock given back"] += given_back_;
 }
 
 void Judge::Conclude(const std::vector<KindPlan>& kinds, const SimAgents& agents) {

@@ -35,6 +35,8 @@ class Judge {
 
   // A step or compensation of a living process is about to act.
   void OnStepRun(const operations::StepContext& context, const std::string& step, bool undo);
+  // A living process is about to ask an agent for the action of that key.
+  void OnRequest(const std::string& key);
   // A caller was told that its request was accepted.
   void OnAccepted(const std::string& request_id, const v1::Operation& operation);
   // A wake reached a living engine; call the returned check two seconds later.
@@ -47,7 +49,7 @@ class Judge {
   // Operations in the store that have not ended.
   int Active() const;
   int Ended() const { return ended_; }
-  // Adds, by kind, how many operations succeeded.
+  // Adds, by kind, how many operations succeeded, and how often a lock was lent and given back.
   void CountSucceeded(std::map<std::string, int64_t>& seen) const;
 
   // Once everything has settled.
@@ -58,6 +60,7 @@ class Judge {
   void OnOperation(const std::string& id, const state::v1::OperationRecord& record);
   void CheckTransition(const std::string& id, const v1::Operation& before,
                        const v1::Operation& after);
+  void CheckHandover(const std::string& lock, const std::string& from, const std::string& to);
   void CheckLocks(const std::string& id, const state::v1::OperationRecord& record);
   void ConcludeOperation(const std::string& id, const KindPlan& kind, const SimAgents& agents,
                          int64_t* counter);
@@ -70,6 +73,10 @@ class Judge {
   absl::Duration disturbed_;
   std::map<std::string, state::v1::OperationRecord> operations_;
   std::map<std::string, std::string> locks_;  // key to the operation that holds it
+  // Operations whose lock another one has borrowed, or has borrowed and kept.
+  std::set<std::string> lenders_;
+  int64_t lent_ = 0;
+  int64_t given_back_ = 0;
   std::map<std::string, std::string> counters_;
   std::map<std::string, std::set<std::string>> by_request_;  // caller and id to operations
   std::map<std::string, std::string> accepted_;     // request id to what its caller was told

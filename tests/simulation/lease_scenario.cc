@@ -24,7 +24,9 @@ bool IsRefusal(const absl::Status& status) {
 }
 
 bool Starts(const v1::EnsureActionRequest& request) {
-  return request.has_apply() || request.has_start() || request.has_restart();
+  return request.has_apply() || request.has_start() || request.has_restart() ||
+         (request.has_reconfigure() &&
+          request.reconfigure().spec().run_policy() != v1::RUN_POLICY_STOP);
 }
 
 }  // namespace
@@ -37,6 +39,7 @@ LeaseScenario::LeaseScenario(const SeedOptions& options)
   // Without any event nobody is granted anything, and nothing happens.
   faults_.lost_event = std::min<uint64_t>(faults_.lost_event, 256);
   faults_.lost_request = std::min<uint64_t>(faults_.lost_request, 256);
+  if (random_.Chance(500)) faults_.failing_action = std::max<uint64_t>(faults_.failing_action, 128);
   AddHosts();
   AddRepository();
   Listen();
@@ -233,16 +236,27 @@ void LeaseScenario::Partition() {
     if (random_.Below(4) >= share) continue;
     const absl::Duration duration = absl::Seconds(1) + Within(most);
     executor_.PostAfter(stagger == absl::ZeroDuration() ? stagger : Within(stagger),
-                        [this, host, duration] {
-                          if (!quiet_) agents_.Cut(host, duration);
-                        });
+                        [this, host, duration] { CutOff(host, duration); });
     if (random_.Chance(400)) return;  // this one alone
   }
 }
 
+// Often in the middle of what makes way for the failover of its tenant.
+void LeaseScenario::CutOff(const std::string& host, absl::Duration duration) {
+  if (quiet_) return;
+  const auto rows = Tables(disk_.get()).tenants.List();
+  for (const auto& row : *rows) {
+    if (row.value.host() != host || random_.Chance(500)) continue;
+    Send(random_.Chance(700) ? UpdateWish(row.id) : ReconfigureWish(row.id));
+  }
+  executor_.PostAfter(Within(absl::Minutes(1)), [this, host, duration] {
+    if (!quiet_) agents_.Cut(host, duration);
+  });
+}
+
 Scenario::Wish LeaseScenario::NewWish() {
   const std::string tenant = kNames[random_.Below(std::size(kNames))];
-  switch (random_.Below(8)) {
+  switch (random_.Below(11)) {
     case 0:
     case 1:
       return ProvisionWish(tenant);
@@ -253,6 +267,11 @@ Scenario::Wish LeaseScenario::NewWish() {
       return RunWish(tenant);
     case 5:
       return FailoverWish();
+    case 6:
+    case 7:
+      return UpdateWish(tenant);
+    case 8:
+      return ReconfigureWish(tenant);
     default:
       return PolicyWish(tenant);
   }
@@ -298,6 +317,30 @@ Scenario::Wish LeaseScenario::RunWish(const std::string& tenant) {
   request.set_request_id(NextRequestId());
   return {request.request_id(),
           [this, request] { return life_->tenants().Restart(kCaller, request); }, IsRefusal};
+}
+
+Scenario::Wish LeaseScenario::UpdateWish(const std::string& tenant) {
+  const std::string id = NextRequestId();
+  v1::RolloutSettings settings;
+  settings.set_no_rehearsal(random_.Chance(500));
+  settings.mutable_soak()->set_seconds(1 + static_cast<int64_t>(random_.Below(600)));
+  const std::string image = PinnedImage(1 + static_cast<int>(random_.Below(kImages)));
+  return {id,
+          [this, id, tenant, settings, image] {
+            return life_->updates().Begin(kCaller, id, tenant, settings, image);
+          },
+          IsRefusal};
+}
+
+Scenario::Wish LeaseScenario::ReconfigureWish(const std::string& tenant) {
+  v1::UpdateTenantRequest request;
+  request.set_name("tenants/" + tenant);
+  request.set_request_id(NextRequestId());
+  request.mutable_update_mask()->add_paths("secrets.telegram_token");
+  request.mutable_secrets()->set_telegram_token(
+      absl::StrCat(1000 + next_bot_++, random_.Chance(300) ? kBadSecret : ":secret"));
+  return {request.request_id(),
+          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
 }
 
 std::string LeaseScenario::DrawLost() {

@@ -42,11 +42,14 @@ class LeaseScenario final : public Scenario {
   void NoteLease(const std::string& host, const v1::EnsureActionRequest& request,
                  v1::ActionState state, v1::Action& action);
   void Partition();
+  void CutOff(const std::string& host, absl::Duration duration);
 
   Wish ProvisionWish(const std::string& tenant);
   Wish PolicyWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
   Wish RunWish(const std::string& tenant);
+  Wish UpdateWish(const std::string& tenant);
+  Wish ReconfigureWish(const std::string& tenant);
   Wish FailoverWish();
   // A tenant of a host that cannot be reached; any when there is none.
   std::string DrawLost();

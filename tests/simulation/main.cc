@@ -102,9 +102,12 @@ class ManySeeds {
     const SeedResult whole = RunSeed(options);
     if (whole.violations.empty()) return;  // it takes another course each time
     const Shrunk shrunk = Shrink(options);
-    const size_t left = static_cast<size_t>(whole.plans) - shrunk.options.left_out.plans.size();
+    // A smaller run may have other plans, and more of them.
+    const auto& left_out = shrunk.options.left_out.plans;
+    const auto left = shrunk.result.plans -
+                      std::distance(left_out.begin(), left_out.upper_bound(shrunk.result.plans));
     std::printf(
-        "seed %llu, smaller after %d runs: %zu of %d plans, %zu of %zu faults, %lld of %lld "
+        "seed %llu, smaller after %d runs: %td of %d plans, %zu of %zu faults, %lld of %lld "
         "events\n",
         static_cast<unsigned long long>(seed), shrunk.runs, left, whole.plans,
         shrunk.result.faults.size(), whole.faults.size(),

@@ -142,6 +142,10 @@ const std::vector<PlantedDefect>& AllPlants() {
       {Plant::kNoFreeze, "no-freeze", "tenants are moved though their hosts vanished together"},
       {Plant::kEvictionForgotten, "eviction-forgotten",
        "nobody remembers what a lost host still has"},
+      {Plant::kMakesNoWay, "makes-no-way",
+       "an update goes on while its tenant is being placed elsewhere"},
+      {Plant::kLockNotGivenBack, "lock-not-given-back",
+       "a lock that was borrowed in vain is nobody's afterwards"},
   };
   return *plants;
 }
@@ -164,6 +168,15 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kLockKept:
       if (!EndsOperation(txn)) return;
       DropDeletes(txn, "/locks/");
+      return;
+    case Plant::kLockNotGivenBack:
+      ChangeOperation(txn, [&txn](state::v1::OperationRecord& record) {
+        if (record.lender().empty() || !record.operation().has_end_time()) return;
+        for (const std::string& lock : record.locks()) {
+          DropPuts(txn, [&lock](const std::string& key) { return key == lock; });
+          txn.deletes.push_back(lock);
+        }
+      });
       return;
     case Plant::kRequestForgotten:
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/requests/"); });
@@ -254,6 +267,7 @@ void TamperWith(Plant plant, kv::Txn& txn) {
     case Plant::kGuardAsleep:
     case Plant::kLeaseFromArrival:
     case Plant::kMarginSkipped:
+    case Plant::kMakesNoWay:
     case Plant::kGrantNamesAll:
     case Plant::kNoFreeze:
     case Plant::kLimitDropped:

@@ -57,6 +57,8 @@ enum class Plant {
   kStayMoves,
   kNoFreeze,
   kEvictionForgotten,
+  kMakesNoWay,
+  kLockNotGivenBack,
 };
 
 struct PlantedDefect {

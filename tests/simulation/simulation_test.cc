@@ -13,7 +13,7 @@ namespace mtp::simulation {
 namespace {
 
 constexpr uint64_t kSeeds = 400;
-constexpr uint64_t kSeedsToFindAPlant = 200;
+constexpr uint64_t kSeedsToFindAPlant = 400;
 
 SeedOptions Plain(uint64_t seed) {
   SeedOptions options;
@@ -71,6 +71,8 @@ TEST(Simulation, NoSeedViolatesAnInvariant) {
                            "failover by word",
                            "old copy taken off",
                            "hosts vanished together",
+                           "lock lent",
+                           "lock given back",
                            "ended by a lease"}) {
     EXPECT_GT(seen[what], 5) << what;
   }

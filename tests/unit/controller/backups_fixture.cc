@@ -6,6 +6,7 @@
 #include "controller/backups/kinds.h"
 #include "controller/backups/policies.h"
 #include "controller/failover/evict_kind.h"
+#include "controller/failover/yield.h"
 #include "controller/tenants/kinds.h"
 
 namespace mtp {
@@ -31,6 +32,8 @@ BackupsFixture::BackupsFixture()
   engine_.Register(PruneKind(backup_clients));
   engine_.Register(CheckRepositoryKind(backup_clients));
   engine_.Register(failover::EvictKind(clients));
+  engine_.Register(failover::Yielding(UpdateKind(backup_clients), store_.get()));
+  engine_.Register(failover::Yielding(ReconfigureKind(clients), store_.get()));
   EXPECT_TRUE(engine_.Start().ok());
 }
 
