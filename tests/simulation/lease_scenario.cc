@@ -39,7 +39,7 @@ LeaseScenario::LeaseScenario(const SeedOptions& options)
   // Without any event nobody is granted anything, and nothing happens.
   faults_.lost_event = std::min<uint64_t>(faults_.lost_event, 256);
   faults_.lost_request = std::min<uint64_t>(faults_.lost_request, 256);
-  if (random_.Chance(500)) faults_.failing_action = std::max<uint64_t>(faults_.failing_action, 128);
+  if (changes_) faults_.failing_action = std::max<uint64_t>(faults_.failing_action, 128);
   AddHosts();
   AddRepository();
   Listen();
@@ -244,19 +244,21 @@ void LeaseScenario::Partition() {
 // Often in the middle of what makes way for the failover of its tenant.
 void LeaseScenario::CutOff(const std::string& host, absl::Duration duration) {
   if (quiet_) return;
+  const auto cut = [this, host, duration] {
+    if (!quiet_) agents_.Cut(host, duration);
+  };
+  if (!changes_) return cut();
   const auto rows = Tables(disk_.get()).tenants.List();
   for (const auto& row : *rows) {
-    if (row.value.host() != host || random_.Chance(500)) continue;
+    if (row.value.host() != host || random_.Chance(200)) continue;
     Send(random_.Chance(700) ? UpdateWish(row.id) : ReconfigureWish(row.id));
   }
-  executor_.PostAfter(Within(absl::Minutes(1)), [this, host, duration] {
-    if (!quiet_) agents_.Cut(host, duration);
-  });
+  executor_.PostAfter(Within(absl::Minutes(1)), cut);
 }
 
 Scenario::Wish LeaseScenario::NewWish() {
   const std::string tenant = kNames[random_.Below(std::size(kNames))];
-  switch (random_.Below(11)) {
+  switch (random_.Below(changes_ ? 10 : 8)) {
     case 0:
     case 1:
       return ProvisionWish(tenant);
@@ -267,10 +269,9 @@ Scenario::Wish LeaseScenario::NewWish() {
       return RunWish(tenant);
     case 5:
       return FailoverWish();
-    case 6:
-    case 7:
-      return UpdateWish(tenant);
     case 8:
+      return UpdateWish(tenant);
+    case 9:
       return ReconfigureWish(tenant);
     default:
       return PolicyWish(tenant);

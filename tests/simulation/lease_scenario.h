@@ -59,6 +59,8 @@ class LeaseScenario final : public Scenario {
   SimLeases leases_;
   LeaseJudge lease_judge_;
   int next_bot_ = 0;
+  // Whether tenants are updated and reconfigured, too, when hosts are cut off.
+  const bool changes_ = random_.Chance(500);
   // Of one life of the controller.
   std::unique_ptr<FleetLife> life_;
 };
