@@ -5,15 +5,17 @@ Compared is the time from a command's start to the start of the container in the
 engine, in turns.
 """
 
-import os
 import pathlib
-import re
 import statistics
+import sys
 import time
 
 from bare_project import OURS, BareProject, twin_of
 from fleet_host import note
 from table import Row, limit_row, ratio_row, seconds
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from usage import percent_of_core, usage_of  # noqa: E402
 
 SETTLE_S = 1.0
 # By then the work that follows a start has come to rest, and what happens every 15 s has happened.
@@ -70,28 +72,19 @@ class Starts:
         return times
 
 
-def usage(pid):
-    """Processor seconds so far, and resident MB."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    resident = re.search(r"VmRSS:\s*(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(resident[1]) * 1024 / MB
-
-
 def idle_rows(fleet, tenants, during_s):
     note(f"idle with {tenants} tenants for {IDLE_SETTLE_S + during_s} s")
     records = fleet.folder / "processes"
     pids = {name: (records / f"{record.format(host=fleet.host['name'])}.pid").read_text().split()[0]
             for name, record, _ in WATCHED}
     time.sleep(IDLE_SETTLE_S)
-    before = {name: usage(pid) for name, pid in pids.items()}
-    begun = time.monotonic()
+    before = {name: usage_of(pid) for name, pid in pids.items()}
     time.sleep(during_s)
-    took_s = time.monotonic() - begun
     rows = []
     for name, _, limits in WATCHED:
-        used_s, resident_mb = usage(pids[name])
-        percent = (used_s - before[name][0]) / took_s * 100
-        resident_mb = max(resident_mb, before[name][1])
+        after = usage_of(pids[name])
+        percent = percent_of_core(before[name], after)
+        resident_mb = max(after.rss, before[name].rss) / MB
         what = f"{name}, idle with {tenants} tenants"
         if limits is None:
             rows.append(Row(what, f"{percent:.2f} % of a core, {resident_mb:.1f} MB resident"))

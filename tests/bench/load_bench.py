@@ -14,6 +14,7 @@ from table import limit_row
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "load"))
 from fleet import LoadFleet, wait_for  # noqa: E402
 from process import Watched  # noqa: E402
+from usage import percent_of_core  # noqa: E402
 
 HOSTS = 20
 WORK_MS = 200  # what an action of a simulated engine takes
@@ -39,7 +40,7 @@ def idle(watched, during_s):
     before = watched.look()
     time.sleep(during_s)
     after = watched.look()
-    return (after.cpu_s - before.cpu_s) / (after.at - before.at) * 100, max(before.rss, after.rss) / MB
+    return percent_of_core(before, after), max(before.rss, after.rss) / MB
 
 
 def accepted(fleet):

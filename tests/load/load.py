@@ -19,6 +19,7 @@ import time
 import attacks
 from fleet import FleetError, LoadFleet, wait_for
 from process import MIB, Watched, median_rss
+from usage import percent_of_core
 
 STRANGER = "127.0.0.2"
 # docs/reliability.md, "Load and limits".
@@ -97,8 +98,7 @@ class LoadRun:
         before = self._watched.look()
         time.sleep(15)
         after = self._watched.look()
-        percent = (after.cpu_s - before.cpu_s) / (after.at - before.at) * 100
-        note(f"idle: {percent:.1f} % of a core, {after.rss / MIB:.0f} MiB, {after.threads} threads")
+        note(f"idle: {percent_of_core(before, after):.1f} % of a core, {after.rss / MIB:.0f} MiB, {after.threads} threads")
         self._status("idle")
 
     def _status(self, when):

@@ -5,20 +5,20 @@ import os
 import pathlib
 import re
 import statistics
+import sys
 import threading
-import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from usage import Usage, usage_of  # noqa: E402
 
 MIB = 1 << 20
 
 
 @dataclasses.dataclass
-class Sample:
-    at: float
+class Sample(Usage):
     phase: str
-    rss: int
     threads: int
     descriptors: int
-    cpu_s: float
     written: int
     database: int
     log: int
@@ -50,14 +50,11 @@ class Watched:
     def look(self):
         process = pathlib.Path(f"/proc/{self.pid}")
         status = (process / "status").read_text()
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
         return Sample(
-            at=time.monotonic(),
+            **vars(usage_of(self.pid)),
             phase=self.phase,
-            rss=_number(status, "VmRSS") * 1024,
             threads=_number(status, "Threads"),
             descriptors=len(os.listdir(process / "fd")),
-            cpu_s=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
             written=_number((process / "io").read_text(), "write_bytes"),
             database=_size(self._store),
             log=_size(self._store.with_name(self._store.name + "-wal")),
