@@ -94,10 +94,11 @@ absl::StatusOr<int> Show(Invocation& invocation, const NamedOptions& options) {
 
 absl::StatusOr<int> Use(Invocation& invocation, const NamedOptions& options) {
   MTP_ASSIGN_OR_RETURN(const std::string path, ContextFilePath(invocation.environment));
-  MTP_ASSIGN_OR_RETURN(ContextFile file, ReadContextFile(path));
-  if (!file.contexts.contains(options.name)) return Unknown(options.name);
-  file.current = options.name;
-  MTP_RETURN_IF_ERROR(WriteContextFile(path, file));
+  MTP_RETURN_IF_ERROR(ChangeContextFile(path, [&](ContextFile& file) {
+    if (!file.contexts.contains(options.name)) return Unknown(options.name);
+    file.current = options.name;
+    return absl::OkStatus();
+  }));
   invocation.Print({{"current", options.name}},
                    [&] { return absl::StrCat("Now using ", options.name, "\n"); });
   return 0;
@@ -121,21 +122,25 @@ absl::StatusOr<int> Add(Invocation& invocation, const NamedOptions& options) {
         absl::StrCat(folder, " holds no identity: cert.pem cannot be read"));
   }
   MTP_ASSIGN_OR_RETURN(const std::string path, ContextFilePath(invocation.environment));
-  MTP_ASSIGN_OR_RETURN(ContextFile file, ReadContextFile(path));
-  file.contexts[options.name] = {invocation.endpoint.controller, folder};
-  if (file.current.empty() || options.use) file.current = options.name;
-  MTP_RETURN_IF_ERROR(WriteContextFile(path, file));
-  invocation.Print({{"name", options.name}, {"current", file.current == options.name}},
+  bool current = false;
+  MTP_RETURN_IF_ERROR(ChangeContextFile(path, [&](ContextFile& file) {
+    file.contexts[options.name] = {invocation.endpoint.controller, folder};
+    if (file.current.empty() || options.use) file.current = options.name;
+    current = file.current == options.name;
+    return absl::OkStatus();
+  }));
+  invocation.Print({{"name", options.name}, {"current", current}},
                    [&] { return absl::StrCat("Added ", options.name, " to ", path, "\n"); });
   return 0;
 }
 
 absl::StatusOr<int> Remove(Invocation& invocation, const NamedOptions& options) {
   MTP_ASSIGN_OR_RETURN(const std::string path, ContextFilePath(invocation.environment));
-  MTP_ASSIGN_OR_RETURN(ContextFile file, ReadContextFile(path));
-  if (file.contexts.erase(options.name) == 0) return Unknown(options.name);
-  if (file.current == options.name) file.current.clear();
-  MTP_RETURN_IF_ERROR(WriteContextFile(path, file));
+  MTP_RETURN_IF_ERROR(ChangeContextFile(path, [&](ContextFile& file) {
+    if (file.contexts.erase(options.name) == 0) return Unknown(options.name);
+    if (file.current == options.name) file.current.clear();
+    return absl::OkStatus();
+  }));
   invocation.Print({{"removed", options.name}}, [&] {
     return absl::StrCat("Removed ", options.name, "; its identity folder is untouched\n");
   });

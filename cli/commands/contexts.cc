@@ -3,12 +3,15 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 
 #include "cli/output/failure.h"
 #include "common/base/atomic_file.h"
+#include "common/base/file_descriptor.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 
@@ -103,8 +106,19 @@ absl::Status WriteContextFile(const std::string& path, const ContextFile& file) 
     yaml << YAML::EndMap;
   }
   yaml << YAML::EndMap << YAML::EndMap;
-  MTP_RETURN_IF_ERROR(MakeFolders(FolderOf(path), 0700));
   return WriteFileAtomically(path, absl::StrCat(yaml.c_str(), "\n"), 0600);
+}
+
+absl::Status ChangeContextFile(const std::string& path,
+                               absl::FunctionRef<absl::Status(ContextFile&)> change) {
+  const std::string folder = FolderOf(path);
+  MTP_RETURN_IF_ERROR(MakeFolders(folder, 0700));
+  // The file itself is replaced, and a lock file would be left behind.
+  const FileDescriptor lock(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock.valid() || flock(lock.get(), LOCK_EX) != 0) return ErrnoStatus(errno, folder);
+  MTP_ASSIGN_OR_RETURN(ContextFile file, ReadContextFile(path));
+  MTP_RETURN_IF_ERROR(change(file));
+  return WriteContextFile(path, file);
 }
 
 absl::StatusOr<Endpoint> ResolveEndpoint(const Environment& environment,

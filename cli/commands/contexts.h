@@ -8,6 +8,7 @@
 //       identity: /home/alice/.config/mtp/identities/production
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 #include <absl/strings/string_view.h>
 
@@ -30,9 +31,14 @@ absl::StatusOr<std::string> ContextFilePath(const Environment& environment);
 // relative identity folder is relative to the file's folder.
 absl::StatusOr<ContextFile> ReadContextFile(const std::string& path);
 
-// Atomically, mode 0600, folders 0700. INVALID_ARGUMENT when a name, controller or identity is not
+// Atomically, mode 0600. INVALID_ARGUMENT when a name, controller or identity is not
 // one line of UTF-8.
 absl::Status WriteContextFile(const std::string& path, const ContextFile& file);
+
+// Reads the file, has it changed and writes it; of several commands at once each finds what the one
+// before it has written. Nothing is written when `change` fails.
+absl::Status ChangeContextFile(const std::string& path,
+                               absl::FunctionRef<absl::Status(ContextFile&)> change);
 
 // What the global flags say about the connection; empty means: not given.
 struct EndpointFlags {

@@ -75,10 +75,11 @@ absl::Status SaveContext(Invocation& invocation, const std::string& name,
   MTP_ASSIGN_OR_RETURN(const Endpoint own,
                        ResolveEndpoint(invocation.environment, invocation.endpoint));
   MTP_ASSIGN_OR_RETURN(const std::string path, ContextFilePath(invocation.environment));
-  MTP_ASSIGN_OR_RETURN(ContextFile file, ReadContextFile(path));
-  file.contexts[name] = {own.controller, folder};
-  if (file.current.empty()) file.current = name;
-  return WriteContextFile(path, file);
+  return ChangeContextFile(path, [&](ContextFile& file) {
+    file.contexts[name] = {own.controller, folder};
+    if (file.current.empty()) file.current = name;
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::string> IdentityFolderFor(const Invocation& invocation,

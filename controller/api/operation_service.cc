@@ -109,7 +109,7 @@ grpc::ServerWriteReactor<v1::Operation>* OperationServiceImpl::WatchOperation(
   return StreamUntilEnd<v1::Operation>(
       *gate_, std::move(admitted->place), *store_,
       {[&] { return Find(request->name()); },
-       [&](int64_t after, std::function<void(v1::Operation)> show) {
+       [&](int64_t after, const std::function<void(v1::Operation)>& show) {
          return store_->WatchPrefix(tables_.operations.Key(*ParseId(request->name())), after,
                                     [show](const std::vector<kv::Event>& events) {
                                       for (const kv::Event& event : events) {

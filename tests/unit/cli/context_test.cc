@@ -1,9 +1,13 @@
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
 
+#include "cli/commands/contexts.h"
 #include "common/tls/keys.h"
 #include "tests/unit/cli/cli_fixture.h"
 
@@ -35,6 +39,33 @@ TEST_F(Context, TheFirstOneIsUsedByItself) {
   EXPECT_EQ(RunBare({"status"}), 0) << err();
   EXPECT_EQ(endpoint_.controller, "10.0.0.1:7443");
   EXPECT_EQ(endpoint_.identity_folder, identity);
+}
+
+TEST_F(Context, WhatSeveralAddAtOnceIsAllThere) {
+  const std::string path = folder_ / ".config/mtp/config.yaml";
+  std::vector<std::thread> threads;
+  for (int number = 0; number < 8; ++number) {
+    threads.emplace_back([&path, number] {
+      for (int round = 0; round < 8; ++round) {
+        EXPECT_TRUE(ChangeContextFile(path, [&](ContextFile& file) {
+                      file.contexts[absl::StrCat("c", number, "-", round)] = {"a:1", "/b"};
+                      return absl::OkStatus();
+                    }).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(ReadContextFile(path)->contexts.size(), 64);
+}
+
+TEST_F(Context, AChangeThatFailsWritesNothing) {
+  const std::string path = folder_ / ".config/mtp/config.yaml";
+  const absl::Status failed = ChangeContextFile(path, [](ContextFile& file) {
+    file.current = "a";
+    return absl::NotFoundError("no");
+  });
+  EXPECT_TRUE(absl::IsNotFound(failed));
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(Context, FlagsWinOverTheVariableAndTheVariableOverTheCurrentOne) {
