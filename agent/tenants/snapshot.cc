@@ -89,8 +89,8 @@ class SnapshotScript final : public RepositoryScript {
       last = runs ? CopyPaused(*details, context)
                   : CopyStopped(details.ok() ? details->started_at : std::nullopt, context);
       if (last.ok()) return PhaseResult::Done();
-      // Another state than a moment ago, more changes than the pause had time for, or a writer that
-      // is not the tenant: all of that may be over.
+      // Another state than a moment ago, more changes than the pause had time for, a writer that is
+      // not the tenant, or processes that did not stand still: all of that may be over.
       if (!absl::IsFailedPrecondition(last) && !absl::IsDeadlineExceeded(last) &&
           !absl::IsAborted(last)) {
         break;
@@ -110,7 +110,11 @@ class SnapshotScript final : public RepositoryScript {
     // Thawed whatever happens, also when it is not known whether the pause took effect.
     auto thaw =
         absl::MakeCleanup([this] { tools_->engine->Unpause(name_.Container()).IgnoreError(); });
-    MTP_RETURN_IF_ERROR(tools_->engine->Pause(name_.Container()));
+    const absl::Status standing = tools_->engine->Pause(name_.Container());
+    // runc gives up on processes that do not stand still within its tries, since they fork or sleep
+    // in the kernel; a moment later they do.
+    if (absl::IsInternal(standing)) return absl::AbortedError(standing.message());
+    MTP_RETURN_IF_ERROR(standing);
     moment_ = tools_->clock->Now();
     const auto copied = staging_->Refresh({.frozen = true, .allowed = kPauseMax}, context.stop);
     std::move(thaw).Invoke();

@@ -181,6 +181,10 @@ absl::Status FakeEngine::Pause(const std::string& name) {
     if (away) return Unavailable();
     FakeContainer& container = containers[name];
     if (!container.running) return absl::FailedPreconditionError("it does not run");
+    if (failing_pauses > 0) {
+      --failing_pauses;
+      return absl::InternalError("OCI runtime pause failed: unable to freeze (HTTP 500)");
+    }
     container.paused = true;
     ++container.pauses;
     then = on_pause;

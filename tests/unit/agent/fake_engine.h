@@ -91,6 +91,8 @@ class FakeEngine final : public Engine {
   std::function<void(FakeContainer&)> on_start;
   // Called, without the mutex, once a container is paused. May be null.
   std::function<void()> on_pause;
+  // So many of the next pauses fail, as when a process does not stand still.
+  int failing_pauses = 0;
   absl::Status unpause_error;
   absl::Status limit_error;
 

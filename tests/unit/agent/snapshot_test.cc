@@ -64,6 +64,22 @@ TEST_F(SnapshotTest, TellsNoSecret) {
   EXPECT_FALSE(absl::StrContains(Stored("tenant.json"), "planted"));
 }
 
+TEST_F(SnapshotTest, PausesAgainWhatDidNotStandStill) {
+  machine_.engine.failing_pauses = 2;
+  const v1::Action action = agent_->Finish(SnapshotRequest("o/snapshot", "acme", "b1"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.error().message();
+  EXPECT_EQ(Pauses("mtp-acme"), 1);
+  EXPECT_FALSE(IsPaused("mtp-acme"));
+}
+
+TEST_F(SnapshotTest, SaysSoWhenItNeverStandsStill) {
+  machine_.engine.failing_pauses = 100;
+  const v1::Action action = agent_->Finish(SnapshotRequest("o/snapshot", "acme", "b1"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(action.error().message(), HasSubstr("unable to freeze"));
+  EXPECT_EQ(machine_.engine.failing_pauses, 96);
+}
+
 TEST_F(SnapshotTest, DoesNotPauseAStoppedTenant) {
   Stop("acme");
   Write("acme/workspace/notes", "at rest");
