@@ -23,6 +23,9 @@ namespace {
 // it is copied again beforehand, so that less is left.
 constexpr absl::Duration kPauseMax = absl::Seconds(2);
 constexpr int kAttempts = 4;
+// Pauses that the engine cannot make, and how long the tenant works on before the next one.
+constexpr int kVainPauses = 10;
+constexpr absl::Duration kNextPause = absl::Milliseconds(500);
 
 class SnapshotScript final : public RepositoryScript {
  public:
@@ -89,12 +92,18 @@ class SnapshotScript final : public RepositoryScript {
       last = runs ? CopyPaused(*details, context)
                   : CopyStopped(details.ok() ? details->started_at : std::nullopt, context);
       if (last.ok()) return PhaseResult::Done();
-      // Another state than a moment ago, more changes than the pause had time for, a writer that is
-      // not the tenant, or processes that did not stand still: all of that may be over.
+      // Another state than a moment ago, more changes than the pause had time for, or a writer that
+      // is not the tenant: all of that may be over.
       if (!absl::IsFailedPrecondition(last) && !absl::IsDeadlineExceeded(last) &&
           !absl::IsAborted(last)) {
         break;
       }
+    }
+    // runc gives up on processes that do not stand still within its tries, since they fork, or the
+    // machine has no time for them; a little later they do.
+    if (!stood_still_ && ++vain_pauses_ < kVainPauses) {
+      stood_still_ = true;
+      return PhaseResult::Again(kNextPause);
     }
     if (absl::IsDeadlineExceeded(last)) {
       last = absl::FailedPreconditionError(
@@ -111,9 +120,7 @@ class SnapshotScript final : public RepositoryScript {
     auto thaw =
         absl::MakeCleanup([this] { tools_->engine->Unpause(name_.Container()).IgnoreError(); });
     const absl::Status standing = tools_->engine->Pause(name_.Container());
-    // runc gives up on processes that do not stand still within its tries, since they fork or sleep
-    // in the kernel; a moment later they do.
-    if (absl::IsInternal(standing)) return absl::AbortedError(standing.message());
+    stood_still_ = !absl::IsInternal(standing);
     MTP_RETURN_IF_ERROR(standing);
     moment_ = tools_->clock->Now();
     const auto copied = staging_->Refresh({.frozen = true, .allowed = kPauseMax}, context.stop);
@@ -235,6 +242,8 @@ class SnapshotScript final : public RepositoryScript {
   absl::Duration begun_;
   absl::Time moment_;
   absl::Duration pause_;
+  bool stood_still_ = true;
+  int vain_pauses_ = 0;
   std::string image_;
 };
 

@@ -77,7 +77,7 @@ TEST_F(SnapshotTest, SaysSoWhenItNeverStandsStill) {
   const v1::Action action = agent_->Finish(SnapshotRequest("o/snapshot", "acme", "b1"));
   EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
   EXPECT_THAT(action.error().message(), HasSubstr("unable to freeze"));
-  EXPECT_EQ(machine_.engine.failing_pauses, 96);
+  EXPECT_EQ(machine_.engine.failing_pauses, 90);
 }
 
 TEST_F(SnapshotTest, DoesNotPauseAStoppedTenant) {
