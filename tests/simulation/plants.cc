@@ -295,18 +295,17 @@ void TamperWith(Plant plant, kv::Txn& txn) {
 
 void TamperWithRequest(Plant plant, v1::EnsureActionRequest& request) {
   const bool undo = absl::StrContains(request.key(), "/undo");
-  if (plant == Plant::kLimitDropped && request.has_limit()) {
+  // The agent does something else, which ends well.
+  const bool left_out = (plant == Plant::kLimitDropped && request.has_limit()) ||
+                        (plant == Plant::kStateNotBack && undo && request.has_restore()) ||
+                        (plant == Plant::kRestoreIgnored && !undo && request.has_restore()) ||
+                        (plant == Plant::kVerifyFaked && request.has_verify());
+  if (left_out) {
     request.mutable_check();
   } else if (plant == Plant::kDrillInPlace && request.has_drill()) {
     v1::DrillBackupAction drill = request.drill();
     *request.mutable_restore()->mutable_backup() = drill.backup();
     *request.mutable_restore()->mutable_repository() = drill.repository();
-  } else if (plant == Plant::kStateNotBack && undo && request.has_restore()) {
-    request.mutable_check();
-  } else if (plant == Plant::kRestoreIgnored && !undo && request.has_restore()) {
-    request.mutable_check();
-  } else if (plant == Plant::kVerifyFaked && request.has_verify()) {
-    request.mutable_check();
   } else if (plant == Plant::kImageNotBack && undo && request.has_apply()) {
     request.mutable_apply()->mutable_spec()->set_image(PinnedImage(kImages));
   } else if (plant == Plant::kSecretsNotBack && undo && request.has_reconfigure()) {
