@@ -9,6 +9,7 @@
 #include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
 #include "controller/failover/yield.h"
+#include "controller/state/fleet.h"
 #include "controller/tenants/request_hash.h"
 #include "controller/tenants/validation.h"
 
@@ -41,10 +42,8 @@ absl::Status CheckLost(const state::v1::TenantRecord& tenant, const Observations
 
 // The operation that goes on with the tenant, if it makes way.
 std::string Lender(const Tables& tables, const std::string& tenant) {
-  const auto lock = tables.locks.Get("tenants/" + tenant);
-  if (!lock.ok()) return "";
-  const auto holder = tables.operations.Get(lock->value.operation());
-  return holder.ok() && Yields(holder->value.operation().kind()) ? lock->value.operation() : "";
+  const auto holder = HolderOf(tables, tenant);
+  return holder.ok() && Yields(holder->value.operation().kind()) ? holder->id : "";
 }
 
 operations::NewOperation RestoreElsewhere(const Tables& tables,

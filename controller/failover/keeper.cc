@@ -218,16 +218,16 @@ absl::Status Keeper::CarryOut(const Decision& decision) {
 }
 
 absl::Status Keeper::CallOff(const Held& held) {
-  const auto lock = tables_.locks.Get("tenants/" + held.tenant);
-  if (!lock.ok()) return absl::OkStatus();
-  const auto operation = engine_->Get(lock->value.operation());
-  if (!operation.ok() || operation->cancel_requested() || operation->host() != held.host ||
-      std::find(kInTheWay.begin(), kInTheWay.end(), operation->kind()) == kInTheWay.end()) {
+  const auto holder = HolderOf(tables_, held.tenant);
+  if (!holder.ok()) return absl::OkStatus();
+  const v1::Operation& operation = holder->value.operation();
+  if (operation.cancel_requested() || operation.host() != held.host ||
+      std::find(kInTheWay.begin(), kInTheWay.end(), operation.kind()) == kInTheWay.end()) {
     return absl::OkStatus();
   }
-  log_.Warning(absl::StrCat("host ", held.host, " is lost: the ", operation->kind(), " of tenant ",
+  log_.Warning(absl::StrCat("host ", held.host, " is lost: the ", operation.kind(), " of tenant ",
                             held.tenant, " that waits for it is called off"));
-  return engine_->Cancel(lock->value.operation()).status();
+  return engine_->Cancel(holder->id).status();
 }
 
 // In the status of a tenant until its host is back.

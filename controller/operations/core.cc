@@ -216,26 +216,33 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
 
 // One that is lent is taken as it is now: its release meanwhile is a conflict.
 void Core::TakeLock(const std::string& lock, const OperationRecord& record, kv::Txn& txn) const {
-  const auto held = store_->Get(lock);
-  if (held.ok() && !record.lender().empty() && HolderOf(*held) == record.lender()) {
-    txn.RequireRevision(lock, held->mod_revision);
-  } else {
-    txn.RequireAbsent(lock);
-  }
   txn.Put(lock, LockValue(IdOf(record)));
+  if (!record.lender().empty()) {
+    const auto held = store_->Get(lock);
+    if (held.ok() && HolderOf(*held) == record.lender()) {
+      txn.RequireRevision(lock, held->mod_revision);
+      return;
+    }
+  }
+  txn.RequireAbsent(lock);
+}
+
+// Whether what was borrowed goes back: to one that does not end meanwhile.
+bool Core::GoesBack(const OperationRecord& record, kv::Txn& txn) const {
+  if (record.lender().empty() || record.operation().state() == v1::OPERATION_STATE_SUCCEEDED) {
+    return false;
+  }
+  const std::string key = OperationKey(record.lender());
+  const auto entry = store_->Get(key);
+  if (!entry.ok()) return false;
+  txn.RequireRevision(key, entry->mod_revision);
+  const auto lender = ParseRecord(*entry);
+  return lender.ok() && !HasEnded(lender->operation());
 }
 
 // Those that it has lent are not its own now.
 void Core::ReleaseLocks(const OperationRecord& record, kv::Txn& txn) const {
-  bool give_back = false;
-  const std::string lender_key = OperationKey(record.lender());
-  const auto entry = store_->Get(lender_key);
-  if (!record.lender().empty() && entry.ok() &&
-      record.operation().state() != v1::OPERATION_STATE_SUCCEEDED) {
-    const auto lender = ParseRecord(*entry);
-    give_back = lender.ok() && !HasEnded(lender->operation());
-    txn.RequireRevision(lender_key, entry->mod_revision);
-  }
+  const bool give_back = GoesBack(record, txn);
   for (const std::string& lock : record.locks()) {
     const auto held = store_->Get(lock);
     if (!held.ok() || HolderOf(*held) != IdOf(record)) continue;

@@ -93,6 +93,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   absl::Status TakeUp(const kv::Entry& entry, std::vector<std::shared_ptr<Live>>* taken);
   void TakeLock(const std::string& lock, const OperationRecord& record, kv::Txn& txn) const;
+  bool GoesBack(const OperationRecord& record, kv::Txn& txn) const;
   void ReleaseLocks(const OperationRecord& record, kv::Txn& txn) const;
   absl::StatusOr<v1::Operation> ExplainConflict(const NewOperation& request,
                                                 const absl::Status& status) const;

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/base/version.h"
 #include "controller/pki/host_certificate.h"
@@ -83,11 +84,15 @@ bool IsSandbox(const state::v1::AllocationsRecord::Allocation& allocation) {
 
 std::string Etag(int64_t revision) { return absl::StrCat(revision); }
 
+absl::StatusOr<kv::Row<state::v1::OperationRecord>> HolderOf(const Tables& tables,
+                                                             const std::string& tenant) {
+  MTP_ASSIGN_OR_RETURN(const auto lock, tables.locks.Get("tenants/" + tenant));
+  return tables.operations.Get(lock.value.operation());
+}
+
 std::string TransitionKind(const Tables& tables, const std::string& tenant) {
-  auto lock = tables.locks.Get("tenants/" + tenant);
-  if (!lock.ok()) return "";
-  auto operation = tables.operations.Get(lock->value.operation());
-  return operation.ok() ? operation->value.operation().kind() : "";
+  const auto holder = HolderOf(tables, tenant);
+  return holder.ok() ? holder->value.operation().kind() : "";
 }
 
 absl::StatusOr<std::vector<scheduler::HostView>> HostViews(const Tables& tables,

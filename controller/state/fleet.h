@@ -34,7 +34,10 @@ absl::StatusOr<v1::FleetStatus> ToFleetStatus(const Tables& tables,
                                               const FleetObservation& observed, absl::Time now,
                                               const std::string& tenant);
 
-// Kind of the operation that holds the tenant's lock; empty when none does.
+// The operation that holds the tenant's lock, by its ULID. NOT_FOUND when none does.
+absl::StatusOr<kv::Row<state::v1::OperationRecord>> HolderOf(const Tables& tables,
+                                                             const std::string& tenant);
+// Its kind; empty when there is none.
 std::string TransitionKind(const Tables& tables, const std::string& tenant);
 
 // An etag: the revision of the row.
