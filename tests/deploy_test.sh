@@ -30,27 +30,21 @@ check() { # check SENTENCE COMMAND…
     printf 'FAILED  %s\n%s\n' "$sentence" "$seen"
   fi
 }
-expect() { # expect SENTENCE CODE TEXT: exit code and text of a check with $work/absent and $work/removed
+finds() { # finds CODE TEXT: exit code and text of a check with $work/absent and $work/removed
   local code=0 said
   said=$(PATH=$work:$PATH ABSENT=$work/absent REMOVED=$work/removed \
     "$repository/deploy/install-dependencies.sh" --check 2>&1) || code=$?
-  if [ "$code" = "$2" ] && grep -qE -- "$3" <<<"$said"; then
-    passed=$((passed + 1))
-    echo "ok      $1"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s (exit %s)\n%s\n' "$1" "$code" "$said"
-  fi
+  [ "$code" = "$1" ] && grep -qE -- "$2" <<<"$said" || { echo "exit $code: $said"; return 1; }
 }
 
 : >"$work/absent"
 : >"$work/removed"
 printf 'restic\nmold\n' >"$work/absent"
-expect "packages that dpkg does not know are missing" 1 'missing packages: mold restic$'
+check "packages that dpkg does not know are missing" finds 1 'missing packages: mold restic$'
 printf 'ccache\n' >"$work/removed"
-expect "and so are those that were removed" 1 'missing packages: ccache mold restic$'
+check "and so are those that were removed" finds 1 'missing packages: ccache mold restic$'
 : >"$work/absent"
-expect "a removed one alone is missing too" 1 'missing packages: ccache$'
+check "a removed one alone is missing too" finds 1 'missing packages: ccache$'
 
 # --- Labs
 lab() { # lab NUMBER FUNCTION…: of deploy/lib/lab.sh, in the lab of that number

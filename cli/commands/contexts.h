@@ -31,8 +31,8 @@ absl::StatusOr<std::string> ContextFilePath(const Environment& environment);
 // relative identity folder is relative to the file's folder.
 absl::StatusOr<ContextFile> ReadContextFile(const std::string& path);
 
-// Atomically, mode 0600. INVALID_ARGUMENT when a name, controller or identity is not
-// one line of UTF-8.
+// Atomically, mode 0600. INVALID_ARGUMENT when a name, controller or identity is not one line of
+// UTF-8. Its folder is there.
 absl::Status WriteContextFile(const std::string& path, const ContextFile& file);
 
 // Reads the file, has it changed and writes it; of several commands at once each finds what the one
