@@ -81,12 +81,12 @@ partition_round() { # partition_round KIND
   from=$(host_of "$away") to=$(other_host "$from")
   pid=$(container_pid "$away" "$from") stays_pid=$(container_pid "$stays" "$from")
   forget_polls "$(token_of "$away")"
-  check "$kind: it polls before" eventually "$answer_within" polls "$away"
+  check "$kind: it polls before" eventually 30 polls "$away"
   check "$kind: $from is made so" fault_or_mend "$kind" fault "$from"
   check "$kind: it ends on $from by itself" eventually $((lease_s + 10)) is_gone "$pid"
   [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-none}"
   check "$kind: it is restored on $to" eventually 90 is_ready_on "$away" "$to"
-  check "$kind: it polls from there" eventually "$answer_within" polls "$away"
+  check "$kind: it polls from there" eventually 60 polls "$away"
   check "$kind: $from is mended" fault_or_mend "$kind" mend "$from"
   check "$kind: $from is back within 30 s" eventually 30 is_back "$from"
   check "$kind: within 30 s all has ended that had to be done" eventually 30 nothing_goes_on
@@ -167,7 +167,7 @@ in_an_update() {
   check "in an update: which has failed" eventually 30 update_has_failed
   check "in an update: and says why" update_says "host $from was lost in the middle of it"
   check "in an update: its rollout has ended" eventually 30 says failed "$cli" rollout show latest
-  check "in an update: it polls from there" eventually "$answer_within" polls "$away"
+  check "in an update: it polls from there" eventually 60 polls "$away"
   quickstart --heal "$from"
   check "in an update: the old copy is taken off once $from is back" eventually 60 has_one_copy "$away"
   check "in an update: and nothing goes on" eventually 30 nothing_goes_on

@@ -293,15 +293,20 @@ Scenario::Wish LeaseScenario::ProvisionWish(const std::string& tenant) {
           IsRefusal};
 }
 
-Scenario::Wish LeaseScenario::PolicyWish(const std::string& tenant) {
-  v1::UpdateTenantRequest request;
+Scenario::Wish LeaseScenario::ChangeWish(const std::string& tenant,
+                                         v1::UpdateTenantRequest request) {
   request.set_name("tenants/" + tenant);
   request.set_request_id(NextRequestId());
+  return {request.request_id(),
+          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
+}
+
+Scenario::Wish LeaseScenario::PolicyWish(const std::string& tenant) {
+  v1::UpdateTenantRequest request;
   request.mutable_update_mask()->add_paths("failover_policy");
   request.mutable_spec()->set_failover_policy(random_.Chance(300) ? v1::FAILOVER_POLICY_STAY
                                                                   : v1::FAILOVER_POLICY_FAILOVER);
-  return {request.request_id(),
-          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
+  return ChangeWish(tenant, std::move(request));
 }
 
 Scenario::Wish LeaseScenario::BackupWish(const std::string& tenant) {
@@ -335,13 +340,10 @@ Scenario::Wish LeaseScenario::UpdateWish(const std::string& tenant) {
 
 Scenario::Wish LeaseScenario::ReconfigureWish(const std::string& tenant) {
   v1::UpdateTenantRequest request;
-  request.set_name("tenants/" + tenant);
-  request.set_request_id(NextRequestId());
   request.mutable_update_mask()->add_paths("secrets.telegram_token");
   request.mutable_secrets()->set_telegram_token(
       absl::StrCat(1000 + next_bot_++, random_.Chance(300) ? kBadSecret : ":secret"));
-  return {request.request_id(),
-          [this, request] { return life_->tenants().Update(kCaller, request); }, IsRefusal};
+  return ChangeWish(tenant, std::move(request));
 }
 
 std::string LeaseScenario::DrawLost() {

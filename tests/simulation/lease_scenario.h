@@ -45,6 +45,8 @@ class LeaseScenario final : public Scenario {
   void CutOff(const std::string& host, absl::Duration duration);
 
   Wish ProvisionWish(const std::string& tenant);
+  // The request names what is changed.
+  Wish ChangeWish(const std::string& tenant, v1::UpdateTenantRequest request);
   Wish PolicyWish(const std::string& tenant);
   Wish BackupWish(const std::string& tenant);
   Wish RunWish(const std::string& tenant);

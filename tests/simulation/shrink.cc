@@ -16,7 +16,8 @@ constexpr int kMostRuns = 600;
 
 class Shrinker {
  public:
-  explicit Shrinker(const SeedOptions& options) : found_{options, RunSeed(options), 1} {
+  explicit Shrinker(const SeedOptions& options)
+      : found_{options, RunSeed(options), 1}, events_(found_.result.events) {
     promise_ = PromiseOf(found_.result.violations.front());
   }
 
@@ -64,7 +65,7 @@ class Shrinker {
     return smaller;
   }
 
-  // Keeps it when the same promise is broken.
+  // Keeps it when the same promise is broken, in no longer a history than the whole one.
   bool Try(LeftOut left_out) {
     if (found_.runs >= kMostRuns) return false;
     ++found_.runs;
@@ -72,6 +73,7 @@ class Shrinker {
     options.left_out = std::move(left_out);
     SeedResult result = RunSeed(options);
     const bool same =
+        result.events <= events_ &&
         std::any_of(result.violations.begin(), result.violations.end(),
                     [this](const std::string& text) { return PromiseOf(text) == promise_; });
     if (same) {
@@ -82,6 +84,7 @@ class Shrinker {
   }
 
   Shrunk found_;
+  const int64_t events_;
   std::string promise_;
 };
 

@@ -87,7 +87,7 @@ class FailoverYieldTest : public FailoverTest {
   size_t begun_before_ = 0;
 };
 
-TEST_F(FailoverYieldTest, AnUpdateMakesWayInEachOfItsActions) {
+TEST_F(FailoverYieldTest, AnUpdateMakesWayAndTheTenantRunsAsBeforeIt) {
   const v1::Operation update = LoseInUpdate(Act::kSoak);
   Run(absl::Minutes(3));
   ExpectRestoredOnH2(update);
