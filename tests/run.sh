@@ -162,7 +162,7 @@ run_fleets() {
   deploy/openclaw-image/build.sh >/dev/null
   local log code=0 other
   log=$(mktemp)
-  in_turn '--only deaths --only recovery --only rotation' '--only updates --only limits --only crash_loops' >"$log" 2>&1 &
+  in_turn '--only deaths --only recovery --only rotation --only lost_host' '--only updates --only limits --only crash_loops' >"$log" 2>&1 &
   other=$!
   # Interrupted, both take their fleets down.
   trap 'kill "$other" 2>/dev/null; wait' EXIT

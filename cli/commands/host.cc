@@ -2,7 +2,10 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include <algorithm>
+
 #include "cli/commands/arguments.h"
+#include "cli/commands/ask.h"
 #include "cli/commands/call.h"
 #include "cli/commands/command.h"
 #include "cli/output/failure.h"
@@ -148,20 +151,95 @@ absl::StatusOr<int> Label(Invocation& invocation, const LabelOptions& options) {
   return 0;
 }
 
-absl::StatusOr<int> Remove(Invocation& invocation, const HostOptions& options) {
+struct RemoveOptions : HostOptions {
+  bool lost = false;
+  bool yes = false;
+};
+
+Json LostJson(const v1::RemoveHostResponse& response) {
+  Json tenants = Json::array();
+  for (const v1::LostTenant& tenant : response.tenants()) {
+    const bool has = !tenant.backup().empty();
+    tenants.push_back({{"tenant", ShortName(tenant.name())},
+                       {"backup", has ? Json(ShortName(tenant.backup())) : Json(nullptr)},
+                       {"backup_time",
+                        has ? Json(Rfc3339(FromTimestamp(tenant.backup_time()))) : Json(nullptr)}});
+  }
+  return tenants;
+}
+
+// One line a tenant: what is left of it.
+std::string LostText(const v1::RemoveHostResponse& response, const Invocation& invocation) {
+  size_t width = 0;
+  for (const v1::LostTenant& tenant : response.tenants()) {
+    width = std::max(width, ShortName(tenant.name()).size());
+  }
+  std::string text;
+  for (const v1::LostTenant& tenant : response.tenants()) {
+    const std::string name = ShortName(tenant.name());
+    absl::StrAppend(&text, "  ", Paint(name, Tone::kStrong, invocation.colour()),
+                    std::string(width + 2 - name.size(), ' '));
+    if (tenant.backup().empty()) {
+      absl::StrAppend(&text, Paint("no backup", Tone::kBad, invocation.colour()),
+                      ": its data is lost with the host\n");
+    } else {
+      absl::StrAppend(&text, "last backup ",
+                      HumanDuration(invocation.now() - FromTimestamp(tenant.backup_time())),
+                      " ago: `mtp-cli backup restore ", name, "`\n");
+    }
+  }
+  return text;
+}
+
+// A host that is gone for good is not taken out without a word from a person, or the flag of a
+// script.
+absl::Status ConfirmLost(Invocation& invocation, const RemoveOptions& options,
+                         const v1::RemoveHostRequest& request) {
+  v1::RemoveHostRequest preview = request;
+  preview.set_validate_only(true);
+  MTP_ASSIGN_OR_RETURN(const v1::RemoveHostResponse plan,
+                       Call(invocation, &Stub::RemoveHost, preview));
+  invocation.Warn(absl::StrCat("if the machine of ", options.name,
+                               " still runs, its tenants do, unseen: turn it off for good before "
+                               "any of them is restored elsewhere, since two pollers on one bot "
+                               "steal each other's messages"));
+  if (options.yes) return absl::OkStatus();
+  const std::string what =
+      plan.tenants().empty()
+          ? absl::StrCat(options.name, " leaves the fleet")
+          : absl::StrCat(options.name, " leaves the fleet, with ", plan.tenants_size(),
+                         plan.tenants_size() == 1 ? " tenant" : " tenants");
+  if (!PersonIsThere(invocation)) {
+    return WithHint(absl::InvalidArgumentError(absl::StrCat(what, "; nothing was changed")),
+                    "--dry-run shows what is left of its tenants; --yes says that it may be");
+  }
+  invocation.environment.err << LostText(plan, invocation);
+  return Confirm(invocation, absl::StrCat(what, ". Go on? [y/N] "), "nothing was changed");
+}
+
+absl::StatusOr<int> Remove(Invocation& invocation, const RemoveOptions& options) {
   v1::RemoveHostRequest request;
   MTP_ASSIGN_OR_RETURN(*request.mutable_name(), ParseHost(options.name));
   request.set_validate_only(options.dry_run);
-  const auto response = Call(invocation, &Stub::RemoveHost, request);
-  if (response.status().code() == absl::StatusCode::kFailedPrecondition) {
-    return WithHint(response.status(),
-                    absl::StrCat("remove its tenants first; `mtp-cli status` shows them"));
+  request.set_lost(options.lost);
+  if (options.lost && !options.dry_run) {
+    MTP_RETURN_IF_ERROR(ConfirmLost(invocation, options, request));
   }
-  MTP_RETURN_IF_ERROR(response.status());
-  invocation.Print({{"host", options.name}, {"removed", !options.dry_run}}, [&] {
-    return options.dry_run
-               ? "Nothing speaks against it; nothing was changed.\n"
-               : absl::StrCat(options.name, " has left the fleet; its certificate is revoked\n");
+  MTP_ASSIGN_OR_RETURN(const v1::RemoveHostResponse response,
+                       Call(invocation, &Stub::RemoveHost, request));
+  Json json = {{"host", options.name}, {"removed", !options.dry_run}};
+  if (options.lost) json["tenants"] = LostJson(response);
+  invocation.Print(json, [&] {
+    const std::string rest =
+        response.tenants().empty()
+            ? ""
+            : absl::StrCat(options.dry_run ? "With it would go:\n" : "With it went:\n",
+                           LostText(response, invocation));
+    return absl::StrCat(
+        options.dry_run
+            ? "Nothing speaks against it; nothing was changed.\n"
+            : absl::StrCat(options.name, " has left the fleet; its certificate is revoked\n"),
+        rest);
   });
   return 0;
 }
@@ -216,7 +294,17 @@ void AddHost(CLI::App& root, Chosen& chosen) {
   AddNamed(host, chosen, "show", "Show one host in full", Show, false);
   AddNamed(host, chosen, "cordon", "Give a host no new tenants", Cordon, true);
   AddNamed(host, chosen, "uncordon", "Give a host new tenants again", Uncordon, true);
-  AddNamed(host, chosen, "remove", "Take an empty host out of the fleet", Remove, true);
+
+  auto [remove, remove_options] = AddCommand<RemoveOptions>(
+      host, chosen, "remove",
+      "Take a host out of the fleet: an empty one, or with --lost one that is gone for good",
+      Remove);
+  remove->add_option("NAME", remove_options->name, "Host")->required();
+  remove->add_flag("--lost", remove_options->lost,
+                   "Its machine is gone for good: what is placed there is taken off with it. First "
+                   "`tenant failover` those that have a backup; they keep all settings then");
+  remove->add_flag("-y,--yes", remove_options->yes, "With --lost: do not ask");
+  remove->add_flag("--dry-run", remove_options->dry_run, "Only check; change nothing");
 
   auto [label, label_options] = AddCommand<LabelOptions>(
       host, chosen, "label", "Change a host's labels: label h1 disk=ssd zone-", Label);

@@ -1,6 +1,8 @@
 #include "controller/api/host_service.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/strip.h>
 
 #include "common/base/names.h"
 #include "common/base/status.h"
@@ -14,25 +16,23 @@ namespace {
 
 constexpr int kMaxAttempts = 16;
 
-absl::Status CheckNothingThere(const std::string& host,
-                               const state::v1::AllocationsRecord& record) {
-  int tenants = 0;
-  for (const auto& allocation : record.allocations()) tenants += IsSandbox(allocation) ? 0 : 1;
-  if (tenants > 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("host ", host, " still has ", tenants, " tenants; remove or move them first"));
-  }
-  if (record.allocations().empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("a drill goes on on host ", host,
-                   "; wait for its end, or cancel it: `mtp-cli op list --active` shows it"));
+std::string ShortNames(const google::protobuf::RepeatedPtrField<v1::LostTenant>& tenants) {
+  return absl::StrJoin(tenants, ", ", [](std::string* out, const v1::LostTenant& tenant) {
+    absl::StrAppend(out, absl::StripPrefix(tenant.name(), "tenants/"));
+  });
 }
 
 }  // namespace
 
 HostServiceImpl::HostServiceImpl(const Gate* gate, kv::Store* store,
-                                 const Observations* observations, JoinTokens* tokens)
-    : gate_(gate), store_(store), tables_(store), observations_(observations), tokens_(tokens) {}
+                                 const Observations* observations, JoinTokens* tokens,
+                                 failover::HostRemovals* removals)
+    : gate_(gate),
+      store_(store),
+      tables_(store),
+      observations_(observations),
+      tokens_(tokens),
+      removals_(removals) {}
 
 absl::StatusOr<kv::Row<state::v1::HostRecord>> HostServiceImpl::Find(
     const std::string& resource) const {
@@ -160,20 +160,17 @@ grpc::ServerUnaryReactor* HostServiceImpl::RemoveHost(grpc::CallbackServerContex
                                                       v1::RemoveHostResponse* response) {
   return gate_->Unary<v1::RemoveHostRequest, v1::RemoveHostResponse>(
       context, "mtp.v1.HostService/RemoveHost", request, response,
-      [this](const Caller&, const v1::RemoveHostRequest& r, v1::RemoveHostResponse*,
+      [this](const Caller&, const v1::RemoveHostRequest& r, v1::RemoveHostResponse* out,
              AuditNote& note) -> absl::Status {
-        MTP_ASSIGN_OR_RETURN(const auto row, Find(r.name()));
+        MTP_RETURN_IF_ERROR(Find(r.name()).status());
         note.target = r.name();
-        auto allocations = tables_.allocations.Get(row.id);
-        if (allocations.ok()) MTP_RETURN_IF_ERROR(CheckNothingThere(row.id, allocations->value));
-        if (r.validate_only()) return absl::OkStatus();
-        kv::Txn txn;
-        txn.RequireRevision(tables_.hosts.Key(row.id), row.revision);
-        txn.RequireRevision(tables_.allocations.Key(row.id),
-                            allocations.ok() ? allocations->revision : 0);
-        txn.Delete(tables_.hosts.Key(row.id));
-        if (allocations.ok()) txn.Delete(tables_.allocations.Key(row.id));
-        return store_->Commit(txn).status();
+        MTP_ASSIGN_OR_RETURN(*out, removals_->Remove(r));
+        if (r.lost()) {
+          note.message = out->tenants().empty()
+                             ? "it is lost, and had no tenants"
+                             : absl::StrCat("it is lost, with ", ShortNames(out->tenants()));
+        }
+        return absl::OkStatus();
       });
 }
 

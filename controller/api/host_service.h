@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controller/api/gate.h"
+#include "controller/failover/host_removals.h"
 #include "controller/pki/join_tokens.h"
 #include "controller/state/observations.h"
 #include "controller/state/tables.h"
@@ -13,7 +14,7 @@ namespace mtp {
 class HostServiceImpl final : public v1::HostService::CallbackService {
  public:
   HostServiceImpl(const Gate* gate, kv::Store* store, const Observations* observations,
-                  JoinTokens* tokens);
+                  JoinTokens* tokens, failover::HostRemovals* removals);
 
   grpc::ServerUnaryReactor* GetHost(grpc::CallbackServerContext* context,
                                     const v1::GetHostRequest* request, v1::Host* response) override;
@@ -49,6 +50,7 @@ class HostServiceImpl final : public v1::HostService::CallbackService {
   const Tables tables_;
   const Observations* const observations_;
   JoinTokens* const tokens_;
+  failover::HostRemovals* const removals_;
 };
 
 }  // namespace mtp

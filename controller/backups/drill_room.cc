@@ -6,23 +6,12 @@
 
 #include "common/base/status.h"
 #include "controller/state/fleet.h"
+#include "controller/tenants/claims.h"
 
 namespace mtp {
 namespace {
 
-using Allocations = google::protobuf::RepeatedPtrField<state::v1::AllocationsRecord::Allocation>;
-
 std::string EntryOf(const std::string& who) { return absl::StrCat(kSandboxPrefix, who); }
-
-// Whether there was one.
-bool Drop(Allocations& allocations, const std::string& entry) {
-  const auto gone =
-      std::remove_if(allocations.begin(), allocations.end(),
-                     [&](const auto& allocation) { return allocation.tenant() == entry; });
-  if (gone == allocations.end()) return false;
-  allocations.erase(gone, allocations.end());
-  return true;
-}
 
 }  // namespace
 
@@ -34,17 +23,16 @@ absl::Status TakeDrillRoom(const Tables& tables, const std::string& host, const 
     row = kv::Row<state::v1::AllocationsRecord>{host, state::v1::AllocationsRecord(), 0};
   }
   if (!row.ok()) return row.status();
-  Allocations& allocations = *row->value.mutable_allocations();
-  Drop(allocations, EntryOf(who));
+  DropAllocation(EntryOf(who), row->value);
   int64_t free_mib = record.value.allocatable_mib();
-  for (const auto& allocation : allocations) free_mib -= allocation.memory_mib();
+  for (const auto& allocation : row->value.allocations()) free_mib -= allocation.memory_mib();
   if (memory_mib > free_mib) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "host ", host, " has no room for a sandbox: ", std::max<int64_t>(free_mib, 0),
         " MiB are free of ", record.value.allocatable_mib(), ", and it takes ", memory_mib,
         " MiB like the tenant itself; free some, or try again when other drills have ended"));
   }
-  auto* allocation = allocations.Add();
+  auto* allocation = row->value.add_allocations();
   allocation->set_tenant(EntryOf(who));
   allocation->set_memory_mib(memory_mib);
   txn.RequireRevision(tables.allocations.Key(host), row->revision);
@@ -55,7 +43,7 @@ absl::Status TakeDrillRoom(const Tables& tables, const std::string& host, const 
 void ReleaseDrillRoom(const Tables& tables, const std::string& host, const std::string& who,
                       kv::Txn& txn) {
   auto row = tables.allocations.Get(host);
-  if (!row.ok() || !Drop(*row->value.mutable_allocations(), EntryOf(who))) return;
+  if (!row.ok() || !DropAllocation(EntryOf(who), row->value)) return;
   txn.RequireRevision(tables.allocations.Key(host), row->revision);
   tables.allocations.Put(txn, host, row->value);
 }

@@ -112,8 +112,16 @@ StepResult RestoreData(const BackupClients& clients, StepContext& context) {
   *request.mutable_restore()->mutable_backup() = ReferenceTo(backup, clients.fleet);
   *request.mutable_restore()->mutable_repository() = *std::move(access);
   context.SetResult("backup", backup.name());
-  return RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
-                  std::move(request), OnFailure::kFail);
+  StepResult result =
+      RunThere(context, *clients.tenants.agents, {row->value.host(), row->value.epoch()},
+               std::move(request), OnFailure::kFail);
+  // Whatever becomes of the rest; one that is placed for it has nothing until it is active.
+  if (result.kind == StepResult::Kind::kDone && !IsFresh(context)) {
+    NoteRestored(found->id, row->value);
+    context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
+    tables.tenants.Put(context.txn(), row->id, row->value);
+  }
+  return result;
 }
 
 StepResult StartAgain(const BackupClients& clients, StepContext& context) {
@@ -196,7 +204,7 @@ StepResult ActivateHere(const BackupClients& clients, StepContext& context) {
     tables.evictions.Put(context.txn(), EvictionId(from, row->id), eviction);
     context.SetResult(kFailedOverFromFact, from);
   }
-  return Activate(clients.tenants, context);
+  return Activate(clients.tenants, context, IsFresh(context) ? context.Fact(kBackupFact) : "");
 }
 
 }  // namespace

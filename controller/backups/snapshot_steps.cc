@@ -134,6 +134,8 @@ StepResult RecordBackup(const BackupClients& clients, StepContext& context,
   backup->set_reason(reason);
   context.SetResult("backup", backup->name());
 
+  const bool first = !row->value.has_last_backup_time() || !row->value.restored_from().empty();
+  if (first && row->value.first_backup().empty()) row->value.set_first_backup(id);
   *row->value.mutable_last_backup_time() = backup->start_time();
   row->value.clear_backup_failure();
   context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
@@ -161,7 +163,10 @@ void NoteBackupFailure(const BackupClients& clients, const state::v1::OperationR
   const v1::Operation& operation = ended.operation();
   const Tables tables(clients.tenants.store);
   const std::string& why = operation.error().message();
-  PutBackupFailure(tables, absl::StripPrefix(operation.target(), "tenants/"), why, txn);
+  const absl::string_view tenant = absl::StripPrefix(operation.target(), "tenants/");
+  // One that is gone says nothing of the repository.
+  if (absl::IsNotFound(tables.tenants.Get(tenant).status())) return;
+  PutBackupFailure(tables, tenant, why, txn);
   const auto repository = ended.facts().find(kRepositoryFact);
   if (repository == ended.facts().end()) return;
   NoteFailure(tables, repository->second, FromTimestamp(operation.end_time()), why, txn);

@@ -28,7 +28,7 @@ ApiParts::ApiParts(Foundation* on, WorkParts* work, FailoverParts* failover, Tru
                    Gate::Limits{.max_calls = kMaxGatewayCalls}),
       tenant_service(&gate, &work->tenants, &failover->failovers, base.store.get(),
                      &base.observations, &work->sessions, &gateway_gate),
-      host_service(&gate, base.store.get(), &base.observations, &tokens),
+      host_service(&gate, base.store.get(), &base.observations, &tokens, &failover->removals),
       backup_service(&gate, &work->backups, &work->repositories, &work->policies, &work->sessions,
                      base.settings.fleet),
       rollout_service(&gate, base.store.get(), &work->rollouts),

@@ -20,6 +20,7 @@ failover::LeaseBook::Options LeaseOptions(const ControllerSettings& settings) {
 FailoverParts::FailoverParts(Foundation* base, WorkParts* work)
     : book(base->store.get(), &base->clock, LeaseOptions(base->settings)),
       failovers(base->store.get(), &work->engine, &work->tenants, &base->observations, &book),
+      removals(base->store.get(), &work->engine, &base->observations),
       keeper(std::make_shared<failover::Keeper>(
           base->store.get(), &work->engine, &failovers, &book, &base->observations, &base->clock,
           &base->step_pool, absl::bind_front(&AgentSessions::GrantLease, &work->sessions),

@@ -6,6 +6,7 @@
 #include "controller/daemon/foundation.h"
 #include "controller/daemon/work_parts.h"
 #include "controller/failover/failovers.h"
+#include "controller/failover/host_removals.h"
 #include "controller/failover/keeper.h"
 #include "controller/failover/lease_book.h"
 
@@ -18,6 +19,7 @@ struct FailoverParts {
 
   failover::LeaseBook book;
   failover::Failovers failovers;
+  failover::HostRemovals removals;
   std::shared_ptr<failover::Keeper> keeper;
 };
 

@@ -25,6 +25,10 @@ Reason WhyNot(const Placed& tenant, const HostLife& host, const World& world) {
     return absl::StrCat("it stays, as its policy says; `mtp-cli tenant failover ", tenant.tenant,
                         "` places it elsewhere");
   }
+  if (tenant.asks_for_host) {
+    return absl::StrCat("it asks for this host and no other; `mtp-cli tenant failover ",
+                        tenant.tenant, " --host NAME` places it elsewhere");
+  }
   if (!tenant.leased) {
     return "its host has not confirmed that it runs under the lease, so it may still run there";
   }
@@ -75,7 +79,8 @@ Decision Decide(const std::vector<HostLife>& hosts, const std::vector<Placed>& t
     if (host == world.silent.end()) continue;
     if (Reason reason = WhyNot(tenant, host->second, world)) {
       decision.held.push_back({tenant.tenant, tenant.host, *std::move(reason),
-                               tenant.may_fail_over && tenant.leased && host->second.lease_over &&
+                               tenant.may_fail_over && !tenant.asks_for_host && tenant.leased &&
+                                   host->second.lease_over &&
                                    world.frozen.count(tenant.host) == 0 && !tenant.busy.empty()});
     } else {
       decision.moves.push_back({tenant.tenant, tenant.host, tenant.backup});

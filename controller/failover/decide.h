@@ -31,6 +31,8 @@ struct Placed {
   bool may_fail_over = false;
   // Its host has confirmed that it runs under the lease only.
   bool leased = false;
+  // It asks for this host and no other.
+  bool asks_for_host = false;
   // Meant to run.
   bool wanted = true;
   // Kind of the operation that holds it; empty without, and when that one makes way.

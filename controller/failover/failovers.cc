@@ -63,16 +63,22 @@ operations::NewOperation RestoreElsewhere(const Tables& tables,
   return operation;
 }
 
+bool IsOfPresentState(const state::v1::TenantRecord& tenant, const std::string& backup) {
+  if (backup == tenant.restored_from()) return true;
+  if (!tenant.first_backup().empty()) return backup >= tenant.first_backup();
+  return tenant.restored_from().empty() && tenant.has_last_backup_time();
+}
+
 }  // namespace
 
-v1::Backup LastGoodBackup(const Tables& tables, const std::string& tenant) {
+v1::Backup LastGoodBackup(const Tables& tables, const state::v1::TenantRecord& tenant) {
   const auto rows = tables.backups.List();
   if (!rows.ok()) return {};
   v1::Backup newest;
   v1::Backup whole;
   for (const auto& row : *rows) {  // oldest first
     const v1::Backup& backup = row.value.backup();
-    if (backup.tenant() != tenant) continue;
+    if (backup.tenant() != tenant.name() || !IsOfPresentState(tenant, row.id)) continue;
     newest = backup;
     if (backup.damaged_databases().empty()) whole = backup;
   }
@@ -103,13 +109,14 @@ absl::StatusOr<v1::Operation> Failovers::Try(const Wish& wish) {
         absl::StrCat("there is no tenant \"", name.value(), "\"; `mtp-cli status` lists all"));
   }
   if (!tenant.ok()) return tenant.status();
-  const v1::Backup backup = LastGoodBackup(tables_, name.value());
+  const v1::Backup backup = LastGoodBackup(tables_, tenant->value);
   if (backup.name().empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("tenant ", name.value(),
-                     " has no backup, so there is nothing that it could be restored from "
-                     "elsewhere; bring host ",
-                     tenant->value.host(), " back"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "tenant ", name.value(),
+        " has no backup, so there is nothing that it could be restored from "
+        "elsewhere; bring host ",
+        tenant->value.host(), " back. If its machine is gone for good, `mtp-cli host remove ",
+        tenant->value.host(), " --lost` takes it off with what is left there"));
   }
   return book_->WhileNothingIsGranted(
       tenant->value.host(), [&](bool over) { return Place(wish, *tenant, backup, over); });
@@ -120,6 +127,11 @@ absl::StatusOr<v1::Operation> Failovers::Place(const Wish& wish,
                                                const v1::Backup& backup, bool lease_over) {
   const v1::FailOverTenantRequest& request = wish.request;
   MTP_RETURN_IF_ERROR(CheckLost(tenant.value, *observations_));
+  if (request.host().empty() && !tenant.value.spec().host().empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "tenant ", tenant.id, " asks for host ", tenant.value.spec().host(),
+        " and no other; `mtp-cli tenant failover ", tenant.id, " --host NAME` says where else"));
+  }
   const bool safe = IsSafe(tenant.value, lease_over);
   if (!safe && !request.accept_two_copies() && !request.validate_only()) {
     return absl::FailedPreconditionError(Risk(tenant.value));

@@ -20,9 +20,11 @@ namespace mtp::failover {
 // Who asks when nobody does.
 inline constexpr char kByItself[] = "system/failover";
 
-// Newest backup of the tenant whose databases are all whole; the newest at all when none is. An
-// empty message without any.
-v1::Backup LastGoodBackup(const Tables& tables, const std::string& tenant);
+// Newest backup whose databases are all whole, of those that are of the tenant's present state: the
+// one that it was restored from last and those made since. The newest of these when none is whole;
+// an empty message without any. A state that was given up by a restore is not brought back, nor
+// what an earlier tenant of that name, perhaps another client, has left.
+v1::Backup LastGoodBackup(const Tables& tables, const state::v1::TenantRecord& tenant);
 
 // Thread-safe. The arguments must outlive it.
 class Failovers {

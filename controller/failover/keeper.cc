@@ -184,12 +184,13 @@ absl::StatusOr<std::vector<Placed>> Keeper::TenantsOf(const std::vector<HostLife
       tenant.host = host.name;
       tenant.may_fail_over =
           row->value.resolved().failover_policy() == v1::FAILOVER_POLICY_FAILOVER;
+      tenant.asks_for_host = !row->value.spec().host().empty();
       tenant.leased = row->value.leased();
       tenant.wanted = row->value.spec().run_policy() != v1::RUN_POLICY_STOP;
       tenant.busy = TransitionKind(tables_, row->id);
       if (Yields(tenant.busy)) tenant.busy.clear();
       if (tenant.may_fail_over && host.lease_over) {
-        tenant.backup = LastGoodBackup(tables_, row->id).name();
+        tenant.backup = LastGoodBackup(tables_, row->value).name();
         tenant.not_before = NotBefore(row->id);
       }
       tenants.push_back(std::move(tenant));

@@ -38,16 +38,23 @@ StepResult ApplyOnHost(const TenantClients& clients, StepContext& context, v1::K
   return RunOnHost(context, tables, *clients.agents, *std::move(request), OnFailure::kFail);
 }
 
-StepResult Activate(const TenantClients& clients, StepContext& context) {
+StepResult Activate(const TenantClients& clients, StepContext& context,
+                    const std::string& restored_from) {
   const Tables tables(clients.store);
   auto row = tables.tenants.Get(TenantOf(context));
   if (!row.ok()) return StepResult::Retry(row.status());
   row->value.set_provisioned(true);
   row->value.set_leased(row->value.resolved().failover_policy() == v1::FAILOVER_POLICY_FAILOVER &&
                         context.Fact(kLeaseFact) == kLeaseBound);
+  if (!restored_from.empty()) NoteRestored(restored_from, row->value);
   context.txn().RequireRevision(tables.tenants.Key(row->id), row->revision);
   tables.tenants.Put(context.txn(), row->id, row->value);
   return StepResult::Done();
+}
+
+void NoteRestored(const std::string& backup, state::v1::TenantRecord& tenant) {
+  tenant.set_restored_from(backup);
+  tenant.clear_first_backup();
 }
 
 }  // namespace mtp

@@ -17,7 +17,12 @@ absl::StatusOr<v1::EnsureActionRequest> ApplyRequest(const TenantClients& client
 operations::StepResult ApplyOnHost(const TenantClients& clients, operations::StepContext& context,
                                    v1::KeptData kept_data);
 
-// Marks the tenant as provisioned.
-operations::StepResult Activate(const TenantClients& clients, operations::StepContext& context);
+// Marks the tenant as provisioned. `restored_from`: ULID of the backup that its data is from, when
+// it is placed anew with one.
+operations::StepResult Activate(const TenantClients& clients, operations::StepContext& context,
+                                const std::string& restored_from = "");
+
+// Its data is that backup's from now on, and older backups are of another state.
+void NoteRestored(const std::string& backup, state::v1::TenantRecord& tenant);
 
 }  // namespace mtp

@@ -109,14 +109,7 @@ absl::Status MoveClaims(const Tables& tables, const kv::Row<state::v1::TenantRec
 absl::Status ReleaseOn(const Tables& tables, const std::string& tenant, const std::string& host,
                        kv::Txn& txn) {
   MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, host));
-  auto* list = allocations.value.mutable_allocations();
-  bool any = false;
-  for (int i = list->size() - 1; i >= 0; --i) {
-    if (list->Get(i).tenant() != tenant) continue;
-    list->DeleteSubrange(i, 1);
-    any = true;
-  }
-  if (!any) return absl::OkStatus();
+  if (!DropAllocation(tenant, allocations.value)) return absl::OkStatus();
   txn.RequireRevision(tables.allocations.Key(host), allocations.revision);
   tables.allocations.Put(txn, host, allocations.value);
   return absl::OkStatus();
@@ -152,27 +145,36 @@ absl::Status KeepOnlyBot(const Tables& tables, const std::string& tenant,
 }
 
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn) {
-  auto row = tables.tenants.Get(tenant);
+  const auto row = tables.tenants.Get(tenant);
   if (absl::IsNotFound(row.status())) return absl::OkStatus();
   if (!row.ok()) return row.status();
-  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(tenant));
-  MTP_ASSIGN_OR_RETURN(auto allocations, GetOrEmpty(tables.allocations, row->value.host()));
-  auto* list = allocations.value.mutable_allocations();
-  for (int i = list->size() - 1; i >= 0; --i) {
-    if (list->Get(i).tenant() == tenant) list->DeleteSubrange(i, 1);
-  }
-  txn.RequireRevision(tables.tenants.Key(tenant), row->revision);
-  txn.RequireRevision(tables.allocations.Key(row->value.host()), allocations.revision);
-  tables.allocations.Put(txn, row->value.host(), allocations.value);
-  txn.Delete(tables.tenants.Key(tenant));
+  MTP_RETURN_IF_ERROR(ReleaseOn(tables, tenant, row->value.host(), txn));
+  return ForgetTenant(tables, *row, txn);
+}
+
+absl::Status ForgetTenant(const Tables& tables, const kv::Row<state::v1::TenantRecord>& tenant,
+                          kv::Txn& txn) {
+  MTP_ASSIGN_OR_RETURN(const TenantName name, TenantName::Parse(tenant.id));
+  txn.RequireRevision(tables.tenants.Key(tenant.id), tenant.revision);
+  txn.Delete(tables.tenants.Key(tenant.id));
   txn.Delete(tables.env_prefixes.Key(name.EnvPrefixKey()));
   // All of them: a controller that was recovered may have one more of a change that was cut short.
-  MTP_RETURN_IF_ERROR(KeepOnlyBot(tables, tenant, "", txn));
-  txn.Delete(tables.secrets.Key(tenant)).LeaveNoTrace();
-  txn.Delete(tables.next_secrets.Key(tenant));
-  txn.Delete(tables.policies.Key("tenants/" + tenant));
-  txn.Delete(tables.schedules.Key(tenant));
+  MTP_RETURN_IF_ERROR(KeepOnlyBot(tables, tenant.id, "", txn));
+  txn.Delete(tables.secrets.Key(tenant.id)).LeaveNoTrace();
+  txn.Delete(tables.next_secrets.Key(tenant.id));
+  txn.Delete(tables.policies.Key("tenants/" + tenant.id));
+  txn.Delete(tables.schedules.Key(tenant.id));
   return absl::OkStatus();
+}
+
+bool DropAllocation(const std::string& tenant, state::v1::AllocationsRecord& record) {
+  auto& list = *record.mutable_allocations();
+  const auto gone = std::remove_if(list.begin(), list.end(), [&](const auto& allocation) {
+    return allocation.tenant() == tenant;
+  });
+  if (gone == list.end()) return false;
+  list.erase(gone, list.end());
+  return true;
 }
 
 std::string BotFingerprint(const std::string& key, absl::string_view telegram_token) {

@@ -59,6 +59,13 @@ absl::Status KeepOnlyBot(const Tables& tables, const std::string& tenant,
 // epoch stays.
 absl::Status ReleaseClaims(const Tables& tables, const std::string& tenant, kv::Txn& txn);
 
+// The same without what it reserves on its host: fewer than ten changes, guarded as above.
+absl::Status ForgetTenant(const Tables& tables, const kv::Row<state::v1::TenantRecord>& tenant,
+                          kv::Txn& txn);
+
+// Takes what the tenant reserves out of the record; false when that is nothing.
+bool DropAllocation(const std::string& tenant, state::v1::AllocationsRecord& record);
+
 // Fingerprint of a bot, keyed so that the store does not tell which bot it is. Bots are told apart
 // by the number before the colon: a token that BotFather renewed is still the same bot.
 std::string BotFingerprint(const std::string& key, absl::string_view telegram_token);

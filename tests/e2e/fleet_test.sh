@@ -15,9 +15,9 @@
 #   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
 #   … --upgrade-tenants N                how many tenants it does that with (25)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, partitions, power, pauses, all_killed, many, canaries, upgrade and clocks; life goes on
-# with the tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses, upgrade and clocks takes long by itself; clocks
-# wants a fleet that is made for it, and runs only when it is named.
+# limits, crash_loops, faults, flips, hostile, partitions, power, pauses, all_killed, many, canaries, upgrade, lost_host and clocks; life
+# goes on with the tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses, upgrade and clocks takes long by itself;
+# clocks wants a fleet that is made for it, and runs only when it is named.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
 real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 lease_s=40 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
@@ -334,7 +334,7 @@ is_whole() { sqlite3 "$1" 'PRAGMA ignore_check_constraints=ON; PRAGMA integrity_
 export -f is_whole
 
 for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
-  all_killed many life canaries secret_rotation upgrade; do
+  all_killed many life canaries secret_rotation lost_host upgrade; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -371,5 +371,6 @@ if [ -n "$old_programs" ]; then
 elif wanted upgrade && [ -z "$real" ]; then
   echo "SKIPPED upgrade: NOTHING WAS UPGRADED; give the programs of an older build: --old FOLDER"
 fi
+[ -n "$real" ] || part lost_host
 [ -n "$real" ] || ! named clocks || part clocks
 finish

@@ -114,6 +114,14 @@ grpc::Status Services::CallTenantGateway(Context*, const v1::CallTenantGatewayRe
   return Answer();
 }
 
+grpc::Status Services::RemoveHost(Context*, const v1::RemoveHostRequest* request,
+                                  v1::RemoveHostResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  host_removals.push_back(*request);
+  *response = with_host;
+  return Answer();
+}
+
 grpc::Status Services::CreateJoinToken(Context*, const v1::CreateJoinTokenRequest* request,
                                        v1::CreateJoinTokenResponse* response) {
   absl::MutexLock lock(&mutex_);

@@ -51,6 +51,7 @@ class FakeController {
   v1::Operation accepted;
   // What the preview of a failover is answered with.
   v1::Operation failover_plan;
+  v1::RemoveHostResponse with_host;
   // What GetOperation finds.
   v1::Operation going_on;
   v1::PlacementDecision placement;
@@ -80,6 +81,7 @@ class FakeController {
   std::vector<v1::RemoveTenantRequest> removes;
   std::vector<v1::UpdateTenantRequest> updates;
   std::vector<v1::FailOverTenantRequest> failovers;  // previews, too
+  std::vector<v1::RemoveHostRequest> host_removals;  // previews, too
   std::vector<v1::StreamTenantLogsRequest> logs;
   std::vector<v1::ExecTenantRequest> execs;
   std::vector<v1::CallTenantGatewayRequest> gateway_calls;

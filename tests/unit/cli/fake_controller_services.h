@@ -52,6 +52,7 @@ class Services final : public FakeController,
                           grpc::ServerWriter<v1::ExecOutput>*) override;
   grpc::Status CallTenantGateway(Context*, const v1::CallTenantGatewayRequest*,
                                  v1::CallTenantGatewayResponse*) override;
+  grpc::Status RemoveHost(Context*, const v1::RemoveHostRequest*, v1::RemoveHostResponse*) override;
   grpc::Status CreateJoinToken(Context*, const v1::CreateJoinTokenRequest*,
                                v1::CreateJoinTokenResponse*) override;
   grpc::Status GetFleetStatus(Context*, const v1::GetFleetStatusRequest*,

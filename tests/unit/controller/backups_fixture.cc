@@ -3,11 +3,9 @@
 #include <gmock/gmock.h>
 
 #include "common/kv/sqlite_store.h"
-#include "controller/backups/kinds.h"
 #include "controller/backups/policies.h"
 #include "controller/failover/evict_kind.h"
-#include "controller/failover/yield.h"
-#include "controller/tenants/kinds.h"
+#include "controller/rollouts/all_kinds.h"
 
 namespace mtp {
 
@@ -21,19 +19,11 @@ BackupsFixture::BackupsFixture()
   AddHost("h1");
   agents_.outcomes[Act::kSnapshot].result = SnapshotResult();
   const TenantClients clients{store_.get(), &agents_, &box_};
-  engine_.Register(ProvisionKind(clients));
-  engine_.Register(StopKind(clients));
-  const BackupClients backup_clients{clients, &clock_, "f"};
-  engine_.Register(RemoveKind(backup_clients));
-  engine_.Register(BackupKind(backup_clients));
-  engine_.Register(VerifyBackupKind(backup_clients));
-  engine_.Register(DrillKind(backup_clients));
-  engine_.Register(RestoreKind(backup_clients));
-  engine_.Register(PruneKind(backup_clients));
-  engine_.Register(CheckRepositoryKind(backup_clients));
+  for (operations::Kind& kind : AllKinds({clients, &clock_, "f"}, {store_.get(), &agents_, &engine_,
+                                                                   &observations_, nullptr, ""})) {
+    engine_.Register(std::move(kind));
+  }
   engine_.Register(failover::EvictKind(clients));
-  engine_.Register(failover::Yielding(UpdateKind(backup_clients), store_.get()));
-  engine_.Register(failover::Yielding(ReconfigureKind(clients), store_.get()));
   EXPECT_TRUE(engine_.Start().ok());
 }
 

@@ -160,6 +160,56 @@ TEST_F(FailoverTest, ABackupThatComesToLightIsRestoredWhileTheHostIsAway) {
   EXPECT_EQ(Tenant("acme").host(), "h2");
 }
 
+TEST_F(FailoverTest, WhatAnEarlierTenantOfThatNameLeftIsNotRestored) {
+  Remove("acme");
+  Provision("acme");
+  ASSERT_THAT(*tables_.backups.List(), ::testing::Not(IsEmpty()));
+  Lose("h1");
+  const auto refused = failovers_.FailOver(kCaller, Word(true));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("has no backup"));
+  IsBack("h1");
+  const std::string own = BackUp("acme");
+  Lose("h1");
+  EXPECT_EQ(failovers_.FailOver(kCaller, Word(true, true))->result().at("backup"), own);
+}
+
+TEST_F(FailoverTest, AStateThatWasGivenUpIsNotBroughtBack) {
+  const auto would_restore = [&] {
+    Lose("h1");
+    const auto preview = failovers_.FailOver(kCaller, Word(true, /*preview=*/true));
+    EXPECT_TRUE(preview.ok()) << preview.status();
+    IsBack("h1");
+    return preview.ok() ? preview->result().at("backup") : "";
+  };
+  const std::string spoilt = BackUp("acme");
+  EXPECT_EQ(would_restore(), spoilt);
+  Succeeds(Ask(Request()));
+  EXPECT_EQ(would_restore(), backup_);
+  const std::string since = BackUp("acme");
+  EXPECT_EQ(would_restore(), since);
+
+  // One that was removed and comes back from a backup is of that backup's state.
+  Remove("acme");
+  Succeeds(Ask(Request("acme")));
+  EXPECT_EQ(would_restore(), backup_);
+}
+
+TEST_F(FailoverTest, ATenantOfBeforeThatWasNotedHasAllBackupsOfItsName) {
+  auto row = tables_.tenants.Get("acme");
+  row->value.clear_first_backup();
+  kv::Txn txn;
+  tables_.tenants.Put(txn, "acme", row->value);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Lose("h1");
+  EXPECT_EQ(failovers_.FailOver(kCaller, Word(true, true))->result().at("backup"), backup_);
+  IsBack("h1");
+  const std::string next = BackUp("acme");
+  EXPECT_EQ(Tenant("acme").first_backup(), "");
+  Lose("h1");
+  EXPECT_EQ(failovers_.FailOver(kCaller, Word(true, true))->result().at("backup"), next);
+}
+
 TEST_F(FailoverTest, AWordForAConnectedHostIsRefused) {
   const auto refused = failovers_.FailOver(kCaller, Word(/*accept=*/true));
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
@@ -192,7 +242,9 @@ TEST_F(FailoverTest, ATenantThatAsksForItsHostNeedsAnothersName) {
   ASSERT_TRUE(store_->Commit(txn).ok());
   Run(absl::Minutes(2));
   Lose("h1");
-  EXPECT_TRUE(absl::IsResourceExhausted(failovers_.FailOver(kCaller, Word(true)).status()));
+  const auto refused = failovers_.FailOver(kCaller, Word(true));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("failover acme --host NAME"));
   v1::FailOverTenantRequest word = Word(/*accept=*/true);
   word.set_host("h2");
   agents_.outcomes[Act::kRestore] = FakeAgents::Failed(absl::InternalError("no such snapshot"));

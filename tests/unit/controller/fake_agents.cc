@@ -40,9 +40,15 @@ void FakeAgents::End(v1::EnsureActionRequest::ActionCase kind, const Outcome& ou
   }
 }
 
+absl::Status FakeAgents::Reach(const std::string& host) const {
+  if (gone.count(host) > 0) return absl::NotFoundError("there is no host " + host);
+  if (away.count(host) > 0) return absl::UnavailableError(host + " is not connected");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Action> FakeAgents::EnsureAction(const std::string& host,
                                                     const v1::EnsureActionRequest& request) {
-  if (away.count(host) > 0) return absl::UnavailableError(host + " is not connected");
+  MTP_RETURN_IF_ERROR(Reach(host));
   const auto known = actions_.find(request.key());
   if (known != actions_.end()) {
     if (known->second.host != host ||
@@ -79,7 +85,7 @@ absl::StatusOr<v1::Action> FakeAgents::EnsureAction(const std::string& host,
 
 absl::StatusOr<v1::Action> FakeAgents::CancelAction(const std::string& host,
                                                     const std::string& key) {
-  if (away.count(host) > 0) return absl::UnavailableError(host + " is not connected");
+  MTP_RETURN_IF_ERROR(Reach(host));
   if (lost_cancels > 0) {
     --lost_cancels;
     return absl::UnavailableError("the answer is lost");

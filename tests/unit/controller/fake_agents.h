@@ -36,6 +36,8 @@ class FakeAgents final : public AgentDirectory {
   std::function<void(const v1::EnsureActionRequest&)> on_begin;
   // Hosts that cannot be reached.
   std::set<std::string> away;
+  // Hosts that have left the fleet.
+  std::set<std::string> gone;
   // A running action ends as done when it is cancelled: the request came too late.
   bool cancels_too_late = false;
   // So many of the next answers to requests to cancel are lost.
@@ -63,6 +65,7 @@ class FakeAgents final : public AgentDirectory {
     v1::Action action;
   };
 
+  absl::Status Reach(const std::string& host) const;
   static void Apply(const Outcome& outcome, v1::Action& action);
 
   std::map<std::string, Known> actions_;

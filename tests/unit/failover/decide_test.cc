@@ -77,6 +77,9 @@ TEST(Failover, APolicyThatTheHostHasNotConfirmedMovesNothing) {
 
 TEST(Failover, EachObstacleHasItsWords) {
   const std::vector<HostLife> hosts = {Lost("h1"), Heard("h2")};
+  Placed pinned = Tenant("acme", "h1");
+  pinned.asks_for_host = true;
+  EXPECT_THAT(Reason(hosts, pinned), HasSubstr("mtp-cli tenant failover acme --host NAME"));
   Placed stopped = Tenant("acme", "h1");
   stopped.wanted = false;
   EXPECT_THAT(Reason(hosts, stopped), HasSubstr("stopped"));
@@ -99,6 +102,9 @@ TEST(Failover, AnOperationInTheWayMayBeCalledOffOnlyWhereNothingElseIs) {
   EXPECT_TRUE(decision.held[0].busy);
   EXPECT_FALSE(Decide({Silent("h1"), Heard("h2")}, {busy}, kNow).held.at(0).busy);
   EXPECT_FALSE(Decide({Lost("h1"), Lost("h2")}, {busy}, kNow).held.at(0).busy);
+  Placed pinned = busy;
+  pinned.asks_for_host = true;
+  EXPECT_FALSE(Decide({Lost("h1"), Heard("h2")}, {pinned}, kNow).held.at(0).busy);
   busy.may_fail_over = false;
   EXPECT_FALSE(Decide({Lost("h1"), Heard("h2")}, {busy}, kNow).held.at(0).busy);
 }
@@ -151,6 +157,7 @@ TEST(Failover, HoldsItsPromisesInRandomFleets) {
     for (uint64_t i = 0; i < 5; ++i) {
       Placed tenant = Tenant(absl::StrCat("t", i), absl::StrCat("h", random.Below(count)));
       tenant.may_fail_over = random.Below(4) > 0;
+      tenant.asks_for_host = random.Below(6) == 0;
       tenant.leased = random.Below(4) > 0;
       tenant.wanted = random.Below(6) > 0;
       if (random.Below(6) == 0) tenant.busy = "backup";
@@ -165,6 +172,7 @@ TEST(Failover, HoldsItsPromisesInRandomFleets) {
       const auto host = std::find_if(hosts.begin(), hosts.end(),
                                      [&](const HostLife& h) { return h.name == move.from; });
       EXPECT_TRUE(tenant->may_fail_over && tenant->leased && tenant->wanted);
+      EXPECT_FALSE(tenant->asks_for_host);
       EXPECT_TRUE(tenant->busy.empty() && !tenant->backup.empty());
       EXPECT_TRUE(!host->heard && host->lease_over);
       const auto gone = [&](const HostLife& h) {

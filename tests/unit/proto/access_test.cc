@@ -261,7 +261,7 @@ TEST_F(AccessTest, NoOperatorMayMakeCallsThatAreForPrograms) {
 TEST_F(AccessTest, EveryHandlerOfTheControllerAsksTheGateByItsOwnName) {
   const Gate gate(&authorizer_, &audit_, &pool_);
   TenantServiceImpl tenants(&gate, nullptr, nullptr, store_.get(), nullptr, nullptr);
-  HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr);
+  HostServiceImpl hosts(&gate, store_.get(), nullptr, nullptr, nullptr);
   BackupServiceImpl backups(&gate, nullptr, nullptr, nullptr, nullptr, "f");
   RolloutServiceImpl rollouts(&gate, store_.get(), nullptr);
   OperationServiceImpl operations(&gate, store_.get(), nullptr);
