@@ -213,9 +213,15 @@ absl::StatusOr<Backups::Decision> Backups::IntoFresh(const v1::RestoreBackupRequ
   secrets.MergeFrom(given);
   if (name.value() != backup.value.backup().tenant()) secrets.clear_gateway_token();
   Newcomer newcomer{name, backup.value.backup().spec(), std::move(secrets), request.host(), {}};
-  // The host that is asked for now is where it belongs.
-  if (!newcomer.spec.host().empty() && !request.host().empty()) {
-    newcomer.spec.set_host(request.host());
+  // The host that is asked for now is where it belongs. Where it asked for one, only a person knows
+  // which other will do.
+  if (const std::string asked = newcomer.spec.host(); !asked.empty()) {
+    if (request.host().empty() && absl::IsNotFound(tables_.hosts.Get(asked).status())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("tenant \"", name.value(), "\" asked for host ", asked,
+                       ", which has left the fleet; --host says where it is to be now"));
+    }
+    if (!request.host().empty()) newcomer.spec.set_host(request.host());
   }
   Decision decision;
   MTP_ASSIGN_OR_RETURN(

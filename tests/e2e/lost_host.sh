@@ -46,9 +46,9 @@ lost_host() {
   check "nor are its tenants" bash -c "[ \"\$($cli status -o json | jq '[.tenants[] | select(.name == \"backed\" or .name == \"bare\")] | length')\" = 0 ]"
   check "what waited for it ends by itself" eventually 40 nothing_goes_on
   check "as failed" ended_as "$waiting" failed
-  check "the audit log tells what went with it" says "it is lost, with" "$cli" audit
-  check "the one with a backup comes back from it" exits 0 "$cli" backup restore backed
-  check "on the other host" tenant_is backed host h1
+  check "the audit log tells what went with it" says "it is lost, with" "$cli" audit -o json
+  check "the one with a backup asked for that host" says "--host says where" "$cli" backup restore backed
+  check "and comes back from it where it is told to" exits 0 "$cli" backup restore backed --host h1
   check "the other's name and bot are free" exits 0 provision bare --telegram-token-file "$work/bare-token"
   check "both are ready" eventually "$start_within" bash -c "[ \"\$($cli status -o json | jq '[.tenants[] | select((.name == \"backed\" or .name == \"bare\") and .health == \"ready\")] | length')\" = 2 ]"
   check "their removal makes room again" exits 0 "$cli" remove bare --yes

@@ -127,7 +127,9 @@ TEST_F(BackupRestore, APinToALostHostIsReplacedByTheHostThatIsAskedFor) {
   tables_.backups.Put(txn, row.id, row.value);
   ASSERT_TRUE(store_->Commit(txn).ok());
   Remove("acme");
-  EXPECT_TRUE(absl::IsNotFound(Restore(backup_).status()));
+  const auto refused = Restore(backup_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("--host says where"));
   v1::RestoreBackupRequest request = Request();
   request.set_host("h1");
   Succeeds(Ask(request));
