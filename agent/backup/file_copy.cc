@@ -124,15 +124,17 @@ absl::StatusOr<int64_t> PatchExtent(int from, int to, Extent extent, const CopyB
 
 }  // namespace
 
-CopyBudget::CopyBudget(absl::Duration allowed, std::stop_token stop)
-    : allowed_(allowed), stop_(std::move(stop)), begin_(Monotonic()) {}
+CopyBudget::CopyBudget(absl::Duration allowed, std::stop_token stop, const DiskFloor* floor)
+    : allowed_(allowed), stop_(std::move(stop)), floor_(floor), begin_(Monotonic()) {}
 
 absl::Duration CopyBudget::Elapsed() const { return Monotonic() - begin_; }
 
 absl::Status CopyBudget::Check() const {
   if (stop_.stop_requested()) return absl::CancelledError("stopped on request");
-  if (Elapsed() < allowed_) return absl::OkStatus();
-  return absl::DeadlineExceededError("it was not done within " + absl::FormatDuration(allowed_));
+  if (Elapsed() >= allowed_) {
+    return absl::DeadlineExceededError("it was not done within " + absl::FormatDuration(allowed_));
+  }
+  return floor_ == nullptr ? absl::OkStatus() : floor_->Check();
 }
 
 absl::StatusOr<Extent> NextExtent(int file, int64_t at, int64_t size) {

@@ -8,20 +8,25 @@
 #include <cstdint>
 #include <stop_token>
 
+#include "common/base/disk_floor.h"
+
 namespace mtp {
 
 // When a copy has to end. Thread-safe: nothing in it changes.
 class CopyBudget {
  public:
-  // Begins now; `allowed` may be infinite.
-  CopyBudget(absl::Duration allowed, std::stop_token stop);
-  // CANCELLED after a stop request, DEADLINE_EXCEEDED once the time is over.
+  // Begins now; `allowed` may be infinite. `floor`: of the file system that is written to; may be
+  // null, and must outlive this.
+  CopyBudget(absl::Duration allowed, std::stop_token stop, const DiskFloor* floor = nullptr);
+  // CANCELLED after a stop request, DEADLINE_EXCEEDED once the time is over, and what the floor
+  // says.
   absl::Status Check() const;
   absl::Duration Elapsed() const;
 
  private:
   const absl::Duration allowed_;
   const std::stop_token stop_;
+  const DiskFloor* const floor_;
   const absl::Duration begin_;
 };
 

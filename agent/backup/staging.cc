@@ -53,7 +53,7 @@ absl::StatusOr<std::unique_ptr<Staging>> Staging::Create(StagingRequest request)
 
 absl::StatusOr<RefreshResult> Staging::Refresh(const RefreshOptions& options,
                                                std::stop_token stop) {
-  const CopyBudget budget(options.allowed, std::move(stop));
+  const CopyBudget budget(options.allowed, std::move(stop), request_.floor);
   MTP_ASSIGN_OR_RETURN(const FileDescriptor source, OpenFolder(request_.data_root));
   MTP_ASSIGN_OR_RETURN(const FileDescriptor home, OpenFolder(home_));
   if (!options.frozen) MTP_RETURN_IF_ERROR(RemoveSetAside(home.get()));

@@ -35,6 +35,8 @@
 
 namespace mtp {
 
+class DiskFloor;
+
 // What a client can make a copy cost. RESOURCE_EXHAUSTED beyond, but for holes: see below.
 struct StagingLimits {
   int64_t max_entries = 5'000'000;
@@ -58,6 +60,9 @@ struct StagingRequest {
   // As ArchiveRequest::exclude; may be null.
   std::function<bool(std::string_view relative_path, bool is_folder)> exclude;
   StagingLimits limits;
+  // Of the file system of `staging_root`: the copy ends before it is used up (RESOURCE_EXHAUSTED).
+  // May be null; must outlive the Staging.
+  const DiskFloor* floor = nullptr;
   // A file that changed so shortly before it was read may change again without another ctime, so it
   // is compared by content the next time. More than a tick of any kernel's clock.
   absl::Duration racy_window = absl::Milliseconds(50);

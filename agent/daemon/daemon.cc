@@ -56,6 +56,7 @@ class DaemonImpl final : public Daemon {
         folder_(settings.project_dir),
         data_(folder_.DataPath(), kContainerUid, kContainerUid),
         restores_(folder_.DataPath(), kContainerUid, kContainerUid),
+        floor_(folder_.DataPath()),
         starts_(MaxStarts()),
         backups_(kMaxBackups),
         work_(kWorkThreads),
@@ -133,6 +134,7 @@ class DaemonImpl final : public Daemon {
     tools_.engine = engine_.get();
     tools_.openclaw = openclaw_.get();
     tools_.restores = &restores_;
+    tools_.floor = &floor_;
     drills_.emplace(folder_.DataPath(), engine_.get(), compose_.get());
     tools_.drills = &*drills_;
     tools_.starts = &starts_;
@@ -289,6 +291,7 @@ class DaemonImpl final : public Daemon {
   ProjectFolder folder_;
   DataFolders data_;
   RestoreFolders restores_;
+  const DiskFloor floor_;
   std::optional<DrillSandboxes> drills_;
   Slots starts_;
   Slots backups_;

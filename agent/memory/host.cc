@@ -4,15 +4,14 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 #include <sched.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <map>
 #include <vector>
 
 #include "common/base/atomic_file.h"
+#include "common/base/disk_floor.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -78,11 +77,8 @@ int HostReader::Cpus() const {
 }
 
 absl::StatusOr<int64_t> HostReader::DiskFreeBytes(const std::string& path) const {
-  struct statvfs stats {};
-  while (statvfs(path.c_str(), &stats) != 0) {
-    if (errno != EINTR) return ErrnoStatus(errno, absl::StrCat("free space of ", path));
-  }
-  return static_cast<int64_t>(stats.f_bavail) * static_cast<int64_t>(stats.f_frsize);
+  MTP_ASSIGN_OR_RETURN(const DiskSpace space, SpaceOf(path));
+  return space.free_bytes;
 }
 
 }  // namespace mtp

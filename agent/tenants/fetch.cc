@@ -15,6 +15,7 @@
 #include "agent/backup/manifest_file.h"
 #include "agent/backup/tree_manifest.h"
 #include "agent/tenants/repository_script.h"
+#include "agent/tenants/room_token.h"
 #include "common/base/atomic_file.h"
 #include "common/base/sha256.h"
 #include "common/base/status.h"
@@ -89,7 +90,9 @@ absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const
   MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(home));
   auto remove = absl::MakeCleanup([&] { tools.restores->Remove(home).IgnoreError(); });
   context.progress("reading the backup");
-  const absl::Status restored = repository.Restore(snapshot.id, folder, context.cancel);
+  const RoomToken room(context.cancel, tools.floor);
+  const absl::Status restored = repository.Restore(snapshot.id, folder, &room);
+  MTP_RETURN_IF_ERROR(room.Ended());
   // restic writes to this host's disk here, whatever its error takes for full.
   if (absl::IsResourceExhausted(restored)) {
     return ErrnoStatus(ENOSPC, "the backup does not fit on the disk");

@@ -12,6 +12,7 @@
 #include "agent/backup/tree_manifest.h"
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
+#include "agent/tenants/room_token.h"
 #include "agent/tenants/scripts.h"
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -69,6 +70,7 @@ class SnapshotScript final : public RepositoryScript {
     request.name = name_.value();
     request.staging_root = *root;
     request.exclude = ExcludedFromBackup;
+    request.floor = tools_->floor;
     auto staging = Staging::Create(std::move(request));
     if (!staging.ok()) return PhaseResult::Failed(staging.status());
     staging_ = *std::move(staging);
@@ -203,6 +205,11 @@ class SnapshotScript final : public RepositoryScript {
   // Made only when a backup finds none: to ask beforehand would open the repository once more.
   absl::StatusOr<BackupResult> Write(PhaseContext& context) {
     MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
+    // A repository elsewhere takes nothing from the tenants.
+    MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access,
+                         tools_->journal->ActionRepository(request_.key()));
+    const bool here = tools_->floor != nullptr && tools_->floor->Has(access.url());
+    const RoomToken room(context.cancel, here ? tools_->floor : nullptr);
     BackupRequest backup;
     backup.folder = FolderOf(staging_->folder());
     backup.identity = {.fleet = request_.snapshot().fleet(),
@@ -216,10 +223,13 @@ class SnapshotScript final : public RepositoryScript {
                                     " MiB"));
     };
     context.progress("opening the repository");
-    auto stored = repository->Backup(backup, progress, context.cancel);
-    if (!absl::IsNotFound(stored.status())) return stored;
-    MTP_RETURN_IF_ERROR(repository->Init(context.cancel));
-    return repository->Backup(backup, progress, context.cancel);
+    auto stored = repository->Backup(backup, progress, &room);
+    if (absl::IsNotFound(stored.status())) {
+      MTP_RETURN_IF_ERROR(repository->Init(context.cancel));
+      stored = repository->Backup(backup, progress, &room);
+    }
+    MTP_RETURN_IF_ERROR(room.Ended());
+    return stored;
   }
 
   PhaseResult Store(PhaseContext& context) {

@@ -19,6 +19,7 @@
 #include "agent/tenants/restore_folders.h"
 #include "agent/tenants/slots.h"
 #include "common/base/clock.h"
+#include "common/base/disk_floor.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "common/restic/repository.h"
@@ -36,6 +37,8 @@ struct TenantTools {
   Engine* engine = nullptr;
   OpenClaw* openclaw = nullptr;
   const RestoreFolders* restores = nullptr;
+  // Of the file system that has the tenants' data: copies end before it is used up. Null for none.
+  const DiskFloor* floor = nullptr;
   DrillSandboxes* drills = nullptr;
   Slots* starts = nullptr;
   // Snapshots, verifications and restores at the same time; each reads and writes all of a tenant.

@@ -26,7 +26,7 @@
 namespace mtp {
 namespace {
 
-constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(25);
 
 struct Pipe {
   FileDescriptor read;

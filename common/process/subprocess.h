@@ -18,8 +18,14 @@ namespace mtp {
 // Asks a running subprocess to end. Thread-safe; Cancel may come before, during or after the run.
 class CancelToken {
  public:
+  CancelToken() = default;
+  virtual ~CancelToken() = default;
+  CancelToken(const CancelToken&) = delete;
+  CancelToken& operator=(const CancelToken&) = delete;
+
   void Cancel() { cancelled_.store(true); }
-  bool cancelled() const { return cancelled_.load(); }
+  // Asked several times in 100 ms while something runs.
+  virtual bool cancelled() const { return cancelled_.load(); }
 
  private:
   std::atomic<bool> cancelled_{false};

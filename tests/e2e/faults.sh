@@ -251,6 +251,44 @@ full_repository() { # a repository on a file system of its own that has no more 
   check "and so is the repository" exits 0 "$cli" repository check small --read-data
 }
 
+least_free() { # least_free COMMAND…: runs it, and puts the least MiB that were free meanwhile into $work/least
+  local pid code=0 free least
+  least=$(df --output=avail -BM "$fault_data" | tail -n 1 | tr -dc 0-9)
+  "$@" &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    free=$(df --output=avail -BM "$fault_data" | tail -n 1 | tr -dc 0-9)
+    [ "$free" -ge "$least" ] || least=$free
+    sleep 0.02
+  done
+  wait "$pid" || code=$?
+  echo "$least" >"$work/least"
+  return "$code"
+}
+was_left() { [ "$(cat "$work/least")" -ge "$1" ] || { echo "only $(cat "$work/least") MiB"; return 1; }; } # was_left MIB
+# Copies of a large tenant end before the disk is full that all tenants of the host write to: a twentieth of 2500 MiB is theirs.
+nearly_full_disk() {
+  local id words='left to what the tenants write' before number
+  # restic allocates a file whole before it is seen to take too much.
+  mkdir "$(data_of brittle)/workspace/pieces"
+  for number in {1..15}; do head -c 20M /dev/urandom >"$(data_of brittle)/workspace/pieces/$number"; done
+  check "a large tenant is backed up while there is room" exits 0 back_up brittle
+  id=$(jq -r '.backups[0].id' "$work/backup.json")
+  fill "$fault_data" $((350 << 10))
+  before=$(contents brittle)
+  check "with less than it takes its backup fails" exits 1 least_free "$cli" backup brittle
+  check "and leaves the tenants most of what is theirs" was_left 60
+  check "and says so" says "$words" "$cli" backup brittle
+  check "a restore fails, too" exits 1 least_free "$cli" backup restore brittle --from "$id" --yes
+  check "and leaves them as much" was_left 60
+  check "and says so" says "$words" "$cli" backup restore brittle --from "$id" --yes
+  check "nothing of either is left" ready_and_whole
+  check "the data is as it was" test "$before" = "$(contents brittle)"
+  empty "$fault_data"
+  check "with room again both succeed" bash -c "$cli backup brittle && $cli backup restore brittle --from $id --yes"
+  rm -rf "$(data_of brittle)/workspace/pieces"
+}
+
 fault_matrix() {
   local fault step number=0
   # shellcheck disable=SC2034 # of updates.sh
@@ -263,7 +301,7 @@ fault_matrix() {
       fault_case "$fault" "$step" "$number"
     done
   done
-  [ -n "${MTP_FAULT_STEPS:-}" ] || full_repository
+  [ -n "${MTP_FAULT_STEPS:-}" ] || { full_repository; nearly_full_disk; }
   check "every backup of it is whole" every_backup_verifies brittle
   check "the tenant is removed" exits 0 "$cli" remove brittle --yes
   check "h1's data is where it was" move_data_back

@@ -30,6 +30,7 @@ absl::StatusOr<std::unique_ptr<Repository>> FakeMachine::OpenRepository(Reposito
 
 absl::StatusOr<DatabaseReport> FakeMachine::CheckDatabases(const std::string& folder) {
   checked_folders.push_back(folder);
+  if (on_check_databases) on_check_databases();
   return databases;
 }
 
@@ -72,6 +73,7 @@ FakeAgent::FakeAgent(FakeMachine* machine, int max_starts)
   tools.engine = &machine->engine;
   tools.openclaw = &machine->openclaw;
   tools.restores = &restores;
+  tools.floor = &machine->floor;
   tools.drills = &drills;
   tools.starts = &starts;
   tools.backups = &backups;

@@ -42,6 +42,8 @@ struct FakeMachine {
   FakeRepositories repositories;
   absl::StatusOr<DatabaseReport> databases = DatabaseReport();
   std::vector<std::string> checked_folders;
+  // Called by each check. Null for nothing.
+  std::function<void()> on_check_databases;
   testing::SimClock clock;
   FakeEngine engine;
   FakeCompose compose;
@@ -52,6 +54,9 @@ struct FakeMachine {
   testing::SeededRandom random{7};
   // Of the leases, so that they do not change what else is drawn.
   testing::SeededRandom lease_random{11};
+  // Of the disk that has the tenants' data.
+  DiskSpace space{int64_t{100} << 30, int64_t{50} << 30};
+  const DiskFloor floor{folder.path(), [this](const std::string&) { return space; }};
   bool guard_lives = true;
   std::string boot_id = "boot";
 };

@@ -19,8 +19,9 @@ absl::Status FakeRepository::Init(const CancelToken*) { return MakeFolders(home_
 
 absl::StatusOr<BackupResult> FakeRepository::Backup(
     const BackupRequest& request, const std::function<void(const BackupProgress&)>&,
-    const CancelToken*) {
+    const CancelToken* cancel) {
   MTP_RETURN_IF_ERROR(all_->backup_error);
+  if (cancel != nullptr && cancel->cancelled()) return absl::CancelledError("restic was ended");
   if (!std::filesystem::exists(home_)) return absl::NotFoundError("no repository there");
   ++all_->backups;
   const std::string id = IdOf(request.identity);
@@ -54,8 +55,9 @@ absl::StatusOr<std::vector<RepositorySnapshot>> FakeRepository::List(const std::
 }
 
 absl::Status FakeRepository::Restore(const std::string& snapshot, const std::string& folder,
-                                     const CancelToken*) {
+                                     const CancelToken* cancel) {
   MTP_RETURN_IF_ERROR(Copy(PathOf(snapshot), folder));
+  if (cancel != nullptr && cancel->cancelled()) return absl::CancelledError("restic was ended");
   if (all_->on_restore) all_->on_restore(folder);
   return absl::OkStatus();
 }

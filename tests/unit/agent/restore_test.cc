@@ -49,6 +49,15 @@ TEST_F(RestoreTest, PutsTheDataBackAndKeepsWhatItReplaces) {
   EXPECT_THAT(machine_.disk->List("/action-repositories/"), IsEmpty());
 }
 
+TEST_F(RestoreTest, ANearlyFullDiskIsLeftToTheTenants) {
+  machine_.space.free_bytes = int64_t{1000} << 20;
+  const v1::Action action = agent_->Finish(RestoreRequest("o/restore", "acme", backup_));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(action.error().message(), HasSubstr("left to what the tenants write"));
+  ExpectUntouched();
+}
+
 TEST_F(RestoreTest, TheTenantStartsFromWhatWasRestored) {
   agent_->Finish(RestoreRequest("o/restore", "acme", backup_));
   auto apply = ApplyRequest("o/start", "acme", 1);

@@ -111,6 +111,51 @@ TEST_F(SnapshotTest, AFullRepositoryFailsItAndLeavesTheTenantAtWork) {
   EXPECT_FALSE(agent_->journal.Tenant(*TenantName::Parse("acme"))->has_last_backup_time());
 }
 
+TEST_F(SnapshotTest, ANearlyFullDiskIsLeftToTheTenants) {
+  Write("acme/workspace/notes", "before");
+  machine_.space.free_bytes = int64_t{1000} << 20;
+  v1::Action action = agent_->Finish(SnapshotRequest("o/snapshot", "acme", "b1"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(action.error().message(),
+              HasSubstr("has 1000 MiB free, and 1024 MiB are left to what the tenants write"));
+  EXPECT_THAT(Names(".snapshots"), IsEmpty());
+  EXPECT_EQ(Pauses("mtp-acme"), 0);
+
+  machine_.space.free_bytes = int64_t{2000} << 20;
+  machine_.engine.on_pause = [this] {
+    Write("acme/workspace/notes", "at the pause");
+    machine_.space.free_bytes = 0;
+  };
+  action = agent_->Finish(SnapshotRequest("p/snapshot", "acme", "b2"));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(action.error().message(), HasSubstr("has 0 MiB free"));
+  EXPECT_THAT(Names(".snapshots"), IsEmpty());
+  EXPECT_FALSE(IsPaused("mtp-acme"));
+  EXPECT_EQ(Starts("mtp-acme"), 1);
+}
+
+TEST_F(SnapshotTest, ARepositoryOnThatDiskDoesNotUseItUpEither) {
+  const auto run_short_of_room = [this](const std::string& key, const std::string& url) {
+    machine_.space.free_bytes = int64_t{50} << 30;
+    machine_.databases->checked = 0;
+    machine_.on_check_databases = [this] { machine_.space.free_bytes = 0; };
+    auto request = SnapshotRequest(key + "/snapshot", "acme", key);
+    v1::RepositoryAccess& repository = *request.mutable_snapshot()->mutable_repository();
+    repository.set_url(url);
+    repository.set_s3_access_key("key");
+    repository.set_s3_secret_key("secret");
+    return agent_->Finish(request);
+  };
+  const v1::Action here = run_short_of_room("b1", machine_.folder / "backups/main");
+  EXPECT_EQ(here.state(), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(here.error().message(), HasSubstr("left to what the tenants write"));
+  EXPECT_THAT(Names(".snapshots"), IsEmpty());
+  // One on a server takes nothing from them.
+  const v1::Action elsewhere = run_short_of_room("b2", "s3:https://server/bucket");
+  EXPECT_EQ(elsewhere.state(), v1::ACTION_STATE_DONE) << elsewhere.error().message();
+}
+
 TEST_F(SnapshotTest, ARepositoryThatIsAwayIsTriedAgainWithTheSameCopy) {
   machine_.repositories.open_error = absl::UnavailableError("the server does not answer");
   const auto request = SnapshotRequest("o/snapshot", "acme", "b1");

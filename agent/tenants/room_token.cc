@@ -1,0 +1,18 @@
+#include "agent/tenants/room_token.h"
+
+namespace mtp {
+
+bool RoomToken::cancelled() const {
+  if (outer_ != nullptr && outer_->cancelled()) return true;
+  if (floor_ != nullptr && !full_ && !floor_->Check().ok()) full_ = true;
+  return full_;
+}
+
+absl::Status RoomToken::Ended() const {
+  if (!full_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      "it was ended before the host's disk was used up: what is free is left to what the tenants "
+      "write; free some of it first");
+}
+
+}  // namespace mtp
