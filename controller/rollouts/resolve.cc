@@ -113,8 +113,9 @@ absl::Status CheckSame(const Pulls& pulls) {
   std::map<std::string, std::vector<const Pull*>> by_image;
   for (const auto& [name, pull] : pulls) by_image[pull.image].push_back(&pull);
   for (const auto& [image, hosts] : by_image) {
+    const Pull& first = *hosts[0];
     if (std::all_of(hosts.begin(), hosts.end(),
-                    [&](const Pull* pull) { return SameImage(*pull, *hosts[0]); })) {
+                    [&](const Pull* pull) { return SameImage(*pull, first); })) {
       continue;
     }
     const std::string who = absl::StrJoin(hosts, ", ", [](std::string* out, const Pull* pull) {

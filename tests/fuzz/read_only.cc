@@ -41,7 +41,8 @@ void CheckView(ReadOnlyCall call, const json& view) {
     for (const json& row : view) {
       MTP_HOLDS(IsOfProject(row["Labels"]));
       CheckLabels(row["Labels"]);
-      if (call == ReadOnlyCall::kListContainers) MTP_HOLDS(row["Command"] == "");
+      if (call == ReadOnlyCall::kListContainers)
+        MTP_HOLDS(row["Command"].get<std::string>().empty());
     }
   }
   if (call == ReadOnlyCall::kInspectContainer) {

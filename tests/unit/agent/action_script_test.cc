@@ -9,7 +9,7 @@ namespace {
 
 class OnePhase final : public ActionScript {
  public:
-  explicit OnePhase(absl::Status status) {
+  explicit OnePhase(const absl::Status& status) {
     Add([status](PhaseContext&) { return PhaseResult::Of(status); });
   }
   std::string DoneMessage() const override { return "done"; }

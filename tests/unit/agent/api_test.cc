@@ -18,7 +18,6 @@ namespace mtp {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr auto kDeadline = std::chrono::seconds(20);
 

@@ -7,7 +7,6 @@ namespace mtp {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 v1::TenantObservation Tenant(const std::string& name, int memory_mib = 0) {
   v1::TenantObservation tenant;

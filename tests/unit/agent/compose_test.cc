@@ -126,7 +126,8 @@ TEST(Compose, CreatesWithoutStarting) {
 TEST(Compose, FindsAUsersOwnPluginBeforeTheMachines) {
   const testing::TempFolder temp;
   const std::string& home = temp.path();
-  const std::string home_before = getenv("HOME") == nullptr ? "" : getenv("HOME");
+  const char* const set = getenv("HOME");
+  const std::string home_before = set == nullptr ? "" : set;
   setenv("HOME", home.c_str(), 1);
   const std::string folder = home + "/.docker/cli-plugins";
   ASSERT_TRUE(MakeFolders(folder, 0755).ok());

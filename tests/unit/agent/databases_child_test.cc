@@ -30,7 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::DatabaseCheck;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 std::string ReadAll(const std::string& path) {
   std::stringstream text;

@@ -9,8 +9,6 @@
 namespace mtp {
 namespace {
 
-using ::testing::HasSubstr;
-
 TEST(EngineAnswers, ReadsAContainer) {
   const auto details = ParseContainerDetails(R"({
     "Id":"0123","Name":"/mtp-acme","Image":"sha256:1","RestartCount":3,

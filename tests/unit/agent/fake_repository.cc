@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
@@ -13,7 +14,7 @@
 namespace mtp {
 
 FakeRepository::FakeRepository(FakeRepositories* all, std::string url)
-    : all_(all), home_(absl::StrCat(all->folder, "/", Flat(url))) {}
+    : all_(all), home_(absl::StrCat(all->folder, "/", Flat(std::move(url)))) {}
 
 absl::Status FakeRepository::Init(const CancelToken*) { return MakeFolders(home_, 0700); }
 

@@ -1,5 +1,6 @@
 #include "agent/backup/staging.h"
 
+#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -72,14 +73,14 @@ class StagingCopy : public ::testing::Test {
     }
     std::sort(paths.begin(), paths.end());
     for (const std::string& path : paths) {
-      const struct stat info = InfoOf(folder_ / (top + "/" + path));
+      const std::string file = absl::StrCat(top, "/", path);
+      const struct stat info = InfoOf(folder_ / file);
       std::ostringstream line;
       line << std::oct << info.st_mode << std::dec << ' ' << info.st_uid << ':' << info.st_gid
            << ' ' << info.st_mtim.tv_sec << '.' << info.st_mtim.tv_nsec << ' ';
-      if (S_ISLNK(info.st_mode)) line << fs::read_symlink(folder_ / (top + "/" + path));
+      if (S_ISLNK(info.st_mode)) line << fs::read_symlink(folder_ / file);
       if (S_ISREG(info.st_mode)) {
-        line << folder_.Read(top + "/" + path) << " same as "
-             << first.emplace(info.st_ino, path).first->second;
+        line << folder_.Read(file) << " same as " << first.emplace(info.st_ino, path).first->second;
       }
       lines[path] = line.str();
     }

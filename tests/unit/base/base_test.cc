@@ -67,13 +67,17 @@ TEST(SecretString, ComparesByContent) {
 
 TEST(SecretString, WipesTheWholeMemoryOfAString) {
   std::string text = "secret-value-longer-than-the-small-buffer";
-  const char* memory = text.data();
+  // A number, so that nobody takes looking there for a mistake.
+  const auto memory = reinterpret_cast<uintptr_t>(text.data());
   const size_t capacity = text.capacity();
   text.resize(3);
   WipeString(&text);
   EXPECT_TRUE(text.empty());
-  EXPECT_EQ(text.data(), memory);
-  for (size_t i = 0; i < capacity; ++i) EXPECT_EQ(memory[i], '\0');
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(text.data()), memory);
+  for (size_t i = 0; i < capacity; ++i) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    EXPECT_EQ(*reinterpret_cast<const char*>(memory + i), '\0');
+  }
 }
 
 TEST(Status, GetsContextOnTheWayUp) {

@@ -1,5 +1,6 @@
 // Copies of the state as bytes: what is in them, how large they are, what damage does.
 #include <absl/strings/match.h>
+#include <absl/strings/str_format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -10,7 +10,6 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr absl::Duration kDay = absl::Hours(24);
 

@@ -8,7 +8,6 @@ namespace {
 
 using mtp::testing::FakeAgents;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 
 constexpr absl::Duration kDay = absl::Hours(24);
 

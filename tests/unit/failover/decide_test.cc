@@ -1,5 +1,6 @@
 #include "controller/failover/decide.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

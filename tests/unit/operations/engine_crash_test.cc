@@ -9,7 +9,6 @@ namespace mtp::operations {
 namespace {
 
 using mtp::testing::CommitFault;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;

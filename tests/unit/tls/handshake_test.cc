@@ -71,11 +71,10 @@ class HandshakeTest : public ::testing::Test {
     context.set_deadline(std::chrono::system_clock::now() + kDeadline);
     return stub->GetOperation(&context, v1::GetOperationRequest(), answer);
   }
-  void ExpectRefused(std::shared_ptr<grpc::ChannelCredentials> credentials,
+  void ExpectRefused(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                      const Identity& server = kController) {
     v1::Operation answer;
-    EXPECT_EQ(Call(std::move(credentials), &answer, server).error_code(),
-              grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(Call(credentials, &answer, server).error_code(), grpc::StatusCode::UNAVAILABLE);
   }
 
   // A TLS client without gRPC that offers at most `version`; true when it was let in.
