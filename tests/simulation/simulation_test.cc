@@ -12,7 +12,7 @@
 namespace mtp::simulation {
 namespace {
 
-constexpr uint64_t kSeeds = 400;
+constexpr uint64_t kSeeds = 600;
 constexpr uint64_t kSeedsToFindAPlant = 200;
 
 SeedOptions Plain(uint64_t seed) {
