@@ -92,7 +92,7 @@ absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const
   context.progress("reading the backup");
   const RoomToken room(context.cancel, tools.floor);
   const absl::Status restored = repository.Restore(snapshot.id, folder, &room);
-  MTP_RETURN_IF_ERROR(room.Ended());
+  if (!restored.ok()) MTP_RETURN_IF_ERROR(room.Ended());
   // restic writes to this host's disk here, whatever its error takes for full.
   if (absl::IsResourceExhausted(restored)) {
     return ErrnoStatus(ENOSPC, "the backup does not fit on the disk");

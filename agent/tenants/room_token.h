@@ -16,7 +16,7 @@ class RoomToken final : public CancelToken {
   RoomToken(const CancelToken* outer, const DiskFloor* floor) : outer_(outer), floor_(floor) {}
 
   bool cancelled() const override;
-  // RESOURCE_EXHAUSTED when the run was ended for lack of room; OK when it was not.
+  // Of a run that did not succeed: RESOURCE_EXHAUSTED when it was ended for lack of room, else OK.
   absl::Status Ended() const;
 
  private:

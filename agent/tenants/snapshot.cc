@@ -228,7 +228,7 @@ class SnapshotScript final : public RepositoryScript {
       MTP_RETURN_IF_ERROR(repository->Init(context.cancel));
       stored = repository->Backup(backup, progress, &room);
     }
-    MTP_RETURN_IF_ERROR(room.Ended());
+    if (!stored.ok()) MTP_RETURN_IF_ERROR(room.Ended());
     return stored;
   }
 
