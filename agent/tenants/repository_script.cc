@@ -26,9 +26,12 @@ PhaseResult RepositoryScript::WaitForSlot(PhaseContext& context) {
 }
 
 absl::StatusOr<std::unique_ptr<Repository>> RepositoryScript::OpenRepository() const {
-  MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access,
-                       tools_->journal->ActionRepository(request_.key()));
+  MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access, Access());
   return tools_->open_repository(ToAccess(access));
+}
+
+absl::StatusOr<v1::RepositoryAccess> RepositoryScript::Access() const {
+  return tools_->journal->ActionRepository(request_.key());
 }
 
 PhaseResult RepositoryScript::Judge(const absl::Status& status, PhaseContext& context) {

@@ -24,8 +24,9 @@ class RepositoryScript : public ActionScript {
   PhaseResult WaitForSlot(PhaseContext& context);
   // For a script that goes on with something else.
   void LeaveSlot() { ticket_.Leave(); }
-  // The repository that the action came with.
+  // The repository that the action came with, and the access to it.
   absl::StatusOr<std::unique_ptr<Repository>> OpenRepository() const;
+  absl::StatusOr<v1::RepositoryAccess> Access() const;
   // What becomes of a phase whose use of the repository ended so: one that cannot be reached is
   // asked again for two minutes.
   PhaseResult Judge(const absl::Status& status, PhaseContext& context);

@@ -10,7 +10,8 @@
 
 namespace mtp {
 
-// Thread-safe. The arguments must outlive it, and may be null.
+// Thread-safe. The arguments must outlive it, and may be null: nobody asks for the end, or what is
+// written takes nothing from the tenants.
 class RoomToken final : public CancelToken {
  public:
   RoomToken(const CancelToken* outer, const DiskFloor* floor) : outer_(outer), floor_(floor) {}

@@ -204,11 +204,10 @@ class SnapshotScript final : public RepositoryScript {
 
   // Made only when a backup finds none: to ask beforehand would open the repository once more.
   absl::StatusOr<BackupResult> Write(PhaseContext& context) {
-    MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
+    MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access, Access());
+    MTP_ASSIGN_OR_RETURN(const auto repository, tools_->open_repository(ToAccess(access)));
     // A repository elsewhere takes nothing from the tenants.
-    MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access,
-                         tools_->journal->ActionRepository(request_.key()));
-    const bool here = tools_->floor != nullptr && tools_->floor->Has(access.url());
+    const bool here = tools_->floor->Has(access.url());
     const RoomToken room(context.cancel, here ? tools_->floor : nullptr);
     BackupRequest backup;
     backup.folder = FolderOf(staging_->folder());

@@ -37,7 +37,7 @@ struct TenantTools {
   Engine* engine = nullptr;
   OpenClaw* openclaw = nullptr;
   const RestoreFolders* restores = nullptr;
-  // Of the file system that has the tenants' data: copies end before it is used up. Null for none.
+  // Of the file system that has the tenants' data: copies end before it is used up.
   const DiskFloor* floor = nullptr;
   DrillSandboxes* drills = nullptr;
   Slots* starts = nullptr;
