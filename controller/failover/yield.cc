@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "controller/operations/look_first.h"
 #include "controller/state/tables.h"
 #include "controller/tenants/agent_steps.h"
 
@@ -63,6 +63,17 @@ std::optional<StepResult> MakeWay(const kv::Store* store, StepContext& context) 
                    " was restored on host ", row->value.host(), " from its last backup")));
 }
 
+// What a compensation answers.
+std::optional<StepResult> LeaveIt(const kv::Store* store, StepContext& context) {
+  auto way = MakeWay(store, context);
+  if (!way || way->kind != StepResult::Kind::kFail) return way;
+  // Said once.
+  StepResult result = StepResult::Done("nothing to undo");
+  const std::string why(way->status.message());
+  if (!absl::StrContains(context.record().failure().message(), why)) result.note = why;
+  return result;
+}
+
 }  // namespace
 
 bool Yields(absl::string_view kind) {
@@ -70,24 +81,9 @@ bool Yields(absl::string_view kind) {
 }
 
 operations::Kind Yielding(operations::Kind kind, const kv::Store* store) {
-  for (operations::Step& step : kind.steps) {
-    step.run = [store, run = std::move(step.run)](StepContext& context) {
-      auto way = MakeWay(store, context);
-      return way ? *std::move(way) : run(context);
-    };
-    if (!step.compensate) continue;
-    step.compensate = [store, compensate = std::move(step.compensate)](StepContext& context) {
-      auto way = MakeWay(store, context);
-      if (!way) return compensate(context);
-      if (way->kind != StepResult::Kind::kFail) return *std::move(way);
-      // Said once.
-      StepResult result = StepResult::Done("nothing to undo");
-      const std::string why(way->status.message());
-      if (!absl::StrContains(context.record().failure().message(), why)) result.note = why;
-      return result;
-    };
-  }
-  return kind;
+  const auto make_way = [store](StepContext& context) { return MakeWay(store, context); };
+  const auto leave_it = [store](StepContext& context) { return LeaveIt(store, context); };
+  return operations::LookFirst(std::move(kind), make_way, leave_it);
 }
 
 }  // namespace mtp::failover

@@ -2,9 +2,11 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "controller/operations/look_first.h"
 #include "controller/state/tables.h"
 #include "controller/tenants/agent_steps.h"
 
@@ -14,13 +16,12 @@ namespace {
 using operations::StepContext;
 using operations::StepResult;
 
-bool IsGone(const kv::Store* store, const StepContext& context) {
-  return absl::IsNotFound(Tables(store).tenants.Get(TenantOf(context)).status());
-}
-
-StepResult End(WhenGone when_gone, const StepContext& context) {
+std::optional<StepResult> WhyNot(WhenGone when_gone, const kv::Store* store,
+                                 const StepContext& context) {
+  const std::string tenant = TenantOf(context);
+  if (!absl::IsNotFound(Tables(store).tenants.Get(tenant).status())) return std::nullopt;
   const std::string why =
-      absl::StrCat("tenant ", TenantOf(context), " is gone: its host has left the fleet for good");
+      absl::StrCat("tenant ", tenant, " is gone: its host has left the fleet for good");
   return when_gone == WhenGone::kDone ? StepResult::Done(why)
                                       : StepResult::Fail(absl::NotFoundError(why));
 }
@@ -28,16 +29,15 @@ StepResult End(WhenGone when_gone, const StepContext& context) {
 }  // namespace
 
 operations::Kind EndWithTenant(operations::Kind kind, WhenGone when_gone, const kv::Store* store) {
-  for (operations::Step& step : kind.steps) {
-    step.run = [store, when_gone, run = std::move(step.run)](StepContext& context) {
-      return IsGone(store, context) ? End(when_gone, context) : run(context);
-    };
-    if (!step.compensate) continue;
-    step.compensate = [store, compensate = std::move(step.compensate)](StepContext& context) {
-      return IsGone(store, context) ? StepResult::Done("nothing to undo") : compensate(context);
-    };
-  }
-  return kind;
+  const auto end = [when_gone, store](StepContext& context) {
+    return WhyNot(when_gone, store, context);
+  };
+  const auto leave_it = [store](StepContext& context) {
+    auto gone = WhyNot(WhenGone::kDone, store, context);
+    if (gone) gone->message = "nothing to undo";
+    return gone;
+  };
+  return operations::LookFirst(std::move(kind), end, leave_it);
 }
 
 }  // namespace mtp

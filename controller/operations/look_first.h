@@ -1,0 +1,18 @@
+// Kinds whose steps have something else to say at times: while their tenant is lent, or once it is
+// gone.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "controller/operations/engine.h"
+
+namespace mtp::operations {
+
+// What a step answers without doing its work; nothing when it is to do it.
+using Look = std::function<std::optional<StepResult>(StepContext&)>;
+
+// The same kind, with one look ahead of each step's run and another ahead of each compensation.
+Kind LookFirst(Kind kind, const Look& before_run, const Look& before_compensate);
+
+}  // namespace mtp::operations
