@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace mtp::failover {
 namespace {
@@ -17,37 +18,44 @@ struct World {
   absl::Duration now;
 };
 
-using Reason = std::optional<std::string>;
+struct Obstacle {
+  std::string reason;
+  bool busy = false;  // The operation in the way is all that is.
+};
 
 // What the tenant is comes first, then its host, then what only passes.
-Reason WhyNot(const Placed& tenant, const HostLife& host, const World& world) {
+std::optional<Obstacle> WhyNot(const Placed& tenant, const HostLife& host, const World& world) {
   if (!tenant.may_fail_over) {
-    return absl::StrCat("it stays, as its policy says; `mtp-cli tenant failover ", tenant.tenant,
-                        "` places it elsewhere");
+    return Obstacle{absl::StrCat("it stays, as its policy says; `mtp-cli tenant failover ",
+                                 tenant.tenant, "` places it elsewhere")};
   }
   if (tenant.asks_for_host) {
-    return absl::StrCat("it asks for this host and no other; `mtp-cli tenant failover ",
-                        tenant.tenant, " --host NAME` places it elsewhere");
+    return Obstacle{absl::StrCat("it asks for this host and no other; `mtp-cli tenant failover ",
+                                 tenant.tenant, " --host NAME` places it elsewhere")};
   }
   if (!tenant.leased) {
-    return "its host has not confirmed that it runs under the lease, so it may still run there";
+    return Obstacle{
+        "its host has not confirmed that it runs under the lease, so it may still run there"};
   }
-  if (!tenant.wanted) return "it is stopped, so nothing is moved";
-  if (!host.lease_over) return "its host may still run it until its lease has run out";
+  if (!tenant.wanted) return Obstacle{"it is stopped, so nothing is moved"};
+  if (!host.lease_over) return Obstacle{"its host may still run it until its lease has run out"};
   if (world.frozen.count(host.name) > 0) {
-    return absl::StrCat(
+    return Obstacle{absl::StrCat(
         "several hosts vanished together, so nothing is moved; `mtp-cli tenant failover ",
-        tenant.tenant, "` does it all the same");
+        tenant.tenant, "` does it all the same")};
   }
   if (!tenant.busy.empty()) {
-    return absl::StrCat("the operation ", tenant.busy,
-                        " on it goes on; `mtp-cli op cancel` ends it");
+    return Obstacle{
+        absl::StrCat("the operation ", tenant.busy, " on it goes on; `mtp-cli op cancel` ends it"),
+        /*busy=*/true};
   }
   if (tenant.backup.empty()) {
-    return "it has no backup, so there is nothing that it could be restored from elsewhere";
+    return Obstacle{
+        "it has no backup, so there is nothing that it could be restored from elsewhere"};
   }
-  if (world.now < tenant.not_before)
-    return "the last try failed; it is tried again in some minutes";
+  if (world.now < tenant.not_before) {
+    return Obstacle{"the last try failed; it is tried again in some minutes"};
+  }
   return std::nullopt;
 }
 
@@ -77,11 +85,9 @@ Decision Decide(const std::vector<HostLife>& hosts, const std::vector<Placed>& t
   for (const Placed& tenant : tenants) {
     const auto host = world.silent.find(tenant.host);
     if (host == world.silent.end()) continue;
-    if (Reason reason = WhyNot(tenant, host->second, world)) {
-      decision.held.push_back({tenant.tenant, tenant.host, *std::move(reason),
-                               tenant.may_fail_over && !tenant.asks_for_host && tenant.leased &&
-                                   host->second.lease_over &&
-                                   world.frozen.count(tenant.host) == 0 && !tenant.busy.empty()});
+    if (auto obstacle = WhyNot(tenant, host->second, world)) {
+      decision.held.push_back(
+          {tenant.tenant, tenant.host, std::move(obstacle->reason), obstacle->busy});
     } else {
       decision.moves.push_back({tenant.tenant, tenant.host, tenant.backup});
     }

@@ -103,6 +103,9 @@ TEST(Failover, AnOperationInTheWayMayBeCalledOffOnlyWhereNothingElseIs) {
   EXPECT_TRUE(decision.held[0].busy);
   EXPECT_FALSE(Decide({Silent("h1"), Heard("h2")}, {busy}, kNow).held.at(0).busy);
   EXPECT_FALSE(Decide({Lost("h1"), Lost("h2")}, {busy}, kNow).held.at(0).busy);
+  Placed stopped = busy;
+  stopped.wanted = false;
+  EXPECT_FALSE(Decide({Lost("h1"), Heard("h2")}, {stopped}, kNow).held.at(0).busy);
   Placed pinned = busy;
   pinned.asks_for_host = true;
   EXPECT_FALSE(Decide({Lost("h1"), Heard("h2")}, {pinned}, kNow).held.at(0).busy);
