@@ -7,14 +7,13 @@
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
+#include "common/kv/while_aborted.h"
 #include "controller/api/pages.h"
 #include "controller/state/fleet.h"
 #include "controller/tenants/validation.h"
 
 namespace mtp {
 namespace {
-
-constexpr int kMaxAttempts = 16;
 
 std::string ShortNames(const google::protobuf::RepeatedPtrField<v1::LostTenant>& tenants) {
   return absl::StrJoin(tenants, ", ", [](std::string* out, const v1::LostTenant& tenant) {
@@ -54,8 +53,7 @@ v1::Host HostServiceImpl::Show(const kv::Row<state::v1::HostRecord>& row) const 
 absl::Status HostServiceImpl::Change(const std::string& resource, const std::string& etag,
                                      const std::function<void(state::v1::HostRecord&)>& change,
                                      bool validate_only, v1::Host* response) {
-  absl::Status status;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  return kv::WhileAborted([&]() -> absl::Status {
     MTP_ASSIGN_OR_RETURN(auto row, Find(resource));
     if (!etag.empty() && etag != Etag(row.revision)) {
       return absl::AbortedError(
@@ -66,16 +64,11 @@ absl::Status HostServiceImpl::Change(const std::string& resource, const std::str
       kv::Txn txn;
       txn.RequireRevision(tables_.hosts.Key(row.id), row.revision);
       tables_.hosts.Put(txn, row.id, row.value);
-      auto revision = store_->Commit(txn);
-      status = revision.status();
-      if (absl::IsAborted(status)) continue;
-      if (!revision.ok()) return status;
-      row.revision = *revision;
+      MTP_ASSIGN_OR_RETURN(row.revision, store_->Commit(txn));
     }
     *response = Show(row);
     return absl::OkStatus();
-  }
-  return status;
+  });
 }
 
 grpc::ServerUnaryReactor* HostServiceImpl::GetHost(grpc::CallbackServerContext* context,
