@@ -251,13 +251,14 @@ full_repository() { # a repository on a file system of its own that has no more 
   check "and so is the repository" exits 0 "$cli" repository check small --read-data
 }
 
+free_mib() { df --output=avail -BM "$fault_data" | tail -n 1 | tr -dc 0-9; }
 least_free() { # least_free COMMAND…: runs it, and puts the least MiB that were free meanwhile into $work/least
   local pid code=0 free least
-  least=$(df --output=avail -BM "$fault_data" | tail -n 1 | tr -dc 0-9)
+  least=$(free_mib)
   "$@" &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
-    free=$(df --output=avail -BM "$fault_data" | tail -n 1 | tr -dc 0-9)
+    free=$(free_mib)
     [ "$free" -ge "$least" ] || least=$free
     sleep 0.02
   done

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # A host whose machine is gone for good, taken out of the fleet with what is placed there. Part of fleet_test.sh, which has
-# check, exits, says, eventually, field, of_host, tenant_is, provision, quickstart, host_is and nothing_goes_on, and sets
-# cli, work, fleet and repository. The last part of its fleet: host h2 is another one afterwards.
+# check, exits, says, eventually, field, of_host, tenant_is, provision, quickstart, host_is, joins and nothing_goes_on, and sets
+# cli and work. The last part of its fleet: host h2 is another one afterwards.
 
 not_in_the_fleet() { ! "$cli" host list -o json | jq -e --arg h "$1" 'any(.hosts[]; .name == $h)'; }
 turn_off() { # turn_off HOST: nothing runs there any more, and nobody tells the fleet
@@ -16,11 +16,6 @@ ended_as() { # ended_as OPERATION STATE
   [ "$("$cli" op show "$1" -o json | jq -r .state)" = "$2" ] || { "$cli" op show "$1"; return 1; }
 }
 lost_tenants() { jq -e "$1" "$work/lost.json" || { cat "$work/lost.json"; return 1; }; } # lost_tenants JQ
-
-joins_anew() { # joins_anew HOST: a host of the fleet would need --rejoin
-  "$cli" host token "$1" |
-    nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- "$repository/build/bin/mtp-agent" join - --data-dir "$fleet/hosts/$1/agent"
-}
 
 lost_host() {
   local name waiting
@@ -51,10 +46,10 @@ lost_host() {
   check "and comes back from it where it is told to" exits 0 "$cli" backup restore backed --host h1
   check "the other's name and bot are free" exits 0 provision bare --telegram-token-file "$work/bare-token"
   check "both are ready" eventually "$start_within" bash -c "[ \"\$($cli status -o json | jq '[.tenants[] | select((.name == \"backed\" or .name == \"bare\") and .health == \"ready\")] | length')\" = 2 ]"
-  check "their removal makes room again" exits 0 "$cli" remove bare --yes
+  check "the other is removed again" exits 0 "$cli" remove bare --yes
   check "a machine that comes back under the old certificate" quickstart --start engine:h2
   check "with its agent" quickstart --start agent:h2
-  check "is not of the fleet, and joins anew" exits 0 joins_anew h2
+  check "is not of the fleet, and joins anew" exits 0 joins h2
   check "it is ready" eventually 60 host_is h2 ready
   check "it says that it has tenants that are none of the fleet" eventually 20 says "has tenants that this controller does not know" "$cli" host show h2
 }
