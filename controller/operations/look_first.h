@@ -1,5 +1,4 @@
-// Kinds whose steps have something else to say at times: while their tenant is lent, or once it is
-// gone.
+// Kinds whose steps have at times something else to answer than what their work gives.
 #pragma once
 
 #include <functional>
