@@ -192,33 +192,34 @@ void StateCopies::CopyTo(const std::vector<Place>& places) {
     absl::MutexLock lock(&mutex_);
     change = begun_changes_ = changes_;
   }
-  const std::string copy_id = NewUlid(*clock_, *random_);
-  const absl::StatusOr<SecretString> packed = edges_.pack(copy_id, kStateCopyBytesMax - kSealBytes);
   for (const Place& place : places) {
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return;
     }
-    std::string host;
-    const absl::Status status =
-        packed.ok() ? CopyToOne(place, copy_id, *packed, &host) : packed.status();
-    Note(place, status, change,
-         absl::StrCat("copy ", copy_id, " of the state (",
-                      packed.ok() ? (packed->size() + 1023) / 1024 : 0, " KiB) in repository ",
-                      place.repository, host.empty() ? "" : absl::StrCat(", by host ", host)));
+    std::string words;
+    const absl::Status status = CopyToOne(place, &words);
+    Note(place, status, change, words);
   }
 }
 
-absl::Status StateCopies::CopyToOne(const Place& place, const std::string& copy_id,
-                                    const SecretString& packed, std::string* host) {
-  *host = place.host;
-  if (host->empty()) {
+absl::Status StateCopies::CopyToOne(const Place& place, std::string* words) {
+  // Of its own for each place: hosts may share what is in a folder, and a repository that is given
+  // the same copy again removes what it has of it first.
+  const std::string copy_id = NewUlid(*clock_, *random_);
+  *words = absl::StrCat("copy ", copy_id, " of the state in repository ", place.repository);
+  std::string host = place.host;
+  if (host.empty()) {
     const std::vector<std::string> hosts = Hosts();
     if (hosts.empty()) return absl::UnavailableError("no host is connected that could write it");
     absl::MutexLock lock(&mutex_);
     // Another one after each failure.
-    *host = hosts[static_cast<size_t>(places_[place].failures) % hosts.size()];
+    host = hosts[static_cast<size_t>(places_[place].failures) % hosts.size()];
   }
+  absl::StrAppend(words, ", by host ", host);
+  MTP_ASSIGN_OR_RETURN(const SecretString packed,
+                       edges_.pack(copy_id, kStateCopyBytesMax - kSealBytes));
+  absl::StrAppend(words, " (", (packed.size() + 1023) / 1024, " KiB)");
   MTP_ASSIGN_OR_RETURN(const v1::RepositorySecrets secrets,
                        SecretsFor(tables_, *box_, place.repository));
   v1::StoreStateRequest request;
@@ -228,7 +229,7 @@ absl::Status StateCopies::CopyToOne(const Place& place, const std::string& copy_
   request.set_copy_id(copy_id);
   MTP_ASSIGN_OR_RETURN(*request.mutable_state(),
                        SealCopy(packed.Reveal(), CopyKey(secrets.root_key(), fleet_)));
-  return edges_.send(*host, request);
+  return edges_.send(host, request);
 }
 
 void StateCopies::Note(const Place& place, const absl::Status& status, int64_t change,

@@ -97,8 +97,8 @@ class StateCopies {
   absl::Duration DueAt(const Progress& progress) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<Place> DuePlaces() ABSL_LOCKS_EXCLUDED(mutex_);
   void CopyTo(const std::vector<Place>& places) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status CopyToOne(const Place& place, const std::string& copy_id, const SecretString& packed,
-                         std::string* host);
+  // Says in `words` what was copied and where, as far as it came.
+  absl::Status CopyToOne(const Place& place, std::string* words) ABSL_LOCKS_EXCLUDED(mutex_);
   void Note(const Place& place, const absl::Status& status, int64_t change,
             const std::string& words) ABSL_LOCKS_EXCLUDED(mutex_);
   // The connected hosts.

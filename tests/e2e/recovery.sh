@@ -6,6 +6,7 @@ controller_program=$repository/build/bin/mtp-controller
 # A copy that is still being written has a name of its own, `<id>-tmp-<number>`, and counts for nothing.
 copies_in() { find "$1/_controller/snapshots" -type f ! -name '*-tmp-*' 2>/dev/null | wc -l; }
 has_a_copy() { [ "$(copies_in "$1")" -ge 1 ]; }
+has_a_copy_of_each_host() { [ "$(copies_in "$1")" -ge "$("$cli" status -o json | jq '.hosts | length')" ]; }
 sealed() { # sealed FOLDER: nothing of the state can be read in the newest copy, with the password that agents have
   local root
   root=$(sed -n '/name: "\{0,1\}spare/,$ s/^ *root_key: *"\{0,1\}\([0-9a-f]\{64\}\)"\{0,1\}$/\1/p' "$work/recovery-kit.yaml" | head -n 1)
@@ -30,6 +31,7 @@ recovery() {
   check "it gets a copy of the controller's state by itself" eventually 90 has_a_copy "$work/spare"
   check "the recovery kit is printed" exits 0 "$cli" recovery-kit --out "$work/recovery-kit.yaml"
   check "the copy is sealed from whoever may write it" sealed "$work/spare"
+  check "the hosts that share the folder leave each other's copies there" eventually 90 has_a_copy_of_each_host "$work/spare"
   printf '555000444:%s\n' "$(openssl rand -hex 16)" >"$late_token"
   check "a tenant comes after the copy" exits 0 provision late --telegram-token-file "$late_token"
   host=$(field '.tenants[] | select(.name == "late") | .host')

@@ -173,8 +173,9 @@ TEST_F(StateCopiesTest, AFolderGetsACopyOnEveryHost) {
   Start();
   AddFolder("local");
   Run(absl::Minutes(1));
-  EXPECT_THAT(sent_by_, ElementsAre("h1", "h2"));
-  EXPECT_EQ(packs_, 1);
+  ASSERT_THAT(sent_by_, ElementsAre("h1", "h2"));
+  // The folder may be one that the hosts share: no copy takes the place of another one.
+  EXPECT_NE(sent_[0].copy_id(), sent_[1].copy_id());
   Connect("h3", true);
   Run(absl::Minutes(1));
   EXPECT_THAT(sent_by_, ElementsAre("h1", "h2", "h3"));
