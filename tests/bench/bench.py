@@ -30,7 +30,7 @@ def parse():
     parser.add_argument("--work", help="a folder for what is done by hand; left out: placement only")
     parser.add_argument("--only", action="append", choices=[*ON_A_FLEET, LOAD, PLACEMENT], help="only these; may be repeated")
     parser.add_argument("--real", action="store_true", help="the fleet has the real OpenClaw; for --only backup")
-    parser.add_argument("--samples", type=int, default=7, help="starts of each kind; 7")
+    parser.add_argument("--samples", type=int, default=15, help="starts of each kind; 15")
     parser.add_argument("--small", type=int, default=5, help="tenants in the small project; 5")
     parser.add_argument("--large", type=int, default=130, help="tenants in the large project; 130")
     parser.add_argument("--idle-tenants", type=int, default=25, help="25")
