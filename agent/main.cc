@@ -22,6 +22,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
+#include "common/manual/manual.h"
 #include "common/process/private_memory.h"
 #include "common/tls/credentials.h"
 #include "common/tls/join_token.h"
@@ -133,6 +134,16 @@ absl::Status Join(JoinArguments arguments) {
   return absl::OkStatus();
 }
 
+int Manual(const CLI::App& app, const std::string& folder) {
+  const mtp::ManualInfo info{
+      .section = 8,
+      .version = mtp::kVersion,
+      .parts = {{"EXIT STATUS", "0  done\n1  failed\n2  wrong usage"},
+                {"SEE ALSO", "mtp-guard(8), mtp-controller(8), mtp-cli(1)"}}};
+  const absl::Status written = mtp::WriteManual(mtp::ManualPages(app, info), folder);
+  return written.ok() ? 0 : Fail(written);
+}
+
 void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
   AgentSettings* settings = &arguments->settings;
   join->add_option("token", arguments->token, "Join token, or - to read it from standard input")
@@ -176,7 +187,7 @@ int main(int argc, char** argv) {
   if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
   mtp::tls::RestrictTls();
 
-  CLI::App app("mtp-agent acts on one host for the fleet's controller.");
+  CLI::App app("Acts on one host for the fleet's controller.", "mtp-agent");
   app.set_version_flag("--version", mtp::kVersion);
   app.require_subcommand(1);
   std::string data_dir = kDefaultDataDir;
@@ -192,6 +203,13 @@ int main(int argc, char** argv) {
                                       "that joins again keeps what is not "
                                       "given.");
   AddJoinOptions(join, &arguments);
+
+  std::string manual_folder;
+  CLI::App* manual =
+      app.add_subcommand("manual", "Write this program's manual pages, for man, into a folder.");
+  manual->add_option("folder", manual_folder, "Made when it is absent")
+      ->required()
+      ->type_name("FOLDER");
 
   // Started by CheckDatabases alone, so no help shows it.
   int uid = -1;
@@ -217,6 +235,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
   if (check->parsed()) return mtp::DatabaseChildMain(uid, gid);
+  if (manual->parsed()) return Manual(app, manual_folder);
   if (join->parsed()) {
     const absl::Status joined = Join(std::move(arguments));
     return joined.ok() ? 0 : Fail(joined);

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
+#include "common/manual/manual.h"
 #include "common/process/private_memory.h"
 #include "common/tls/credentials.h"
 #include "controller/daemon/daemon.h"
@@ -95,6 +96,15 @@ int Print(const absl::StatusOr<std::string>& text) {
   return 0;
 }
 
+int Manual(const CLI::App& app, const std::string& folder) {
+  const mtp::ManualInfo info{.section = 8,
+                             .version = mtp::kVersion,
+                             .parts = {{"EXIT STATUS", "0  done\n1  failed\n2  wrong usage"},
+                                       {"SEE ALSO", "mtp-cli(1), mtp-agent(8)"}}};
+  const absl::Status written = mtp::WriteManual(mtp::ManualPages(app, info), folder);
+  return written.ok() ? 0 : Fail(written);
+}
+
 CLI::App* AddBackup(CLI::App& app, mtp::BackUpArguments& arguments) {
   CLI::App* const backup = app.add_subcommand(
       "backup",
@@ -143,7 +153,8 @@ int main(int argc, char** argv) {
   if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
   mtp::tls::RestrictTls();
   CLI::App app(
-      "Decides where tenants run and carries operations out through the agents of the hosts.");
+      "Decides where tenants run and carries operations out through the agents of the hosts.",
+      "mtp-controller");
   app.set_version_flag("--version", std::string(mtp::kVersion));
   app.require_subcommand(1);
 
@@ -195,11 +206,19 @@ int main(int argc, char** argv) {
   mtp::RecoverArguments recover_arguments{.data_dir = kDefaultDataDir, .copy = "latest"};
   CLI::App* const recover = AddRecover(app, recover_arguments);
 
+  std::string manual_folder;
+  CLI::App* const manual =
+      app.add_subcommand("manual", "Write this program's manual pages, for man, into a folder");
+  manual->add_option("folder", manual_folder, "Made when it is absent")
+      ->required()
+      ->type_name("FOLDER");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
+  if (manual->parsed()) return Manual(app, manual_folder);
   if (backup->parsed()) return Print(mtp::BackUpController(backup_arguments));
   if (recover->parsed()) return Print(mtp::RecoverController(recover_arguments));
   return init->parsed() ? Init(init_arguments) : Run(data_dir, log_level);

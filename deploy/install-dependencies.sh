@@ -19,7 +19,7 @@ BUILD_PACKAGES=(
 )
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-format clang-tidy shellcheck curl jq
-  python3
+  python3 groff-base
   gcovr                  # `tests/run.sh coverage`
   clang libclang-rt-dev  # libFuzzer and the sanitizers: `tests/run.sh fuzz`
 )

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What deploy/install-dependencies.sh finds missing, with package databases made up for it; and the networks of several labs
-# that begin at once, for which it needs root. Installs nothing. Ends in `N passed, M failed`.
+# What deploy/install-dependencies.sh finds missing, with package databases made up for it; what `cmake --install` puts where, into
+# a folder of its own; and the networks of several labs that begin at once, for which it needs root. Installs nothing. Ends in
+# `N passed, M failed`.
 set -uo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
@@ -45,6 +46,38 @@ printf 'ccache\n' >"$work/removed"
 check "and so are those that were removed" finds 1 'missing packages: ccache mold restic$'
 : >"$work/absent"
 check "a removed one alone is missing too" finds 1 'missing packages: ccache$'
+
+# --- cmake --install
+installed=$work/installed/usr
+has_a_page_for_all() { # every command that --help names, and every one that those name
+  local group command missing=''
+  for group in $(subcommands "$installed/bin/mtp-cli"); do
+    [ -s "$installed/share/man/man1/mtp-cli-$group.1" ] || missing+=" $group"
+    for command in $(subcommands "$installed/bin/mtp-cli" "$group"); do
+      [ -s "$installed/share/man/man1/mtp-cli-$group-$command.1" ] || missing+=" $group-$command"
+    done
+  done
+  [ -z "$missing" ] || { echo "without a page:$missing"; return 1; }
+  [ "$(find "$installed/share/man/man1" -name '*.1' | wc -l)" -gt 50 ]
+}
+subcommands() { "$@" --help | sed -n '/^Subcommands:/,$ s/^  \([a-z][a-z-]*\) .*/\1/p'; }
+pages_are_clean() { # by groff, which warns of what it does not know
+  local page warnings=0
+  while IFS= read -r page; do
+    groff -man -ww -Tutf8 -K utf8 "$page" 2>&1 >/dev/null | grep . && warnings=1
+  done < <(find "$installed/share/man" -type f)
+  return "$warnings"
+}
+check "everything is installed" env DESTDIR="$work/installed" cmake --install "$repository/build" --prefix /usr
+for program in cli controller agent guard; do
+  check "mtp-$program is a program there" test -x "$installed/bin/mtp-$program"
+done
+check "each command has a manual page" has_a_page_for_all
+check "so have the programs of servers" ls "$installed"/share/man/man8/mtp-{controller,controller-recover,agent,agent-join,guard}.8
+check "they are without a warning" pages_are_clean
+check "bash completes by what is installed" bash -c ". '$installed/share/bash-completion/completions/mtp-cli' && complete -p mtp-cli"
+check "zsh has its completion" grep -q '^#compdef mtp-cli$' "$installed/share/zsh/site-functions/_mtp-cli"
+check "and so has fish" grep -q 'mtp-cli' "$installed/share/fish/vendor_completions.d/mtp-cli.fish"
 
 # --- Labs
 lab() { # lab NUMBER FUNCTION…: of deploy/lib/lab.sh, in the lab of that number

@@ -64,6 +64,7 @@ void AddOperator(CLI::App& root, Chosen& chosen);
 void AddAuthority(CLI::App& root, Chosen& chosen);
 void AddContext(CLI::App& root, Chosen& chosen);
 void AddCompletion(CLI::App& root, Chosen& chosen);  // completion, and the hidden __complete
+void AddManual(CLI::App& root, Chosen& chosen);
 void AddVersion(CLI::App& root, Chosen& chosen);
 
 }  // namespace mtp::cli

@@ -116,6 +116,7 @@ std::unique_ptr<CLI::App> MakeTree(GlobalFlags& flags, Chosen& chosen) {
   AddAuthority(*tree, chosen);
   AddContext(*tree, chosen);
   AddCompletion(*tree, chosen);
+  AddManual(*tree, chosen);
   AddVersion(*tree, chosen);
   return tree;
 }
