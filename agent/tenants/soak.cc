@@ -8,7 +8,9 @@
 #include <optional>
 #include <utility>
 
+#include "agent/openclaw/channels.h"
 #include "agent/tenants/last_words.h"
+#include "agent/tenants/redaction.h"
 #include "agent/tenants/scripts.h"
 #include "agent/tenants/starting.h"
 #include "common/base/durations.h"
@@ -24,6 +26,7 @@ constexpr absl::Duration kGrace = absl::Seconds(60);
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 constexpr char kSoakedStart[] = "soaked_start";
+constexpr char kChannels[] = "channels.status";
 
 class SoakScript final : public ActionScript {
  public:
@@ -73,7 +76,7 @@ class SoakScript final : public ActionScript {
     if (watched != StartOf(*details)) {
       return Ill("the container ended after it had been ready, and was started again");
     }
-    const std::string failing = WhatFails(*details);
+    const std::string failing = WhatFails(*details, context);
     if (failing.empty()) {
       if (ill_since_) {
         ill_before_ += now - *std::exchange(ill_since_, std::nullopt);
@@ -94,11 +97,31 @@ class SoakScript final : public ActionScript {
     return PhaseResult::Again(std::min(kLookInterval, NextMoment(now)));
   }
 
-  // Empty when it is ready.
-  std::string WhatFails(const ContainerDetails& details) {
+  // Empty when it is ready and its channels are connected.
+  std::string WhatFails(const ContainerDetails& details, PhaseContext& context) {
     const auto probe = tools_->openclaw->Probe({details.id, details.pid}, kProbeTimeout);
     if (!probe.ok()) return std::string(probe.status().message());
-    return probe->ready ? "" : probe->message;
+    return probe->ready ? WhichChannelFails(details, context) : probe->message;
+  }
+
+  std::string WhichChannelFails(const ContainerDetails& details, PhaseContext& context) {
+    const auto secrets = tools_->journal->Secrets(name_);
+    if (!secrets.ok()) return std::string(secrets.status().message());
+    const auto answer =
+        tools_->openclaw->Call({details.id, details.pid}, SecretString(secrets->gateway_token()),
+                               kChannels, "{}", kProbeTimeout, context.stop);
+    if (absl::IsCancelled(answer.status())) return "";
+    if (absl::IsUnavailable(answer.status()) || absl::IsDeadlineExceeded(answer.status()))
+      return std::string(answer.status().message());
+    const auto lost = answer.ok() ? LostChannel(*answer) : answer;
+    if (lost.ok()) return RedactSecrets(*lost, *secrets);
+    // An OpenClaw that knows no such question: the probe's word has to do.
+    if (!std::exchange(untold_, true)) {
+      tools_->log.Warning(
+          absl::StrCat("whether the channels of tenant ", name_.value(),
+                       " are connected cannot be told: ", std::string(lost.status().message())));
+    }
+    return "";
   }
 
   // Until the soak, or the patience with an illness, is over.
@@ -126,6 +149,7 @@ class SoakScript final : public ActionScript {
   std::optional<absl::Duration> begin_;  // of being well
   std::optional<absl::Duration> ill_since_;
   absl::Duration ill_before_;  // all illnesses that are over
+  bool untold_ = false;        // it cannot say how its channels are
 };
 
 }  // namespace

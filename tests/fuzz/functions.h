@@ -38,6 +38,7 @@ void FilteredSocket(absl::string_view input);
 // gateway.cc
 void GatewayFrames(absl::string_view input);
 void GatewayConnection(absl::string_view input);
+void Channels(absl::string_view input);
 void Probe(absl::string_view input);
 // restic.cc
 void ResticOutput(absl::string_view input);

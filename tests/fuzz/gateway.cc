@@ -15,9 +15,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "agent/openclaw/channels.h"
 #include "agent/openclaw/gateway_connection.h"
 #include "agent/openclaw/gateway_frames.h"
 #include "agent/openclaw/probe.h"
+#include "common/base/utf8.h"
 #include "tests/fuzz/functions.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
@@ -184,6 +186,16 @@ void GatewayConnection(absl::string_view input) {
   MTP_HOLDS(IsPromised(outcome.payload.status()));
   MTP_HOLDS(!absl::StrContains(outcome.payload.status().message(), kToken));
   MTP_HOLDS(IsPrintable(outcome.payload.status().message()));
+}
+
+// An answer to `channels.status`.
+void Channels(absl::string_view input) {
+  const auto lost = LostChannel(input);
+  if (!lost.ok()) {
+    MTP_HOLDS(absl::IsInternal(lost.status()));
+    return;
+  }
+  MTP_HOLDS(lost->size() < 300 && IsPrintable(*lost) && ValidUtf8(*lost, lost->size()) == *lost);
 }
 
 // Lines: the status of /readyz, that of /healthz; then the body of /readyz.

@@ -46,6 +46,7 @@ const std::vector<Target>& Targets() {
       {"filtered_socket", FilteredSocket, 1024},
       {"gateway_frames", GatewayFrames, 2048},
       {"gateway_connection", GatewayConnection, 2048},
+      {"channels", Channels, 2048},
       {"probe", Probe, 1024},
       {"restic_output", ResticOutput, 4096},
       {"repository_urls", RepositoryUrls, 640},

@@ -113,6 +113,10 @@ class Tenant:
             raise AssertionError(answer.stderr)
         return json.loads(answer.stdout)
 
+    def channel(self):
+        answer = self.rpc(["channels.status", {}])["answers"][0]
+        return answer["payload"]["channelAccounts"]["telegram"][0]
+
     def wait_ready(self):
         wait_for(f"{self.name} is ready", lambda: self.probe("readyz")[0] == 200, READY_WITHIN_S)
 
@@ -266,6 +270,7 @@ class RunningTenant(unittest.TestCase):
         control("mode", token=self.tenant.token, mode="500")
         wait_for("it asks again", lambda: "500" in self.tenant.logs() or "Internal Server Error" in self.tenant.logs(), 60)
         self.assertEqual(self.tenant.probe("readyz")[0], 200)
+        self.assertTrue(self.tenant.channel()["connected"])
         control("mode", token=self.tenant.token, mode="ok")
         pushed = self.tenant.say("back again")
         wait_for("the answer", lambda: self.tenant.answers(pushed), 90)
@@ -273,12 +278,19 @@ class RunningTenant(unittest.TestCase):
     def test_7_waits_long_after_a_conflict(self):
         control("mode", token=self.tenant.token, mode="409")
         wait_for("it meets the conflict", lambda: "getUpdates conflict" in self.tenant.logs(), 60)
+        wait_for("the channel is lost", lambda: not self.tenant.channel()["connected"], 10)
+        self.assertIn("onflict", self.tenant.channel()["lastError"])
+        # Of which the probe says nothing in the first two minutes after the channel's start.
+        status, ready = self.tenant.probe("readyz")
+        if not 110_000 < ready["uptimeMs"] < 140_000:
+            self.assertEqual(status, 200 if ready["uptimeMs"] < 120_000 else 503)
         control("mode", token=self.tenant.token, mode="ok")
         polls = control("bot", token=self.tenant.token)["methods"]["getUpdates"]
         time.sleep(25)  # What is shown is that nothing happens meanwhile.
         self.assertEqual(control("bot", token=self.tenant.token)["methods"]["getUpdates"], polls)
         pushed = self.tenant.say("after the conflict")
         wait_for("the answer", lambda: self.tenant.answers(pushed), 90)
+        self.assertTrue(self.tenant.channel()["connected"])
 
     def test_8_a_dead_token_ends_the_channel_until_a_restart(self):
         control("mode", token=self.tenant.token, mode="401")

@@ -6,7 +6,7 @@
 //   ignore-sigterm       goes on after SIGTERM
 //   leak-mib-per-s=N     takes and touches N MiB every second
 //   hang-probes          takes HTTP connections and does not answer
-//   lose-channel-after=S the channel ends for good after S seconds
+//   lose-channel-after=S another poller has the bot after S seconds, for good
 //   migrate              makes its database one that a double without this word refuses
 //   refuse-state=FILE    does not start when the workspace has a file of that name
 #pragma once

@@ -23,6 +23,8 @@ struct ChannelState {
   std::string username;
 };
 
+inline constexpr int64_t kConnectGraceMs = 120'000;
+
 struct Gateway {
   Config config;
   Faults faults;
@@ -43,6 +45,11 @@ struct Gateway {
         .count();
   }
 
+  // By the fault that says so: from then on each poll meets a conflict.
+  bool IsBotTaken() const {
+    return faults.lose_channel_after_s && UptimeMs() >= *faults.lose_channel_after_s * 1000LL;
+  }
+
   // What keeps it from being ready; empty means ready.
   std::vector<std::string> Failing() const {
     std::vector<std::string> failing;
@@ -50,7 +57,9 @@ struct Gateway {
     if (faults.never_ready || UptimeMs() < faults.slow_ready_s * 1000LL) {
       failing.push_back("startup-sidecars");
     }
-    if (telegram.configured && (telegram.terminal || telegram.conflicts)) {
+    // As the real one: of a channel that meets conflicts it says nothing in its first two minutes.
+    const bool conflicts = telegram.conflicts && UptimeMs() >= kConnectGraceMs;
+    if (telegram.configured && (telegram.terminal || conflicts)) {
       failing.push_back("telegram");
     }
     return failing;

@@ -73,11 +73,8 @@ asio::awaitable<void> WatchFaults(Gateway& gateway, asio::io_context& context, i
   while (true) {
     gateway.faults = ReadFaults(StateFolder());
     Leak(gateway.faults.leak_mib_per_s, leaked);
-    if (gateway.faults.lose_channel_after_s && !gateway.telegram.terminal &&
-        gateway.UptimeMs() >= *gateway.faults.lose_channel_after_s * 1000LL) {
-      Log("telegram", "[default] fault: terminal disconnect");
-      gateway.telegram.terminal = true;
-    }
+    // Also of the poll that waits.
+    if (gateway.IsBotTaken() && !gateway.telegram.conflicts) MeetConflict(gateway);
     if (gateway.faults.exit_after_s &&
         gateway.UptimeMs() >= *gateway.faults.exit_after_s * 1000LL) {
       Log("gateway", "fault: ends now");

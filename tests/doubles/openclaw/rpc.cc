@@ -27,7 +27,9 @@ Json Account(const ChannelState& channel) {
       {"connected", channel.connected},
       {"mode", "polling"},
       {"tokenStatus", "available"},
-      {"lifecycle", channel.terminal ? "blocked" : "ready"},
+      {"lifecycle", channel.terminal    ? "blocked"
+                    : channel.conflicts ? "recovering"
+                                        : "ready"},
       {"lastError", channel.last_error.empty() ? Json(nullptr) : Json(channel.last_error)}};
   if (channel.terminal) {
     account["terminalDisconnect"] = true;

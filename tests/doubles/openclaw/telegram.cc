@@ -137,6 +137,14 @@ std::vector<std::string> Chunks(const std::string& text, size_t limit) {
   return chunks;
 }
 
+void MeetConflict(Gateway& gateway) {
+  ChannelState& channel = gateway.telegram;
+  channel.conflicts = true;
+  channel.connected = false;
+  channel.last_error = "Conflict: terminated by other getUpdates request";
+  Log("telegram", "getUpdates conflict: " + channel.last_error);
+}
+
 asio::awaitable<void> RunTelegram(Gateway& gateway) {
   ChannelState& channel = gateway.telegram;
   channel.configured = !gateway.config.bot_token.empty();
@@ -146,6 +154,11 @@ asio::awaitable<void> RunTelegram(Gateway& gateway) {
   bool introduced = false;
   while (!gateway.draining) {
     HttpAnswer answer;
+    if (introduced && gateway.IsBotTaken()) {
+      MeetConflict(gateway);
+      co_await Wait(gateway, backoff.Next(409));
+      continue;
+    }
     if (!introduced) {
       answer = co_await Call(gateway, "getMe", Json::object());
       if (answer.status == 200) {
@@ -158,13 +171,16 @@ asio::awaitable<void> RunTelegram(Gateway& gateway) {
     } else {
       Json poll = {{"offset", gateway.sessions.update_offset()}, {"timeout", kPollSeconds}};
       answer = co_await Call(gateway, "getUpdates", std::move(poll), kPollGivenUpAfter);
+      // What it brought is not confirmed, so it is not lost.
+      if (gateway.IsBotTaken()) continue;
     }
     if (answer.status == 401) {
       EndForGood(gateway, "Unauthorized");
       co_return;
     }
     channel.conflicts = answer.status == 409;
-    channel.connected = answer.status == 200;
+    // Other failures are tried again without giving the channel up.
+    channel.connected = introduced && !channel.conflicts;
     if (answer.status == 200) {
       backoff.Reset();
       channel.last_error.clear();

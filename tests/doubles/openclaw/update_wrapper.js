@@ -8,6 +8,7 @@ const http = require("node:http");
 const kind = process.argv[1];
 const home = "/home/node";
 const port = 18789;
+const botApiPort = 28790;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function die(words) {
@@ -15,9 +16,10 @@ function die(words) {
   process.exit(1);
 }
 
-function run() {
+function run(environment = {}) {
   const child = spawn("openclaw", ["gateway", "--bind", "lan", "--port", `${port}`], {
     stdio: "inherit",
+    env: { ...process.env, ...environment },
   });
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
@@ -32,15 +34,44 @@ async function ready() {
   }
 }
 
-// Another poller takes the bot away, in the moment between two polls of OpenClaw: some of them ask without a rest, and
-// each time one of them is the next. Updates are not confirmed, so none is lost.
-async function takeTheBot() {
-  const root = process.env.TELEGRAM_API_ROOT || "https://api.telegram.org";
-  const url = `${root}/bot${process.env.TELEGRAM_BOT_TOKEN}/getUpdates?timeout=30`;
-  while (true) {
-    const answer = await fetch(url).catch(() => null);
-    if (answer?.status !== 200) await sleep(answer ? 5 : 2000);
-  }
+// Another poller takes the bot away: between OpenClaw and the Bot API stands a server that passes all calls on, until it
+// answers each getUpdates, also the one that waits, as Telegram does when somebody else polls.
+function takableBotApi() {
+  const root = new URL(process.env.TELEGRAM_API_ROOT || "https://api.telegram.org");
+  const { request } = require(root.protocol === "https:" ? "node:https" : "node:http");
+  const waiting = new Map();
+  let taken = false;
+  const conflict = (answer) => {
+    answer.writeHead(409, { "content-type": "application/json" });
+    answer.end('{"ok":false,"error_code":409,"description":"Conflict: terminated by other getUpdates request"}');
+  };
+  http
+    .createServer((call, answer) => {
+      const polls = /\/getUpdates\b/i.test(call.url);
+      if (polls && taken) return conflict(answer);
+      const headers = { ...call.headers, host: root.host };
+      const passed = request(new URL(call.url, root), { method: call.method, headers }, (got) => {
+        waiting.delete(passed);
+        answer.writeHead(got.statusCode, got.headers);
+        got.pipe(answer);
+      });
+      if (polls) waiting.set(passed, answer);
+      passed.on("error", () => {
+        waiting.delete(passed);
+        if (!answer.writableEnded) answer.destroy();
+      });
+      answer.on("close", () => passed.destroy());
+      call.pipe(passed);
+    })
+    .listen(botApiPort, "127.0.0.1");
+  return () => {
+    taken = true;
+    for (const [passed, answer] of waiting) {
+      waiting.delete(passed);
+      conflict(answer);
+      passed.destroy();
+    }
+  };
 }
 
 const faults = {
@@ -63,11 +94,12 @@ const faults = {
     die("the state is migrated, and this is the end");
   },
   "no-channel": async () => {
-    run();
+    const takeTheBot = takableBotApi();
+    run({ TELEGRAM_API_ROOT: `http://127.0.0.1:${botApiPort}` });
     await ready();
     await sleep(5000);
     console.error(`fault ${kind}: takes the bot`);
-    for (let i = 0; i < 4; ++i) takeTheBot();
+    takeTheBot();
   },
   "dies-in-soak": async () => {
     const child = run();

@@ -327,6 +327,12 @@ absl::StatusOr<std::string> FakeOpenClaw::Call(const ContainerProcess&, const Se
                                                const std::string& method, const std::string& params,
                                                absl::Duration, std::stop_token) {
   MTP_RETURN_IF_ERROR(call_error);
+  if (method == "channels.status") {
+    return absl::StrCat(
+        R"({"channelAccounts":{"telegram":[{"accountId":"default","enabled":true,)",
+        connected ? R"("connected":true}]}})"
+                  : R"("connected":false,"lastError":"conflict of bot planted-secret"}]}})");
+  }
   if (method != "sessions.list") return std::string("{}");
   const bool active = !absl::StrContains(params, "activeOnly") || turn_runs;
   return std::string(active ? R"({"count":1,"sessions":[{"key":"agent:main:main"}]})"

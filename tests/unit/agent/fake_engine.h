@@ -151,6 +151,7 @@ class FakeOpenClaw final : public OpenClaw {
   std::atomic<bool> live{true};
   std::atomic<bool> ready{true};
   std::atomic<bool> turn_runs{false};
+  std::atomic<bool> connected{true};  // its channel
   absl::Status call_error;
 };
 

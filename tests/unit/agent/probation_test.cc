@@ -183,6 +183,47 @@ TEST_F(ProbationTest, TheSoakBeginsAnewAfterAnIllness) {
   EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_DONE);
 }
 
+// For two minutes after its start OpenClaw's probe says nothing of a channel that it has lost.
+TEST_F(ProbationTest, AChannelThatIsLostFailsTheSoakAlthoughTheProbeIsContent) {
+  Begin();
+  BeginSoak("o1/soak", 90, absl::Seconds(5));
+  machine_.openclaw.connected = false;
+  machine_.executor.RunFor(absl::Seconds(59));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_RUNNING);
+  machine_.executor.RunFor(absl::Seconds(5));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(agent_->journal.Action("o1/soak")->action().error().message(),
+              AllOf(HasSubstr("telegram is not connected: conflict of bot [redacted]"),
+                    Not(HasSubstr("planted-secret"))));
+}
+
+// As one does that meets its predecessor's long poll.
+TEST_F(ProbationTest, AChannelThatComesBackSoonBeginsTheSoakAnew) {
+  Begin();
+  machine_.openclaw.connected = false;
+  BeginSoak("o1/soak", 60, absl::Seconds(34));
+  machine_.openclaw.connected = true;
+  machine_.executor.RunFor(absl::Seconds(58));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_RUNNING);
+  machine_.executor.RunFor(absl::Seconds(6));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_DONE);
+}
+
+TEST_F(ProbationTest, AGatewayThatDoesNotAnswerIsIllAndOneThatCannotTellIsNot) {
+  Begin();
+  machine_.openclaw.call_error = absl::InvalidArgumentError("unknown method");
+  BeginSoak("o1/soak", 30, absl::Seconds(20));
+  machine_.executor.RunFor(absl::Seconds(15));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_DONE);
+
+  machine_.openclaw.call_error = absl::UnavailableError("the gateway does not answer");
+  BeginSoak("o2/soak", 30, absl::Seconds(50));
+  machine_.executor.RunFor(absl::Seconds(15));
+  EXPECT_EQ(StateOf("o2/soak"), v1::ACTION_STATE_FAILED);
+  EXPECT_THAT(agent_->journal.Action("o2/soak")->action().error().message(),
+              HasSubstr("the gateway does not answer"));
+}
+
 // Each of its illnesses is short, and it is ready when the soak would be over.
 TEST_F(ProbationTest, OneThatComesAndGoesDoesNotPass) {
   Begin();
