@@ -233,6 +233,7 @@ class Run {
     } else {
       (is_stdout ? stdout_ : stderr_).Add(bytes, options_.max_output_bytes);
     }
+    if (!is_stdout && options_.on_stderr) options_.on_stderr(bytes);
     return true;
   }
 

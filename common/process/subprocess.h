@@ -56,6 +56,9 @@ struct SubprocessOptions {
   // Called with standard output as it comes, on the caller's thread; then nothing of it is kept.
   // May be null.
   std::function<void(absl::string_view)> on_stdout;
+  // Called with standard error as it comes, on the caller's thread; it is kept all the same. May be
+  // null.
+  std::function<void(absl::string_view)> on_stderr;
 };
 
 struct SubprocessResult {

@@ -19,6 +19,7 @@
 #include "common/restic/key_file.h"
 #include "common/restic/reachable.h"
 #include "common/restic/restic_output.h"
+#include "common/restic/vain_retries.h"
 
 namespace mtp {
 namespace {
@@ -104,7 +105,10 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
                  : call.moves_data                    ? options_.long_deadline
                                                       : options_.short_deadline;
   run.max_output_bytes = kOutputBytesMax;
-  run.cancel = cancel;
+  VainRetries retries(cancel);
+  run.cancel = &retries;
+  if (address_.kind == RepositoryKind::kFolder)
+    run.on_stderr = [&retries](absl::string_view said) { retries.Add(said); };
   // The only signal at which restic 0.14 takes its lock back (cmd/restic/cleanup.go).
   run.end_signal = SIGINT;
   run.kill_grace = kEndGrace;
@@ -115,6 +119,7 @@ absl::StatusOr<std::string> ResticRunner::RunOnce(const ResticCall& call,
     return absl::FailedPreconditionError(
         absl::StrCat("restic is not installed on this host; install it: apt-get install restic (",
                      result.status().message(), ")"));
+  if (!retries.verdict().empty()) return ResticError(/*exit_code=*/1, retries.verdict());
   MTP_RETURN_IF_ERROR(result.status());
   if (result->exit_code != 0) return ResticError(result->exit_code, result->stderr_text);
   // 0.14 lists past a damaged snapshot record with a line on standard error and exit code 0.

@@ -184,6 +184,29 @@ TEST_F(LocalRepository, NeverTakesDamagedDataForGood) {
   EXPECT_TRUE(repository_->Check(/*read_data=*/true, nullptr).ok());
 }
 
+// restic itself would read it again and again for 15 minutes.
+TEST_F(LocalRepository, AFileThatWasCutShortIsToldOfAtOnce) {
+  const auto backup = Backup("b1");
+  ASSERT_TRUE(backup.ok());
+  std::string largest;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "repository/data")) {
+    if (entry.is_regular_file() && (largest.empty() || entry.file_size() > fs::file_size(largest)))
+      largest = entry.path();
+  }
+  fs::permissions(largest, fs::perms::owner_all);
+  fs::resize_file(largest, fs::file_size(largest) / 2);
+  const auto hasty =
+      OpenResticRepository({.url = folder_ / "repository", .password = SecretString("secret")},
+                           {.state_folder = folder_ / "state", .long_deadline = absl::Minutes(2)});
+  ASSERT_TRUE(hasty.ok()) << hasty.status();
+  fs::create_directory(folder_ / "out");
+  const absl::Status restored = (*hasty)->Restore(backup->snapshot, folder_ / "out", nullptr);
+  EXPECT_TRUE(absl::IsDataLoss(restored)) << restored;
+  EXPECT_NE(restored.message().find("unexpected EOF"), absl::string_view::npos) << restored;
+  EXPECT_EQ(restored.message().find("retrying"), absl::string_view::npos) << restored;
+  EXPECT_EQ(Shell("ls " + folder_ / "repository/locks" + " | grep ."), 1) << "a lock is left";
+}
+
 TEST_F(LocalRepository, ForgetsAndPrunes) {
   const auto backup = Backup("b1");
   ASSERT_TRUE(backup.ok());

@@ -1,0 +1,48 @@
+#include "common/restic/vain_retries.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace mtp {
+namespace {
+
+constexpr absl::string_view kRetries = " returned error, retrying after ";
+constexpr absl::string_view kTooShort = "unexpected EOF";
+constexpr size_t kLineBytesMax = 4096;
+// restic reads some at a time.
+constexpr size_t kReadsMax = 64;
+
+}  // namespace
+
+void VainRetries::Add(absl::string_view said) {
+  rest_.append(said.data(), said.size());
+  size_t begin = 0;
+  for (size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    Line(absl::string_view(rest_).substr(begin, end - begin));
+  }
+  rest_.erase(0, begin);
+  if (rest_.size() > kLineBytesMax) rest_.clear();
+}
+
+void VainRetries::Line(absl::string_view line) {
+  const size_t at = line.find(kRetries);
+  if (at == absl::string_view::npos || !verdict_.empty()) return;
+  const std::string read(line.substr(0, at));
+  line.remove_prefix(at + kRetries.size());
+  const absl::string_view reason = line.substr(std::min(line.find(": "), line.size()));
+  if (!absl::StrContains(reason, kTooShort)) return;
+  if (failed_.count(read) > 0) {
+    verdict_ = absl::StrCat(read, reason);
+  } else if (failed_.size() < kReadsMax) {
+    failed_.insert(read);
+  }
+}
+
+bool VainRetries::cancelled() const {
+  return !verdict_.empty() || CancelToken::cancelled() ||
+         (outer_ != nullptr && outer_->cancelled());
+}
+
+}  // namespace mtp
