@@ -20,10 +20,13 @@ bool IsFalse(const Json& object, const char* key) {
   return value.is_boolean() && !value.get<bool>();
 }
 
-bool IsLost(const Json& account) {
+// Of one that is not linked with its account yet OpenClaw expects nothing either.
+bool IsInUse(const Json& account) {
   return !IsFalse(account, "enabled") && !IsFalse(account, "configured") &&
-         IsFalse(account, "connected");
+         !IsFalse(account, "linked");
 }
+
+bool IsLost(const Json& account) { return IsInUse(account) && IsFalse(account, "connected"); }
 
 std::string Shown(const std::string& text, size_t max_bytes) {
   return ValidUtf8(OneLine(text, max_bytes), max_bytes);

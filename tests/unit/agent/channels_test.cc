@@ -24,8 +24,9 @@ TEST(LostChannel, IsTheFirstThatIsInUseAndNotConnected) {
 
 TEST(LostChannel, IsNoneThatIsOffOrSaysNothingOfAConnection) {
   for (const char* account :
-       {R"({"enabled":false,"connected":false})", R"({"configured":false,"connected":false})", "{}",
-        R"({"connected":null})", R"({"connected":"no"})", "3", "null"}) {
+       {R"({"enabled":false,"connected":false})", R"({"configured":false,"connected":false})",
+        R"({"linked":false,"connected":false})", "{}", R"({"connected":null})",
+        R"({"connected":"no"})", "3", "null"}) {
     EXPECT_EQ(*LostChannel(Answer(account)), "") << account;
   }
   EXPECT_EQ(*LostChannel(R"({"channelAccounts":{}})"), "");
