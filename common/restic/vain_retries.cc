@@ -9,7 +9,8 @@ namespace mtp {
 namespace {
 
 constexpr absl::string_view kRetries = " returned error, retrying after ";
-constexpr absl::string_view kTooShort = "unexpected EOF";
+// `unexpected EOF`, or `EOF` where the file ends before the first byte that is wanted.
+constexpr absl::string_view kTooShort = "EOF";
 constexpr size_t kLineBytesMax = 4096;
 // restic reads some at a time.
 constexpr size_t kReadsMax = 64;
@@ -32,7 +33,7 @@ void VainRetries::Line(absl::string_view line) {
   const std::string read(line.substr(0, at));
   line.remove_prefix(at + kRetries.size());
   const absl::string_view reason = line.substr(std::min(line.find(": "), line.size()));
-  if (!absl::StrContains(reason, kTooShort)) return;
+  if (!absl::EndsWith(reason, kTooShort)) return;
   if (failed_.count(read) > 0) {
     verdict_ = absl::StrCat(read, reason);
   } else if (failed_.size() < kReadsMax) {

@@ -194,17 +194,21 @@ TEST_F(LocalRepository, AFileThatWasCutShortIsToldOfAtOnce) {
       largest = entry.path();
   }
   fs::permissions(largest, fs::perms::owner_all);
-  fs::resize_file(largest, fs::file_size(largest) / 2);
   const auto hasty =
       OpenResticRepository({.url = folder_ / "repository", .password = SecretString("secret")},
                            {.state_folder = folder_ / "state", .long_deadline = absl::Minutes(2)});
   ASSERT_TRUE(hasty.ok()) << hasty.status();
-  fs::create_directory(folder_ / "out");
-  const absl::Status restored = (*hasty)->Restore(backup->snapshot, folder_ / "out", nullptr);
-  EXPECT_TRUE(absl::IsDataLoss(restored)) << restored;
-  EXPECT_NE(restored.message().find("unexpected EOF"), absl::string_view::npos) << restored;
-  EXPECT_EQ(restored.message().find("retrying"), absl::string_view::npos) << restored;
-  EXPECT_EQ(Shell("ls " + folder_ / "repository/locks" + " | grep ."), 1) << "a lock is left";
+  // In the middle of what is read, and before it.
+  for (const uintmax_t size : {fs::file_size(largest) / 2, uintmax_t{1}}) {
+    fs::resize_file(largest, size);
+    fs::remove_all(folder_ / "out");
+    fs::create_directory(folder_ / "out");
+    const absl::Status restored = (*hasty)->Restore(backup->snapshot, folder_ / "out", nullptr);
+    EXPECT_TRUE(absl::IsDataLoss(restored)) << restored;
+    EXPECT_NE(restored.message().find("EOF"), absl::string_view::npos) << restored;
+    EXPECT_EQ(restored.message().find("retrying"), absl::string_view::npos) << restored;
+    EXPECT_EQ(Shell("ls " + folder_ / "repository/locks" + " | grep ."), 1) << "a lock is left";
+  }
 }
 
 TEST_F(LocalRepository, ForgetsAndPrunes) {

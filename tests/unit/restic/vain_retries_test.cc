@@ -23,6 +23,13 @@ TEST(VainRetries, AFileThatIsTooShortTwiceIsEnough) {
   EXPECT_EQ(retries.verdict(), "Load(<data/aa>, 300050, 0): ReadFull: unexpected EOF");
 }
 
+TEST(VainRetries, SoIsOneThatEndsBeforeWhatIsWanted) {
+  VainRetries retries(nullptr);
+  retries.Add(Retry("aa", "EOF") + Retry("aa", "EOF"));
+  EXPECT_TRUE(retries.cancelled());
+  EXPECT_EQ(retries.verdict(), "Load(<data/aa>, 300050, 0): EOF");
+}
+
 TEST(VainRetries, LinesComeInPieces) {
   const std::string twice = Retry("aa", "unexpected EOF") + Retry("aa", "unexpected EOF");
   VainRetries retries(nullptr);
@@ -39,6 +46,7 @@ TEST(VainRetries, WhatMayGoAwayIsLeftToRestic) {
   for (int i = 0; i < 5; ++i) {
     retries.Add(Retry("aa", "read: input/output error"));
     retries.Add("unexpected EOF\n");
+    retries.Add(Retry("aa", "EOF: the device is busy"));
     retries.Add("Load(<data/aa>, 1, 0) returned error, retrying after\n");
   }
   retries.Add(std::string(10'000, 'x'));
