@@ -20,7 +20,6 @@ namespace {
 using nlohmann::json;
 
 // A status line names the files under way; longer lines are none of restic's.
-constexpr size_t kLineBytesMax = 1 << 20;
 constexpr size_t kShownBytes = 300;
 
 json Parse(absl::string_view text) {
@@ -131,13 +130,7 @@ absl::Status ResticError(int exit_code, absl::string_view said) {
 
 void BackupOutput::Add(absl::string_view bytes,
                        const std::function<void(const BackupProgress&)>& progress) {
-  rest_.append(bytes.data(), bytes.size());
-  size_t begin = 0;
-  for (size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    Line(absl::string_view(rest_).substr(begin, end - begin), progress);
-  }
-  rest_.erase(0, begin);
-  if (rest_.size() > kLineBytesMax) rest_.clear();
+  lines_.Add(bytes, [&](absl::string_view line) { Line(line, progress); });
 }
 
 void BackupOutput::Line(absl::string_view line,

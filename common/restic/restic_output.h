@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/restic/repository.h"
+#include "common/restic/said_lines.h"
 
 namespace mtp {
 
@@ -27,7 +28,7 @@ class BackupOutput {
 
  private:
   void Line(absl::string_view line, const std::function<void(const BackupProgress&)>& progress);
-  std::string rest_;
+  SaidLines lines_{1 << 20};
   std::optional<BackupResult> summary_;
 };
 

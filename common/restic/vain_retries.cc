@@ -11,20 +11,13 @@ namespace {
 constexpr absl::string_view kRetries = " returned error, retrying after ";
 // `unexpected EOF`, or `EOF` where the file ends before the first byte that is wanted.
 constexpr absl::string_view kTooShort = "EOF";
-constexpr size_t kLineBytesMax = 4096;
 // restic reads some at a time.
 constexpr size_t kReadsMax = 64;
 
 }  // namespace
 
 void VainRetries::Add(absl::string_view said) {
-  rest_.append(said.data(), said.size());
-  size_t begin = 0;
-  for (size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    Line(absl::string_view(rest_).substr(begin, end - begin));
-  }
-  rest_.erase(0, begin);
-  if (rest_.size() > kLineBytesMax) rest_.clear();
+  lines_.Add(said, [this](absl::string_view line) { Line(line); });
 }
 
 void VainRetries::Line(absl::string_view line) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/process/subprocess.h"
+#include "common/restic/said_lines.h"
 
 namespace mtp {
 
@@ -33,7 +34,7 @@ class VainRetries final : public CancelToken {
   void Line(absl::string_view line);
 
   const CancelToken* const outer_;
-  std::string rest_;              // of a line that has not ended
+  SaidLines lines_{4096};
   std::set<std::string> failed_;  // what was read in vain once
   std::string verdict_;
 };
