@@ -135,12 +135,9 @@ absl::Status Join(JoinArguments arguments) {
 }
 
 int Manual(const CLI::App& app, const std::string& folder) {
-  const mtp::ManualInfo info{
-      .section = 8,
-      .version = mtp::kVersion,
-      .parts = {{"EXIT STATUS", "0  done\n1  failed\n2  wrong usage"},
-                {"SEE ALSO", "mtp-guard(8), mtp-controller(8), mtp-cli(1)"}}};
-  const absl::Status written = mtp::WriteManual(mtp::ManualPages(app, info), folder);
+  const absl::Status written = mtp::WriteManual(
+      mtp::ManualPages(app, mtp::ServerManual("mtp-guard(8), mtp-controller(8), mtp-cli(1)")),
+      folder);
   return written.ok() ? 0 : Fail(written);
 }
 
@@ -205,11 +202,7 @@ int main(int argc, char** argv) {
   AddJoinOptions(join, &arguments);
 
   std::string manual_folder;
-  CLI::App* manual =
-      app.add_subcommand("manual", "Write this program's manual pages, for man, into a folder.");
-  manual->add_option("folder", manual_folder, "Made when it is absent")
-      ->required()
-      ->type_name("FOLDER");
+  CLI::App* manual = mtp::AddManualCommand(app, &manual_folder);
 
   // Started by CheckDatabases alone, so no help shows it.
   int uid = -1;

@@ -97,11 +97,8 @@ int Print(const absl::StatusOr<std::string>& text) {
 }
 
 int Manual(const CLI::App& app, const std::string& folder) {
-  const mtp::ManualInfo info{.section = 8,
-                             .version = mtp::kVersion,
-                             .parts = {{"EXIT STATUS", "0  done\n1  failed\n2  wrong usage"},
-                                       {"SEE ALSO", "mtp-cli(1), mtp-agent(8)"}}};
-  const absl::Status written = mtp::WriteManual(mtp::ManualPages(app, info), folder);
+  const absl::Status written = mtp::WriteManual(
+      mtp::ManualPages(app, mtp::ServerManual("mtp-cli(1), mtp-agent(8)")), folder);
   return written.ok() ? 0 : Fail(written);
 }
 
@@ -207,11 +204,7 @@ int main(int argc, char** argv) {
   CLI::App* const recover = AddRecover(app, recover_arguments);
 
   std::string manual_folder;
-  CLI::App* const manual =
-      app.add_subcommand("manual", "Write this program's manual pages, for man, into a folder");
-  manual->add_option("folder", manual_folder, "Made when it is absent")
-      ->required()
-      ->type_name("FOLDER");
+  CLI::App* const manual = mtp::AddManualCommand(app, &manual_folder);
 
   try {
     app.parse(argc, argv);

@@ -9,6 +9,7 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/status.h"
+#include "common/base/version.h"
 
 namespace mtp {
 namespace {
@@ -164,6 +165,19 @@ std::vector<ManualPage> ManualPages(const CLI::App& program, const ManualInfo& i
   std::vector<ManualPage> pages;
   AppendPages(program, info, &pages);
   return pages;
+}
+
+ManualInfo ServerManual(const std::string& see_also) {
+  return {.section = 8,
+          .version = kVersion,
+          .parts = {{"EXIT STATUS", "0  done\n1  failed\n2  wrong usage"}, {"SEE ALSO", see_also}}};
+}
+
+CLI::App* AddManualCommand(CLI::App& program, std::string* folder) {
+  CLI::App* manual =
+      program.add_subcommand("manual", "Write this program's manual pages, for man, into a folder");
+  manual->add_option("folder", *folder, "Made when it is absent")->required()->type_name("FOLDER");
+  return manual;
 }
 
 absl::Status WriteManual(const std::vector<ManualPage>& pages, const std::string& folder) {

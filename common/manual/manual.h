@@ -33,6 +33,13 @@ struct ManualPage {
 // The same for the same declarations. `program` is the root of the commands.
 std::vector<ManualPage> ManualPages(const CLI::App& program, const ManualInfo& info);
 
+// Of a program that runs on servers; `see_also` names others, as `mtp-cli(1), mtp-agent(8)`.
+ManualInfo ServerManual(const std::string& see_also);
+
+// Declares the command `manual FOLDER`; what was typed comes into `folder`, which must outlive
+// `program`.
+CLI::App* AddManualCommand(CLI::App& program, std::string* folder);
+
 // Writes them into `folder`, which it makes when it is absent; pages of that name are replaced.
 absl::Status WriteManual(const std::vector<ManualPage>& pages, const std::string& folder);
 
