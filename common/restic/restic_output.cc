@@ -53,12 +53,13 @@ bool SaysAny(absl::string_view text, std::initializer_list<absl::string_view> ph
                      [text](absl::string_view p) { return absl::StrContains(text, p); });
 }
 
-// The line that says why: the last `Fatal:` line, else the last line.
+// The line that says why: the last that begins with `Fatal:` or `panic:`, else the last.
 std::string Reason(absl::string_view text) {
   absl::string_view reason;
   bool fatal = false;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
-    const bool is_fatal = absl::ConsumePrefix(&line, "Fatal: ");
+    const bool is_fatal =
+        absl::ConsumePrefix(&line, "Fatal: ") || absl::StartsWith(line, "panic: ");
     if (fatal && !is_fatal) continue;
     fatal = is_fatal;
     reason = line;
@@ -75,7 +76,8 @@ absl::Status ResticError(int exit_code, absl::string_view said) {
   };
   // From the particular to the general: `unable to open config file` stands around most causes.
   if (SaysAny(said, {"wrong password or no key found"}))
-    return absl::PermissionDeniedError("the repository's password is wrong");
+    return absl::PermissionDeniedError(
+        "the repository's password is wrong, or its key file is damaged");
   if (SaysAny(said, {"Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"}))
     return absl::FailedPreconditionError(
         SaysAny(said, {"HAS CHANGED"})
@@ -115,7 +117,8 @@ absl::Status ResticError(int exit_code, absl::string_view said) {
               {"ciphertext verification failed", "is damaged", "invalid data returned",
                "repository contains errors", "Pack ID does not match", "could not load snapshot",
                "not found in repository", "not found in index", "wrong length", "does not match id",
-               "Load(<", "There were", "could not load index", "unexpected EOF"}))
+               "Load(<", "There were", "could not load index", "unexpected EOF",
+               "Unmarshal: ", "crypto.KDF: ", "only supported KDF", "repository.OpenKey("}))
     return absl::DataLossError(with("the repository is damaged"));
   if (SaysAny(said, {"unable to open config file", "bucket does not exist"}) &&
       SaysAny(said, {"no such file", "does not exist", "NoSuchBucket", "not a directory"}))

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/base/atomic_file.h"
 #include "tests/e2e/own_engine.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/temp_folder.h"
@@ -209,6 +210,27 @@ TEST_F(LocalRepository, AFileThatWasCutShortIsToldOfAtOnce) {
     EXPECT_EQ(restored.message().find("retrying"), absl::string_view::npos) << restored;
     EXPECT_EQ(Shell("ls " + folder_ / "repository/locks" + " | grep ."), 1) << "a lock is left";
   }
+}
+
+TEST_F(LocalRepository, ADamagedKeyFileIsToldOf) {
+  const std::string key = fs::directory_iterator(folder_ / "repository/keys")->path();
+  fs::permissions(key, fs::perms::owner_all);
+  const std::string whole = ReadFile(key, 4096).value_or("");
+  const auto replaced = [&](const std::string& what, const std::string& by) {
+    std::string damaged = whole;
+    damaged.replace(damaged.find(what), what.size(), by);
+    return damaged;
+  };
+  for (const std::string& damaged :
+       {whole.substr(0, whole.size() / 2), replaced("\"N\":2", "\"N\":3"),
+        replaced("scrypt", "script"), replaced("\"data\"", "\"date\""), replaced("==", "=!")}) {
+    WriteFile(key, damaged);
+    const auto stats = repository_->Stats(nullptr);
+    EXPECT_TRUE(absl::IsDataLoss(stats.status())) << damaged << "\n" << stats.status();
+    EXPECT_EQ(stats.status().message().find('\n'), absl::string_view::npos) << stats.status();
+  }
+  WriteFile(key, whole);
+  EXPECT_TRUE(repository_->Stats(nullptr).ok());
 }
 
 TEST_F(LocalRepository, ForgetsAndPrunes) {

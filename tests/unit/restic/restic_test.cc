@@ -99,6 +99,12 @@ TEST(ResticErrors, HaveTheCodeThatFits) {
             absl::StatusCode::kDataLoss},
            {"ignoring error for /a: ciphertext verification failed\nFatal: There were 2 errors",
             absl::StatusCode::kDataLoss},
+           {"Fatal: Unmarshal: illegal base64 data at input byte 32", absl::StatusCode::kDataLoss},
+           {"Fatal: crypto.KDF: Check: scrypt: the parameters provided are invalid",
+            absl::StatusCode::kDataLoss},
+           {"panic: runtime error: slice bounds out of range [:16] with capacity 0\n\ngoroutine 1 "
+            "[running]:\ngithub.com/restic/restic/internal/repository.OpenKey({0x104abd0?, 0x40})",
+            absl::StatusCode::kDataLoss},
            {"invalid id \"01234567\": no matching ID found for prefix \"01234567\"",
             absl::StatusCode::kNotFound},
            {"what never was seen", absl::StatusCode::kInternal},
