@@ -36,6 +36,8 @@
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repository"
+# shellcheck source=tests/sanitizers.sh
+source tests/sanitizers.sh
 called="tests/run.sh${1:+ $1}"
 
 # The comment at the head of this file.
@@ -75,34 +77,27 @@ run_simulation() {
 }
 
 run_sanitized() { # run_sanitized asan|tsan [UNIT]…: without any, all
-  local kind=$1 folder=build-$1 code=0 order='' names=unit
+  local kind=$1 folder=build-$1 code=0 names=unit
   shift
   cmake --preset "$kind" >/dev/null
   if [ $# -eq 0 ]; then
     build_in "$folder"
   else
     names="^($(IFS='|'; echo "$*"))\$"
-    [ "$kind" != tsan ] || build_in "$folder" thread_order planted_race
-    build_in "$folder" "$@" simulation
+    build_in "$folder" "$@" simulation planted_fault
   fi
-  # Whatever they find ends the program, so that no test can pass over it.
-  export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
-  # Debian's libraries are built without it: of what they do it sees half.
-  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:ignore_noninstrumented_modules=1:suppressions=$repository/tests/tsan/suppressions.txt
-  if [ "$kind" = tsan ]; then
-    order=$repository/$folder/bin/thread_order.so
-    expect_races_to_be_told_apart "$order"
-  fi
+  set_sanitizer_options
+  expect_faults_to_be_found "$kind"
   ctest --test-dir "$folder" --parallel 2 --output-on-failure --label-regex unit --tests-regex "$names" || code=1
-  LD_PRELOAD=$order "$folder/bin/simulation" --seeds 300 --jobs 2 || code=1
+  "$folder/bin/simulation" --seeds 300 --jobs 2 || code=1
   return "$code"
 }
 
-expect_races_to_be_told_apart() { # expect_races_to_be_told_apart PRELOADED
-  local race=build-tsan/bin/planted_race said
-  LD_PRELOAD=$1 "$race" locked >/dev/null || { echo "ThreadSanitizer takes what a lock puts in order for a race" >&2; return 1; }
-  if said=$(LD_PRELOAD=$1 "$race" 2>&1) || ! grep -q 'data race' <<<"$said"; then
-    echo "ThreadSanitizer does not find a planted race: $said" >&2
+expect_faults_to_be_found() { # expect_faults_to_be_found asan|tsan
+  local planted=build-$1/bin/planted_fault said
+  "$planted" none >/dev/null || { echo "$1 finds a fault where there is none" >&2; return 1; }
+  if said=$("$planted" "$1" 2>&1) || ! grep -qE 'data race|heap-buffer-overflow' <<<"$said"; then
+    echo "$1 does not find a planted fault: $said" >&2
     return 1
   fi
 }
@@ -145,9 +140,15 @@ run_e2e() {
   return "$code"
 }
 
-run_fleet() { # run_fleet [--real]
+run_fleet() { # run_fleet [OPTION]…: of tests/e2e/fleet_test.sh
   need_root
-  build mtp-controller mtp-agent mtp-guard mtp-cli
+  local programs=(mtp-controller mtp-agent mtp-guard mtp-cli)
+  if [[ " $* " =~ " --sanitizer "(asan|tsan)" " ]]; then
+    cmake --preset "${BASH_REMATCH[1]}" >/dev/null
+    build_in "build-${BASH_REMATCH[1]}" "${programs[@]}" planted_fault
+  else
+    build "${programs[@]}"
+  fi
   tests/e2e/fleet_test.sh "$@"
 }
 

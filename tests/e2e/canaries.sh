@@ -265,7 +265,7 @@ memory() {
   local name open_folder
   open_folder=$(mktemp -d /tmp/mtp-open.XXXXXX)
   chmod 755 "$open_folder"
-  cp "$repository"/build/bin/mtp-{agent,cli,controller} "$open_folder/"
+  cp "$programs"/mtp-{agent,cli,controller} "$open_folder/"
   echo 'a long passphrase' >"$open_folder/file"
   closed_to_its_user sleep sleep 60
   closed_to_its_user mtp-agent "$open_folder/mtp-agent" join - --data-dir "$open_folder/none"

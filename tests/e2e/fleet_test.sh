@@ -12,6 +12,7 @@
 #   … --lease S                          how long its leases last (40); shorter ones make rounds shorter
 #   … --cuts N                           how many power cuts the part power makes (6)
 #   … --kills N                          how often the part all_killed kills everything (3)
+#   … --sanitizer asan|tsan              programs of build-asan or build-tsan; whatever they find fails a check at the end
 #   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
 #   … --upgrade-tenants N                how many tenants it does that with (25)
 # The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
@@ -21,6 +22,7 @@
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
 real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 lease_s=40 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
+sanitizer=''
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
@@ -32,6 +34,7 @@ while [ $# -gt 0 ]; do
     --lease) lease_s=${2:?} && shift ;;
     --cuts) power_cuts=${2:?} && shift ;;
     --kills) kill_rounds=${2:?} && shift ;;
+    --sanitizer) [[ ${2:?} =~ ^(asan|tsan)$ ]] && sanitizer=$2 && shift || exit 2 ;;
     --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
     --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
     *) sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
@@ -53,7 +56,16 @@ fleet=$work/fleet
 export HOME=$work/home
 mkdir -p "$HOME"
 unset SUDO_USER
-cli=$repository/build/bin/mtp-cli
+programs=$repository/build/bin
+if [ -n "$sanitizer" ]; then
+  programs=$repository/build-$sanitizer/bin
+  export MTP_PROGRAMS=$programs
+  mkdir "$work/reports"
+  # shellcheck source=tests/sanitizers.sh
+  source "$repository/tests/sanitizers.sh"
+  set_sanitizer_options "$work/reports/of"
+fi
+cli=$programs/mtp-cli
 least=768
 [ -n "$real" ] || least=64 # the double lives with less than OpenClaw
 born=() # what stands before the quick start while the fleet is made, see clocks.sh
@@ -96,8 +108,16 @@ eventually() { # eventually SECONDS COMMAND…
 no_device_is_left() { # of a file system that a part has made in a file
   ! losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$work/"
 }
+is_reported() { # what is planted, and so would be all else
+  ! "$programs/planted_fault" "$sanitizer" || return 1
+  grep -qE 'heap-buffer-overflow|data race' "$work/reports"/* && rm "$work/reports"/*
+}
+collect_reports() { # UndefinedBehaviorSanitizer's stand in the logs: it knows no place for them beside AddressSanitizer
+  grep -h -A 40 'runtime error:' "$fleet"/processes/*.log >"$work/reports/logged" || rm "$work/reports/logged"
+}
 finish() {
   local release
+  [ -z "$sanitizer" ] || collect_reports
   for release in release_traffic release_pauses release_disks release_power release_port; do
     ! declare -F "$release" >/dev/null || "$release"
   done
@@ -106,6 +126,10 @@ finish() {
   check "--down leaves no network namespace of the fleet" \
     bash -c "for n in $namespaces; do [ ! -e /var/run/netns/\$n ] || exit 1; done"
   check "no loop device is left" eventually 10 no_device_is_left
+  if [ -n "$sanitizer" ]; then
+    check "$sanitizer has found nothing" test -z "$(ls "$work/reports")"
+    find "$work/reports" -type f -exec head -n 60 {} \;
+  fi
   rm -rf --one-file-system "$work"
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ]
@@ -122,6 +146,9 @@ fi
 # shellcheck source=tests/e2e/clocks.sh
 source "$repository/tests/e2e/clocks.sh"
 named() { [[ $only = *" $1 "* ]]; } # named PART: by --only
+if [ -n "$sanitizer" ]; then
+  check "$sanitizer reports a planted fault" is_reported
+fi
 if named clocks; then check "the fleet is made three days ago" begin_birth; fi
 namespaces=''
 # Interrupted, it takes the fleet down all the same.

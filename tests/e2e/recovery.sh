@@ -2,7 +2,7 @@
 # The controller is lost with its disk and made again from the recovery kit. Part of fleet_test.sh; uses what backups.sh
 # has.
 
-controller_program=$repository/build/bin/mtp-controller
+controller_program=$programs/mtp-controller
 # A copy that is still being written has a name of its own, `<id>-tmp-<number>`, and counts for nothing.
 copies_in() { find "$1/_controller/snapshots" -type f ! -name '*-tmp-*' 2>/dev/null | wc -l; }
 has_a_copy() { [ "$(copies_in "$1")" -ge 1 ]; }

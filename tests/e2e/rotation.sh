@@ -42,7 +42,7 @@ no_call_failed() {
 }
 joins() { # joins HOST [OPTION…]: as docs/recovery.md says, in the host's own network; one of the fleet needs --rejoin
   "$cli" host token "$@" |
-    nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- "$repository/build/bin/mtp-agent" join - --data-dir "$fleet/hosts/$1/agent"
+    nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- "$programs/mtp-agent" join - --data-dir "$fleet/hosts/$1/agent"
 }
 # A certificate of the last two minutes is not renewed yet.
 ended_with_the_sleeper() {

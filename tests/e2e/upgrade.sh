@@ -8,7 +8,7 @@
 # request id. None of them waits for its operation, which the new mtp-cli does for both: an older one that waits while its
 # controller is replaced may never find it again.
 
-new_programs=$repository/build/bin
+new_programs=$programs
 restarted=up-1 # the only tenant that is restarted, by the load
 
 with_programs() { # with_programs FOLDER COMMAND…: what it starts is of that folder

@@ -1,6 +1,6 @@
-// Tells ThreadSanitizer what Abseil's locks put in order. Preloaded into programs that are built
-// for it (tests/run.sh tsan): Debian's Abseil is built without, so that it would know of no lock
-// and take whatever two threads do under one for a race.
+// Tells ThreadSanitizer what Abseil's locks put in order. Linked in front of it by programs that
+// are built for it (tests/run.sh tsan): Debian's Abseil is built without, so that it would know of
+// no lock and take whatever two threads do under one for a race.
 //
 // Each function stands for the one of the same name in Abseil's library and calls that one. Before
 // it unlocks, what this thread did happens before whatever is locked next (`__tsan_release`); after
