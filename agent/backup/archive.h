@@ -25,6 +25,8 @@
 
 namespace mtp {
 
+class DiskFloor;
+
 struct ArchiveRequest {
   // Folder that `names` are in, `<project>/data`; itself trusted.
   std::string root;
@@ -37,6 +39,8 @@ struct ArchiveRequest {
   std::function<bool(std::string_view relative_path, bool is_folder)> exclude;
   // At most so many entries; RESOURCE_EXHAUSTED beyond.
   int64_t max_entries = 5'000'000;
+  // Of the file system that has `output`; may be null, and must outlive the call.
+  const DiskFloor* floor = nullptr;
 };
 
 struct ArchiveResult {
@@ -60,8 +64,8 @@ using ArchiveProgressSink = std::function<void(const ArchiveProgress& progress)>
 // the manifest, and only then gives it its name; so a file of that name is a whole and verified
 // one. Mode 0600. On any error nothing is left behind. Errors: INVALID_ARGUMENT for bad names,
 // NOT_FOUND when a name is missing, ALREADY_EXISTS when `output` exists, RESOURCE_EXHAUSTED when
-// the disk is full, CANCELLED after a stop request, DATA_LOSS when reading back shows another
-// content. Thread-safe.
+// the disk is full or its floor is reached, CANCELLED after a stop request, DATA_LOSS when reading
+// back shows another content. Thread-safe.
 absl::StatusOr<ArchiveResult> WriteArchive(const ArchiveRequest& request,
                                            const ArchiveProgressSink& progress,
                                            std::stop_token stop);

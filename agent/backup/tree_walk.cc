@@ -46,7 +46,7 @@ TreeWalk::TreeWalk(const ArchiveRequest& request, TarWriter* tar,
       tar_(tar),
       manifest_line_(std::move(manifest_line)),
       progress_(std::move(progress)),
-      stop_(std::move(stop)) {}
+      budget_(absl::InfiniteDuration(), std::move(stop), request.floor) {}
 
 absl::Status TreeWalk::Add(int root, const std::string& name) {
   name_ = name;
@@ -60,7 +60,7 @@ absl::Status TreeWalk::Add(int root, const std::string& name) {
 }
 
 absl::Status TreeWalk::Visit(const Place& place) {
-  if (stop_.stop_requested()) return absl::CancelledError("stopped on request");
+  MTP_RETURN_IF_ERROR(budget_.Check());
   if (totals_.entries + totals_.skipped >= request_.max_entries) {
     return absl::ResourceExhaustedError(
         absl::StrCat("there are more than ", request_.max_entries, " files and folders"));
@@ -159,7 +159,7 @@ absl::Status TreeWalk::CopyContent(int file, const struct stat& info, ManifestEn
   int64_t left = entry->size;
   bool ended = false;
   while (left > 0) {
-    if (stop_.stop_requested()) return absl::CancelledError("stopped on request");
+    MTP_RETURN_IF_ERROR(budget_.Check());
     const size_t wanted = static_cast<size_t>(std::min<int64_t>(left, kPiece));
     size_t size = wanted;
     if (!ended) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/backup/archive.h"
+#include "agent/backup/file_copy.h"
 #include "agent/backup/manifest.h"
 #include "agent/backup/tar_stream.h"
 
@@ -54,7 +55,7 @@ class TreeWalk {
   TarWriter* const tar_;
   const std::function<absl::Status(const std::string& line)> manifest_line_;
   const ArchiveProgressSink progress_;
-  const std::stop_token stop_;
+  const CopyBudget budget_;
   ManifestEnd totals_;
   std::vector<std::string> changed_;
   // Where the content of a file with several names came first.

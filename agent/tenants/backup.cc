@@ -52,6 +52,7 @@ class BackupScript final : public ActionScript {
     request.names = {name_.value()};
     request.output = absl::StrCat(tools_->folder->path(), "/", file_);
     request.exclude = ExcludedFromBackup;
+    request.floor = tools_->floor;
     // Of an earlier life of this action, which did not come to record it.
     unlink(request.output.c_str());
     unlink((request.output + ".manifest.json").c_str());

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "agent/compose/render.h"
+#include "agent/tenants/room_token.h"
+#include "common/base/status.h"
 
 namespace mtp {
 namespace {
@@ -59,8 +61,13 @@ PhaseResult BringImage(TenantTools& tools, const std::string& image, PhaseContex
                      "image by its id. Load it there with `docker load`, or name another image")));
   }
   context.progress(absl::StrCat("pulling image ", image));
-  const absl::Status pulled = tools.compose->PullOne(
-      {kPullService, RenderServiceStub(kPullService, image)}, context.cancel);
+  // The engine keeps images where it likes; most hosts have one file system for all.
+  const RoomToken room(context.cancel, tools.floor);
+  const absl::Status pulled =
+      tools.compose->PullOne({kPullService, RenderServiceStub(kPullService, image)}, &room);
+  if (const absl::Status ended = room.Ended(); !pulled.ok() && !ended.ok()) {
+    return PhaseResult::Failed(Annotate(ended, absl::StrCat("pulling image ", image)));
+  }
   if (pulled.ok() || absl::IsCancelled(pulled) || absl::IsUnavailable(pulled)) {
     return PhaseResult::Of(pulled);
   }

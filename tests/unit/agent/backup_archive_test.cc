@@ -15,6 +15,7 @@
 #include "agent/backup/archive.h"
 #include "agent/backup/exclusions.h"
 #include "agent/backup/manifest.h"
+#include "common/base/disk_floor.h"
 #include "common/base/sha256.h"
 #include "tests/unit/agent/scratch_folder.h"
 
@@ -236,6 +237,22 @@ TEST_F(Archive, LeavesNothingWhenTheDiskIsFull) {
   EXPECT_TRUE(absl::IsResourceExhausted(result.status())) << result.status();
   EXPECT_THAT(FilesIn("backups"), IsEmpty());
   ASSERT_EQ(umount((folder_ / "backups").c_str()), 0);
+}
+
+TEST_F(Archive, LeavesTheTenantsTheLastOfTheDisk) {
+  folder_.Write("data/acme/first", std::string(1 << 20, 'a'));
+  folder_.Write("data/acme/second", std::string(1 << 20, 'b'));
+  int asked = 0;
+  const DiskFloor floor(folder_ / "backups", [&asked](const std::string&) {
+    return DiskSpace{int64_t{100} << 30, ++asked < 6 ? int64_t{50} << 30 : int64_t{1} << 20};
+  });
+  ArchiveRequest request = Request();
+  request.floor = &floor;
+  const auto result = WriteArchive(request, nullptr, {});
+  EXPECT_TRUE(absl::IsResourceExhausted(result.status())) << result.status();
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("free some of it first"));
+  EXPECT_EQ(asked, 6);
+  EXPECT_THAT(FilesIn("backups"), IsEmpty());
 }
 
 TEST_F(Archive, RefusesWhatItCannotDo) {

@@ -265,10 +265,11 @@ absl::Status FakeCompose::RemoveOne(const ComposeService& service, absl::Duratio
   return absl::OkStatus();
 }
 
-absl::Status FakeCompose::PullOne(const ComposeService& service, const CancelToken*) {
+absl::Status FakeCompose::PullOne(const ComposeService& service, const CancelToken* cancel) {
   ++pulls;
   pulled_file = service.file;
   if (on_pull) on_pull();
+  if (cancel != nullptr && cancel->cancelled()) return absl::CancelledError("ended");
   return pull_error;
 }
 

@@ -60,6 +60,22 @@ TEST_F(PullTest, AnImageThatIsHereIsNotAskedFor) {
   EXPECT_EQ(machine_.compose.pulls, 0);
 }
 
+TEST_F(PullTest, LeavesTheTenantsTheLastOfTheDisk) {
+  const std::string newer = absl::StrCat("openclaw@", kId);
+  machine_.engine.registry_digest = std::string(kId);
+  machine_.compose.pull_error = absl::OkStatus();
+  machine_.compose.on_pull = [&] { machine_.space.free_bytes = 100 << 20; };
+  v1::Action action = agent_->Finish(PullRequest("o1/pull", "openclaw:1", true));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED) << action.ShortDebugString();
+  EXPECT_EQ(action.error().code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(action.error().message(), HasSubstr("pulling image openclaw@"));
+  // There is room again.
+  machine_.space = DiskSpace{int64_t{100} << 30, int64_t{50} << 30};
+  machine_.compose.on_pull = [&] { machine_.engine.images.insert(newer); };
+  action = agent_->Finish(PullRequest("o2/pull", "openclaw:1", true));
+  EXPECT_EQ(action.state(), v1::ACTION_STATE_DONE) << action.ShortDebugString();
+}
+
 TEST_F(PullTest, RefreshPullsWhatTheRegistryHasAndLeavesTheTag) {
   const std::string newer = absl::StrCat("openclaw@", kId);
   machine_.engine.registry_digest = std::string(kId);
