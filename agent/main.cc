@@ -182,7 +182,7 @@ void AddJoinOptions(CLI::App* join, JoinArguments* arguments) {
 
 int main(int argc, char** argv) {
   if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
-  mtp::tls::RestrictTls();
+  mtp::tls::PrepareTls();
 
   CLI::App app("Acts on one host for the fleet's controller.", "mtp-agent");
   app.set_version_flag("--version", mtp::kVersion);

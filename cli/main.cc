@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "mtp-cli: %s\n", std::string(kept.message()).c_str());
     return 1;
   }
-  mtp::tls::RestrictTls();
+  mtp::tls::PrepareTls();
   // gRPC's own remarks mean nothing to an operator; what matters comes back as a status.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const mtp::SystemClock clock;

@@ -148,7 +148,7 @@ CLI::App* AddRecover(CLI::App& app, mtp::RecoverArguments& arguments) {
 
 int main(int argc, char** argv) {
   if (absl::Status kept = mtp::KeepMemoryPrivate(); !kept.ok()) return Fail(kept);
-  mtp::tls::RestrictTls();
+  mtp::tls::PrepareTls();
   CLI::App app(
       "Decides where tenants run and carries operations out through the agents of the hosts.",
       "mtp-controller");

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `fuzz`, `load`, clang-tidy and the contract of the real OpenClaw; of the
-#                                sanitizers a part
+#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `load`, clang-tidy and the contract of the real OpenClaw; each parser is
+#                                fuzzed for two seconds, and a part of the unit tests and of the fleets runs under the sanitizers
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants] [--find-plants]
@@ -76,15 +76,21 @@ run_simulation() {
   build/bin/simulation "$@"
 }
 
+build_sanitized() { # build_sanitized asan|tsan TARGET…
+  local kind=$1
+  shift
+  cmake --preset "$kind" >/dev/null
+  build_in "build-$kind" "$@" planted_fault
+}
+
 run_sanitized() { # run_sanitized asan|tsan [UNIT]…: without any, all
   local kind=$1 folder=build-$1 code=0 names=unit
   shift
-  cmake --preset "$kind" >/dev/null
   if [ $# -eq 0 ]; then
-    build_in "$folder"
+    build_sanitized "$kind" all
   else
     names="^($(IFS='|'; echo "$*"))\$"
-    build_in "$folder" "$@" simulation planted_fault
+    build_sanitized "$kind" "$@" simulation
   fi
   set_sanitizer_options
   expect_faults_to_be_found "$kind"
@@ -144,8 +150,7 @@ run_fleet() { # run_fleet [OPTION]…: of tests/e2e/fleet_test.sh
   need_root
   local programs=(mtp-controller mtp-agent mtp-guard mtp-cli)
   if [[ " $* " =~ " --sanitizer "(asan|tsan)" " ]]; then
-    cmake --preset "${BASH_REMATCH[1]}" >/dev/null
-    build_in "build-${BASH_REMATCH[1]}" "${programs[@]}" planted_fault
+    build_sanitized "${BASH_REMATCH[1]}" "${programs[@]}"
   else
     build "${programs[@]}"
   fi
@@ -161,9 +166,12 @@ run_fleets() {
   # Both lanes use the images; one makes them.
   tests/doubles/openclaw/build-image.sh >/dev/null
   deploy/openclaw-image/build.sh >/dev/null
-  local log code=0 other
+  local log code=0 other kind
+  # The fleets beside it are those with the sanitizers' programs.
+  for kind in asan tsan; do build_sanitized "$kind" mtp-controller mtp-agent mtp-guard mtp-cli; done
   log=$(mktemp)
-  in_turn '--only deaths --only recovery --only rotation --only lost_host' '--only updates --only limits --only crash_loops' >"$log" 2>&1 &
+  in_turn '--sanitizer tsan --only deaths --only recovery --only rotation --only lost_host' \
+    '--sanitizer asan --only updates --only limits --only crash_loops' >"$log" 2>&1 &
   other=$!
   # Interrupted, both take their fleets down.
   trap 'kill "$other" 2>/dev/null; wait' EXIT
@@ -247,6 +255,7 @@ case ${1:-all} in
     run_simulation
     # Its own test has the first 400.
     run_simulation --from 401 --seeds 1600 --jobs 2
+    run_fuzz --seconds 2 --jobs 2
     run_sanitized asan unit_agent unit_controller unit_cli
     run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
     run_standins

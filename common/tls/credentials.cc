@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/crypto.h>
 
 #include <cstdlib>
 #include <vector>
@@ -48,9 +49,10 @@ absl::Status WritePair(const IdentityFolder& files, const SecretString& key,
 
 }  // namespace
 
-void RestrictTls() {
+void PrepareTls() {
   setenv("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384", /*overwrite=*/1);
   unsetenv("GRPC_TRACE");
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
 }
 
 IdentityFolder::IdentityFolder(const std::string& folder)

@@ -25,8 +25,10 @@ namespace mtp::tls {
 // Must be the first thing a program does with gRPC, before any thread. gRPC 1.51 has no public way
 // to ask for TLS 1.3 alone; but for TLS 1.2 it offers only the cipher suites of an environment
 // variable. With suites that need an RSA certificate there, and ECDSA certificates here, no TLS 1.2
-// handshake can succeed. It also takes GRPC_TRACE away, by which gRPC would log what it decrypts.
-void RestrictTls();
+// handshake can succeed. It also takes GRPC_TRACE away, by which gRPC would log what it decrypts,
+// and keeps OpenSSL from taking itself apart when the program ends: gRPC's threads may still use
+// it.
+void PrepareTls();
 
 // Paths of one identity.
 struct IdentityFolder {

@@ -343,6 +343,8 @@ trust() {
   check "a caller of another authority is refused" says "unexpected eof" handshake "$work/viewer/ca.pem" -cert "$work/other.pem" -key "$work/other.key"
   check "TLS 1.2 is refused" bash -c "! openssl s_client -connect $controller -tls1_2 -alpn h2 </dev/null >/dev/null 2>&1"
   join_tokens
+  check "the viewer is removed" exits 0 "$cli" operator remove watcher
+  check "and may not look any more" exits 3 "$cli" --controller "$controller" --identity "$work/viewer" status
 }
 
 # --- The project folder

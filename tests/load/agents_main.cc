@@ -48,7 +48,7 @@ absl::Status StartAll(const Arguments& arguments, mtp::Executor* executor, Hosts
 }  // namespace
 
 int main(int argc, char** argv) {
-  mtp::tls::RestrictTls();
+  mtp::tls::PrepareTls();
   mallopt(M_ARENA_MAX, 2);
   mtp::RaiseDescriptorLimit(mtp::kServerDescriptors);
   CLI::App app("Hosts with simulated engines. Join tokens are read from standard input.");

@@ -39,7 +39,7 @@ int Say(const std::string& json) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  mtp::tls::RestrictTls();
+  mtp::tls::PrepareTls();
   mtp::RaiseDescriptorLimit(mtp::kServerDescriptors);
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("A caller who does much at once.");

@@ -21,7 +21,7 @@ namespace {
 
 // Before gRPC begins, as every program of ours does it.
 const bool kRestricted = [] {
-  tls::RestrictTls();
+  tls::PrepareTls();
   return true;
 }();
 

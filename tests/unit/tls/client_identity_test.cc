@@ -101,7 +101,7 @@ TEST_F(ClientIdentityTest, DoesNotTalkToAHostOfAnotherAuthority) {
 }
 
 TEST_F(ClientIdentityTest, DoesNotTalkToAServerThatKnowsOnlyTls12) {
-  RestrictTls();
+  PrepareTls();
   authority_.Equip(folder_ / "h1", kAgent);
   const auto credentials = MutualTlsClient(folder_ / "controller");
   RawServer old(TLS1_2_VERSION, folder_ / "h1");

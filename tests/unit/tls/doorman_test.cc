@@ -40,7 +40,7 @@ class WhoAmI final : public v1::OperationService::Service {
 class DoormanTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    RestrictTls();
+    PrepareTls();
     authority_.Equip(folder_ / "server", kController);
     authority_.Equip(folder_ / "client", kOperator);
   }

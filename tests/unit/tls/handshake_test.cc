@@ -22,7 +22,7 @@ namespace {
 
 // Before gRPC begins, as every program of ours does it.
 const bool kRestricted = [] {
-  RestrictTls();
+  PrepareTls();
   return true;
 }();
 
@@ -104,9 +104,9 @@ class HandshakeTest : public ::testing::Test {
   int port_ = 0;
 };
 
-TEST(RestrictTls, TakesAwayWhatWouldLogDecryptedBytes) {
+TEST(PrepareTls, TakesAwayWhatWouldLogDecryptedBytes) {
   setenv("GRPC_TRACE", "all", /*overwrite=*/1);
-  RestrictTls();
+  PrepareTls();
   EXPECT_EQ(getenv("GRPC_TRACE"), nullptr);
 }
 

@@ -43,7 +43,7 @@ class Service final : public v1::AgentService::Service {
 class RenewalHandshakeTest : public ::testing::Test {
  protected:
   RenewalHandshakeTest() {
-    tls::RestrictTls();
+    tls::PrepareTls();
     EXPECT_TRUE(authority_.EnsureIdentity(folder_ / "controller", kController, clock_.Now()).ok());
     const auto serial = authority_.EnsureIdentity(folder_ / "host", kHost, clock_.Now());
     grpc::ServerBuilder builder;

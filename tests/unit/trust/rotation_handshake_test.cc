@@ -43,7 +43,7 @@ class Controller final : public v1::FleetService::Service {
 class RotationHandshakeTest : public ::testing::Test {
  protected:
   RotationHandshakeTest() {
-    tls::RestrictTls();
+    tls::PrepareTls();
     authority_.Follow(store_.get(), &box_);
     EnsureOwn();
     EXPECT_TRUE(authority_.EnsureIdentity(Folder("h1"), kHost, absl::Now()).ok());
