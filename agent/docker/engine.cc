@@ -84,10 +84,12 @@ class SocketEngine final : public Engine {
   absl::Status Ping() override { return Get("ping", "/_ping").status(); }
 
   absl::StatusOr<std::vector<ContainerSummary>> ListContainers(
-      const std::string& project) override {
+      const std::string& project, const std::string& service) override {
+    const std::string filters =
+        Filters(project, {{"label", {absl::StrCat("com.docker.compose.service=", service)}}});
     MTP_ASSIGN_OR_RETURN(const std::string body,
                          Get("list containers", absl::StrCat("/containers/json?all=1&filters=",
-                                                             PercentEncode(Filters(project, {})))));
+                                                             PercentEncode(filters))));
     return ParseContainerList(body);
   }
 

@@ -150,9 +150,10 @@ class Engine {
   // OK when the engine answers; cheap.
   virtual absl::Status Ping() = 0;
 
-  // All containers, running or not, that carry the label `com.docker.compose.project=<project>`.
+  // All containers, running or not, of this service of this Compose project, by the labels that
+  // Compose gives them.
   virtual absl::StatusOr<std::vector<ContainerSummary>> ListContainers(
-      const std::string& project) = 0;
+      const std::string& project, const std::string& service) = 0;
   // `container` is a name or an id, here and below; other characters than names may have are
   // INVALID_ARGUMENT.
   virtual absl::StatusOr<ContainerDetails> InspectContainer(const std::string& container) = 0;

@@ -6,6 +6,7 @@
 
 #include "agent/compose/config_template.h"
 #include "agent/compose/render.h"
+#include "agent/tenants/misnamed.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -57,6 +58,8 @@ class AdminScript final : public ActionScript {
   absl::Status BringUp(PhaseContext& context) {
     MTP_RETURN_IF_ERROR(tools_->writer->WriteAll());
     MTP_ASSIGN_OR_RETURN(const ComposeService service, tools_->writer->Admin());
+    MTP_RETURN_IF_ERROR(
+        RemoveMisnamed(*tools_, kAdminService, kAdminContainer, kDownGrace, context.cancel));
     MTP_RETURN_IF_ERROR(tools_->compose->UpOne(service, context.cancel));
     if (tools_->refresh) tools_->refresh(kAdminService);
     return absl::OkStatus();
@@ -99,6 +102,7 @@ FilteredSocketOptions SocketOptions(const TenantTools& tools, std::string engine
 }  // namespace
 
 absl::Status TakeAdminDown(TenantTools& tools) {
+  MTP_RETURN_IF_ERROR(RemoveMisnamed(tools, kAdminService, kAdminContainer, kDownGrace, nullptr));
   auto details = tools.engine->InspectContainer(kAdminContainer);
   if (absl::IsNotFound(details.status())) return absl::OkStatus();
   if (!details.ok()) return details.status();

@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "agent/compose/render.h"
 #include "agent/tenants/images.h"
+#include "agent/tenants/misnamed.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -63,6 +65,8 @@ absl::Status StartingScript::Up(const state::v1::AgentTenantRecord& record,
                                 const ComposeService& service, const CancelToken* cancel) {
   const std::string container = name_.Container();
   MTP_RETURN_IF_ERROR(MayStartLeased(*tools_, record));
+  MTP_RETURN_IF_ERROR(
+      RemoveMisnamed(*tools_, name_.value(), container, absl::Seconds(kStopGraceSeconds), cancel));
   if (record.probation() || IsLeased(record)) {
     MTP_RETURN_IF_ERROR(tools_->compose->CreateOne(service, cancel));
     MTP_ASSIGN_OR_RETURN(const auto created, tools_->engine->InspectContainer(container));

@@ -4,11 +4,15 @@
 
 #include "agent/compose/render.h"
 #include "agent/tenants/drain_watch.h"
+#include "agent/tenants/misnamed.h"
 #include "common/base/status.h"
 
 namespace mtp {
 
 PhaseResult StopContainer(TenantTools& tools, const TenantName& name, PhaseContext& context) {
+  const absl::Status named = RemoveMisnamed(tools, name.value(), name.Container(),
+                                            absl::Seconds(kStopGraceSeconds), context.cancel);
+  if (!named.ok()) return PhaseResult::Of(named);
   auto details = tools.engine->InspectContainer(name.Container());
   if (absl::IsNotFound(details.status())) return PhaseResult::Done();
   if (!details.ok()) return PhaseResult::Failed(details.status());

@@ -131,7 +131,7 @@ TEST_F(RealEngine, DescribesItselfAndItsContainers) {
   EXPECT_GT(info->memory_bytes, 0);
   EXPECT_TRUE(info->cgroup_version == 1 || info->cgroup_version == 2);
 
-  const auto list = engine_->ListContainers("mtp");
+  const auto list = engine_->ListContainers("mtp", "acme");
   ASSERT_TRUE(list.ok()) << list.status();
   ASSERT_EQ(list->size(), 1u) << "only the project's";
   EXPECT_EQ(list->at(0).name, "mtp-acme");
@@ -368,7 +368,7 @@ TEST_F(RealEngine, AnEngineThatDiesIsUnavailableAndComesBack) {
   EXPECT_TRUE(absl::IsUnavailable(engine_->Ping()));
   own_->Start();
   EXPECT_TRUE(testing::WaitFor(seconds(90), [&] { return engine_->Ping().ok(); }));
-  EXPECT_TRUE(engine_->ListContainers("mtp").ok());
+  EXPECT_TRUE(engine_->ListContainers("mtp", "acme").ok());
 }
 
 }  // namespace

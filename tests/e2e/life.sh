@@ -18,6 +18,19 @@ answers_at() { # answers_at HOST PORT: a gateway does
   nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- curl -fsS --max-time 10 --noproxy '*' "http://127.0.0.1:$2/readyz"
 }
 
+has_its_name() { # has_its_name DOCKER_HOST: acme's only container
+  local names
+  names=$(docker --host "$1" ps --all --filter label=com.docker.compose.service=acme --format '{{.Names}}')
+  [ "$names" = mtp-acme ] || { echo "$names"; return 1; }
+}
+# As Compose leaves it when it is killed between a changed container's making and its naming.
+start_under_another_name() {
+  local docker_host
+  docker_host=$(of_host "$(host_of acme)" docker_host)
+  check "acme's container gets another name" docker --host "$docker_host" rename mtp-acme 0123456789ab_mtp-acme
+  check "it is made anew by itself, under its own" eventually "$((restart_within + 30))" has_its_name "$docker_host"
+  check "and acme is ready" eventually "$restart_within" tenant_is acme health ready
+}
 start_without_its_port() {
   local host port
   host=$(host_of acme) port=$(port_of acme)
@@ -39,6 +52,7 @@ life_and_end() {
   check "acme is ready after a restart" eventually "$restart_within" tenant_is acme health ready
   push "$(jq -n --arg t "$acme_token" '{token: $t, text: "still there?"}')"
   check "acme answers after a restart" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("still there?"))'
+  start_under_another_name
   check "acme stops" exits 0 "$cli" stop acme
   check "acme is shown as stopped" eventually 20 tenant_is acme status stopped
   start_without_its_port

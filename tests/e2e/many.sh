@@ -28,6 +28,18 @@ refused_rightly() { # refused_rightly COUNT: so many were, each with a word on b
   done
   [ "$bad" -eq 0 ] && [ "$refused" = "$1" ]
 }
+remove_at_once() { # remove_at_once NUMBER: of them, on each host; other parts need the room
+  local name names code=0 removals=() removal
+  names=$(field "[.tenants[] | select(.name | startswith(\"many-\"))] | group_by(.host)[][:$1][] | .name")
+  for name in $names; do
+    "$cli" remove "$name" --yes >"$work/removed-$name" 2>&1 &
+    removals+=($!)
+  done
+  for removal in "${removals[@]}"; do wait "$removal" || code=1; done
+  [ "$code" = 0 ] || tail -n 3 "$work"/removed-many-*
+  for name in $names; do [ "$(copies "$name")" = 0 ] || { echo "$name is there"; code=1; }; done
+  return "$code"
+}
 many() {
   local reservation=200 room number crowded
   while room=$("$cli" capacity --memory "$reservation" -o json | jq .more_tenants) && [ "$room" -gt 60 ]; do
@@ -50,4 +62,5 @@ many() {
   check "docker compose config is valid with 30 tenants" compose_on "$crowded" config --quiet
   check "docker compose ps shows them all" shows_all_containers "$crowded"
   check "docker compose logs -f follows them" follows_logs "$crowded"
+  check "seven on each host are removed at the same time" remove_at_once 7
 }

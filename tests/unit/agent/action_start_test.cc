@@ -6,7 +6,9 @@
 namespace mtp {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 class ActionStartTest : public ActionsFixture {};
@@ -59,6 +61,74 @@ TEST_F(ActionStartTest, APortThatIsTakenOnTheHostBecomesAnotherOne) {
   // It does not go back by itself.
   machine_.compose.taken_ports.clear();
   EXPECT_EQ(agent_->Finish(ApplyRequest("o3/start", "acme", 2)).result().at("port"), "18804");
+}
+
+// Seen with an agent and an engine that were killed at the same moment: no later start had found
+// it.
+class MisnamedTest : public ActionStartTest {
+ protected:
+  static constexpr char kMisnamed[] = "0123456789ab_mtp-acme";
+
+  // As Compose leaves it when it is killed after it has made the new container, and before it has
+  // removed the old one (`old_one`) or after.
+  void Interrupt(bool old_one, bool runs) {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    auto& containers = machine_.engine.containers;
+    FakeContainer made = containers.at("mtp-acme");
+    made.running = runs;
+    if (!old_one) containers.erase("mtp-acme");
+    containers[kMisnamed] = std::move(made);
+  }
+  std::vector<std::string> Running() {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    std::vector<std::string> names;
+    for (const auto& [name, container] : machine_.engine.containers) {
+      if (container.running) names.push_back(name);
+    }
+    return names;
+  }
+  v1::Action Carry(const std::string& key, void (*what)(v1::EnsureActionRequest&)) {
+    v1::EnsureActionRequest request = ActionRequest(key, "acme", 1);
+    what(request);
+    return agent_->Finish(request);
+  }
+};
+
+TEST_F(MisnamedTest, IsMadeAnewUnderItsNameByAStart) {
+  Provision("acme");
+  int key = 0;
+  for (const bool old_one : {false, true}) {
+    for (const bool runs : {false, true}) {
+      Interrupt(old_one, runs);
+      const v1::Action started = Carry(absl::StrCat("o", ++key, "/start"),
+                                       [](v1::EnsureActionRequest& r) { r.mutable_start(); });
+      EXPECT_EQ(started.state(), v1::ACTION_STATE_DONE) << started.DebugString();
+      EXPECT_THAT(Running(), ElementsAre("mtp-acme"));
+      EXPECT_FALSE(HasContainer(kMisnamed));
+    }
+  }
+}
+
+TEST_F(MisnamedTest, IsStopped) {
+  Provision("acme");
+  Interrupt(/*old_one=*/false, /*runs=*/true);
+  const v1::Action stopped = Carry("o1/stop", [](v1::EnsureActionRequest& r) { r.mutable_stop(); });
+  EXPECT_EQ(stopped.state(), v1::ACTION_STATE_DONE) << stopped.DebugString();
+  EXPECT_THAT(Running(), IsEmpty());
+}
+
+TEST_F(MisnamedTest, AnOperatorsOwnRunIsLeftAlone) {
+  Provision("acme");
+  {
+    absl::MutexLock lock(&machine_.engine.mutex);
+    FakeContainer& run = machine_.engine.containers["run_mtp-acme"];
+    run.one_off = run.running = true;
+  }
+  const v1::Action started =
+      Carry("o1/start", [](v1::EnsureActionRequest& r) { r.mutable_start(); });
+  EXPECT_EQ(started.state(), v1::ACTION_STATE_DONE) << started.DebugString();
+  EXPECT_THAT(Running(), ElementsAre("mtp-acme", "run_mtp-acme"));
+  EXPECT_EQ(Starts("mtp-acme"), 1);
 }
 
 TEST_F(ActionStartTest, AHostThatRefusesEveryPortIsAFailure) {

@@ -72,12 +72,14 @@ TEST_F(EngineClient, TellsErrorsApart) {
   EXPECT_TRUE(engine_->Start("mtp-acme").ok()) << "it runs already";
 }
 
-TEST_F(EngineClient, AsksForItsProjectOnly) {
+TEST_F(EngineClient, AsksForOneServiceOnly) {
   Answer(testing::HttpAnswer(200, "[]"));
-  ASSERT_TRUE(engine_->ListContainers("mtp").ok());
-  EXPECT_THAT(server_->requests(),
-              ElementsAre("GET /containers/json?all=1&filters=%7B%22label%22%3A%5B%22com.docker."
-                          "compose.project%3Dmtp%22%5D%7D HTTP/1.1"));
+  ASSERT_TRUE(engine_->ListContainers("mtp", "acme").ok());
+  EXPECT_THAT(
+      server_->requests(),
+      ElementsAre("GET /containers/json?all=1&filters=%7B%22label%22%3A%5B%22com.docker."
+                  "compose.service%3Dacme%22%2C%22com.docker.compose.project%3Dmtp%22%5D%7D "
+                  "HTTP/1.1"));
 }
 
 TEST_F(EngineClient, RefusesNamesThatWouldChangeThePath) {
@@ -139,7 +141,7 @@ TEST_F(EngineClient, SurvivesGarbledAnswers) {
     EXPECT_LT(details.status().message().size(), 1000u);
   }
   Answer(testing::HttpAnswer(200, endless));
-  EXPECT_TRUE(absl::IsResourceExhausted(engine_->ListContainers("mtp").status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(engine_->ListContainers("mtp", "acme").status()));
 }
 
 TEST_F(EngineClient, GivesEventsAsTheyComeUntilItIsStopped) {

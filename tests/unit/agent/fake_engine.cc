@@ -4,11 +4,21 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include <algorithm>
+
 #include "common/base/atomic_file.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 
 namespace mtp {
+namespace {
+
+// By its label; Compose makes some under a name with something before it.
+bool IsOfService(const std::string& container, const std::string& service) {
+  return container == "mtp-" + service || absl::EndsWith(container, "_mtp-" + service);
+}
+
+}  // namespace
 
 FakeEngine::FakeEngine(const Clock* clock) : clock_(clock) {}
 
@@ -22,8 +32,19 @@ absl::Status FakeEngine::Ping() {
   return away ? Unavailable() : absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<ContainerSummary>> FakeEngine::ListContainers(const std::string&) {
-  return std::vector<ContainerSummary>();
+absl::StatusOr<std::vector<ContainerSummary>> FakeEngine::ListContainers(
+    const std::string&, const std::string& service) {
+  absl::MutexLock lock(&mutex);
+  if (away) return Unavailable();
+  std::vector<ContainerSummary> all;
+  for (const auto& [name, container] : containers) {
+    if (!IsOfService(name, service)) continue;
+    ContainerSummary summary;
+    summary.name = name;
+    if (container.one_off) summary.labels["com.docker.compose.oneoff"] = "True";
+    all.push_back(std::move(summary));
+  }
+  return all;
 }
 
 absl::StatusOr<ContainerDetails> FakeEngine::InspectContainer(const std::string& name) {
@@ -261,7 +282,8 @@ absl::Status FakeCompose::RemoveOne(const ComposeService& service, absl::Duratio
                                     const CancelToken*) {
   absl::MutexLock lock(&engine_->mutex);
   if (engine_->away) return absl::UnavailableError("the Docker Engine does not answer");
-  engine_->containers.erase("mtp-" + service.name);
+  std::erase_if(engine_->containers,
+                [&](const auto& one) { return IsOfService(one.first, service.name); });
   return absl::OkStatus();
 }
 
@@ -301,7 +323,13 @@ std::string FakeCompose::EnvironmentOf(const std::string& service) const {
 }
 
 FakeContainer& FakeCompose::Match(const ComposeService& service) {
-  FakeContainer& container = engine_->containers["mtp-" + service.name];
+  // Any container of the service is the service's to Compose, whatever its name.
+  const auto known = std::find_if(
+      engine_->containers.begin(), engine_->containers.end(),
+      [&](const auto& one) { return IsOfService(one.first, service.name) && !one.second.one_off; });
+  FakeContainer& container = known != engine_->containers.end()
+                                 ? known->second
+                                 : engine_->containers["mtp-" + service.name];
   const std::string environment = EnvironmentOf(service.name);
   if (container.file == service.file && container.environment == environment) return container;
   container.environment = environment;

@@ -27,6 +27,8 @@ struct FakeContainer {
   std::string restart_policy = "unless-stopped";
   int starts = 0;
   int restarts_by_engine = 0;
+  // Of an operator's `docker compose run`.
+  bool one_off = false;
   bool paused = false;
   int pauses = 0;
   int exit_code = 0;
@@ -50,7 +52,8 @@ class FakeEngine final : public Engine {
 
   absl::StatusOr<EngineInfo> Info() override;
   absl::Status Ping() override;
-  absl::StatusOr<std::vector<ContainerSummary>> ListContainers(const std::string&) override;
+  absl::StatusOr<std::vector<ContainerSummary>> ListContainers(const std::string&,
+                                                               const std::string& service) override;
   absl::StatusOr<ContainerDetails> InspectContainer(const std::string& name) override;
   absl::StatusOr<ContainerStats> Stats(const std::string& name) override;
   absl::StatusOr<ImageDetails> InspectImage(const std::string& image) override;

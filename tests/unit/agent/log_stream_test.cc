@@ -38,7 +38,8 @@ class ScriptedLogs final : public Engine {
   }
   absl::StatusOr<EngineInfo> Info() override { return absl::UnimplementedError(""); }
   absl::Status Ping() override { return absl::OkStatus(); }
-  absl::StatusOr<std::vector<ContainerSummary>> ListContainers(const std::string&) override {
+  absl::StatusOr<std::vector<ContainerSummary>> ListContainers(const std::string&,
+                                                               const std::string&) override {
     return absl::UnimplementedError("");
   }
   absl::StatusOr<ContainerStats> Stats(const std::string&) override {
