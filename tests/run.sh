@@ -2,13 +2,13 @@
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
 #   tests/run.sh                 all but `bench`, `crash`, `e2e`, `load`, clang-tidy and the contract of the real OpenClaw; each parser is
-#                                fuzzed for two seconds, and a part of the unit tests and of the fleets runs under the sanitizers
+#                                fuzzed 30,000 times, and a part of the unit tests and of the fleets runs under the sanitizers
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
 #   tests/run.sh simulation [--seeds N] [--from S] [--jobs J] [--replay SEED] [--plant NAME] [--plants] [--find-plants]
 #                                the control plane in virtual time; what fails is made smaller; without options its own test,
 #                                which finds each planted defect
-#   tests/run.sh fuzz [--seconds N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer, each N seconds
+#   tests/run.sh fuzz [--seconds N | --runs N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh fleets          the fleets of the whole run, two at a time
@@ -255,7 +255,7 @@ case ${1:-all} in
     run_simulation
     # Its own test has the first 400.
     run_simulation --from 401 --seeds 1600 --jobs 2
-    run_fuzz --seconds 2 --jobs 2
+    run_fuzz --runs 30000
     run_sanitized asan unit_agent unit_controller unit_cli
     run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
     run_standins

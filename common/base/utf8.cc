@@ -1,6 +1,7 @@
 #include "common/base/utf8.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -53,9 +54,12 @@ std::string ValidUtf8(absl::string_view text, size_t max_bytes) {
 }
 
 absl::Status CheckTextFile(absl::string_view text, absl::string_view path) {
-  const bool steers = std::any_of(text.begin(), text.end(), [](unsigned char c) {
-    return absl::ascii_iscntrl(c) && c != '\t' && c != '\n' && c != '\r';
-  });
+  bool steers = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool ends_line = text[i] == '\n' || absl::StartsWith(text.substr(i), "\r\n");
+    steers |=
+        absl::ascii_iscntrl(static_cast<unsigned char>(text[i])) && text[i] != '\t' && !ends_line;
+  }
   if (!steers && ValidUtf8(text, text.size()) == text) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(path, " is not UTF-8 text; save it as such"));
 }

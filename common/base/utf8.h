@@ -14,8 +14,8 @@ namespace mtp {
 std::string ValidUtf8(absl::string_view text, size_t max_bytes);
 
 // INVALID_ARGUMENT when a file at `path` with that text is not valid UTF-8 or has control
-// characters besides tab and line ends (YAML 1.2, 5.1). For files that are read as YAML: its parser
-// takes other bytes, and writes them back as something else.
+// characters besides tab and line ends (YAML 1.2, 5.1), which are `\n` and `\r\n`. For files that
+// are read as YAML: its parser takes other bytes, and writes them back as something else.
 absl::Status CheckTextFile(absl::string_view text, absl::string_view path);
 
 }  // namespace mtp

@@ -8,6 +8,7 @@
 #include <absl/strings/strip.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "common/base/status.h"
 
@@ -27,6 +28,15 @@ absl::Status Bad(absl::string_view rule) {
 bool OnlyOf(absl::string_view text, absl::string_view extra) {
   return std::all_of(text.begin(), text.end(), [extra](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(extra, c);
+  });
+}
+
+// Labels of letters, digits and hyphens: no word that a program takes for an option, a path or a
+// folder above.
+bool IsHostName(absl::string_view host) {
+  const std::vector<absl::string_view> labels = absl::StrSplit(host, '.');
+  return std::all_of(labels.begin(), labels.end(), [](absl::string_view label) {
+    return !label.empty() && label.front() != '-' && OnlyOf(label, "-");
   });
 }
 
@@ -58,7 +68,7 @@ absl::Status RepositoryPlace::ParseServer(absl::string_view text, int default_po
       return Bad("has a malformed host");
     }
     host = text.substr(0, end + 1);
-  } else if (host.empty() || host.front() == '-' || !OnlyOf(host, ".-")) {
+  } else if (!IsHostName(host)) {
     return Bad("has a malformed host");
   }
   host_ = std::string(host);

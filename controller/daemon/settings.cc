@@ -5,6 +5,7 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/environment.h"
+#include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
@@ -45,6 +46,12 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
     Read(root, "policy", &settings.policy);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
+  }
+  for (const std::string* value : {&settings.listen, &settings.enroll_listen,
+                                   &settings.enroll_advertise, &settings.default_image}) {
+    if (OneLine(*value, value->size()) != *value) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": every value is one line of text"));
+    }
   }
   MTP_RETURN_IF_ERROR(
       Annotate(HostName::Parse(settings.fleet).status(), absl::StrCat(path, ": fleet")));

@@ -37,7 +37,7 @@ while [ $# -gt 0 ]; do
     --sanitizer) [[ ${2:?} =~ ^(asan|tsan)$ ]] && sanitizer=$2 && shift || exit 2 ;;
     --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
     --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
-    *) sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,21s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
 done

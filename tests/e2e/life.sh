@@ -18,18 +18,43 @@ answers_at() { # answers_at HOST PORT: a gateway does
   nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- curl -fsS --max-time 10 --noproxy '*' "http://127.0.0.1:$2/readyz"
 }
 
+acme_names() { # acme_names DOCKER_HOST
+  docker --host "$1" ps --all --filter label=com.docker.compose.service=acme --format '{{.Names}}'
+}
 has_its_name() { # has_its_name DOCKER_HOST: acme's only container
   local names
-  names=$(docker --host "$1" ps --all --filter label=com.docker.compose.service=acme --format '{{.Names}}')
+  names=$(acme_names "$1")
   [ "$names" = mtp-acme ] || { echo "$names"; return 1; }
 }
-# As Compose leaves it when it is killed between a changed container's making and its naming.
-start_under_another_name() {
-  local docker_host
-  docker_host=$(of_host "$(host_of acme)" docker_host)
-  check "acme's container gets another name" docker --host "$docker_host" rename mtp-acme 0123456789ab_mtp-acme
-  check "it is made anew by itself, under its own" eventually "$((restart_within + 30))" has_its_name "$docker_host"
-  check "and acme is ready" eventually "$restart_within" tenant_is acme health ready
+dies_when_anew() { # dies_when_anew DOCKER_HOST PROCESS: it is killed once acme's container is made under another name
+  local name
+  while read -r name; do
+    [[ $name != *_mtp-acme ]] || { kill -9 "$2"; return; }
+  done < <(timeout 60 docker --host "$1" events --filter event=create --format '{{.Actor.Attributes.name}}')
+  return 1
+}
+# Compose makes a changed container under another name and gives it its own in the end. The agent dies, and Compose with it, once
+# the engine has made one: seen from its events.
+die_while_it_is_changed() {
+  local host docker_host agent limit round=0 caught=0 killer
+  host=$(host_of acme)
+  docker_host=$(of_host "$host" docker_host)
+  for limit in 2112 2176 2048; do
+    round=$((round + 1))
+    check "acme's limit is changed ($round of 3)" exits 0 "$cli" tenant set acme --memory-limit "$limit"
+    agent=$(process_pid "agent-$host")
+    dies_when_anew "$docker_host" "$agent" &
+    killer=$!
+    sleep 0.5 # until it is told of events
+    "$cli" restart acme --no-wait --request-id "anew-$round" >"$work/anew" 2>&1 || cat "$work/anew"
+    check "the agent dies while acme's container is made anew" wait "$killer"
+    has_its_name "$docker_host" >/dev/null || caught=$((caught + 1))
+    check "it starts again" quickstart --start "agent:$host"
+    check "acme restarts all the same" exits 0 "$cli" restart acme --request-id "anew-$round"
+    check "and has one container, under its name" has_its_name "$docker_host"
+    check "and is ready" eventually "$restart_within" tenant_is acme health ready
+  done
+  check "it had another name when the agent died ($caught of 3)" test "$caught" -gt 0
 }
 start_without_its_port() {
   local host port
@@ -52,7 +77,7 @@ life_and_end() {
   check "acme is ready after a restart" eventually "$restart_within" tenant_is acme health ready
   push "$(jq -n --arg t "$acme_token" '{token: $t, text: "still there?"}')"
   check "acme answers after a restart" eventually "$answer_within" shown 42 'any(.messages[]; .text // "" | contains("still there?"))'
-  start_under_another_name
+  die_while_it_is_changed
   check "acme stops" exits 0 "$cli" stop acme
   check "acme is shown as stopped" eventually 20 tenant_is acme status stopped
   start_without_its_port

@@ -58,6 +58,14 @@ std::string Answer(absl::string_view target) {
                       "\r\nConnection: close\r\n\r\n", body);
 }
 
+// A head without a version may go on behind an empty line, for whoever reads it, and is waited for.
+bool AsksForAStream(absl::string_view request) {
+  const absl::string_view line = request.substr(0, request.find("\r\n"));
+  return (absl::EndsWith(line, " HTTP/1.0") || absl::EndsWith(line, " HTTP/1.1")) &&
+         (absl::StrContains(line, "/logs") || absl::StrContains(line, "/stats") ||
+          absl::StrContains(line, "/events"));
+}
+
 // Both ends of the filter in one thread.
 class Between {
  public:
@@ -108,11 +116,8 @@ class Between {
     error_code error;
     const auto bytes = net::buffer(request_);
     co_await net::async_write(*client, bytes, net::redirect_error(net::use_awaitable, error));
-    const bool streams = absl::StrContains(request_, "/logs") ||
-                         absl::StrContains(request_, "/stats") ||
-                         absl::StrContains(request_, "/events");
     // Whoever watches a stream and closes, ends it.
-    if (!streams) client->shutdown(Unix::socket::shutdown_send, error);
+    if (!AsksForAStream(request_)) client->shutdown(Unix::socket::shutdown_send, error);
     char piece[4096];
     while (true) {
       error = {};

@@ -24,10 +24,12 @@ TEST(RepositoryUrl, AcceptsTheThreeForms) {
 }
 
 TEST(RepositoryUrl, RefusesWhatIsNotSafeOrNotKnown) {
-  for (const char* url : {"", "relative", "/", "rest:https://h/", "s3:http://h/bucket",
-                          "s3:http://127.evil.org/bucket", "s3:https://h/ab", "sftp://h/path",
-                          "sftp://-oProxyCommand=x@h/p", "sftp://u@-h/p", "sftp://u@h",
-                          "sftp://u@h:99999/p", "sftp://u@h x/p", "/a\nb"}) {
+  for (const char* url :
+       {"", "relative", "/", "rest:https://h/", "s3:http://h/bucket",
+        "s3:http://127.evil.org/bucket", "s3:https://h/ab", "sftp://h/path",
+        "sftp://-oProxyCommand=x@h/p", "sftp://u@-h/p", "sftp://u@h", "sftp://u@h:99999/p",
+        "sftp://u@h x/p", "/a\nb", "s3:https://../-lb", "s3:https://.h/bucket",
+        "s3:https://h./bucket", "sftp://u@../p", "sftp://u@h.-x/p"}) {
     EXPECT_EQ(ParseRepositoryUrl(url).status().code(), absl::StatusCode::kInvalidArgument) << url;
   }
 }
