@@ -53,6 +53,11 @@ absl::StatusOr<absl::Duration> ParseWait(absl::string_view text, absl::string_vi
   return duration;
 }
 
+absl::StatusOr<absl::Duration> ParseWaitOrNone(absl::string_view text, absl::string_view flag) {
+  if (text == "0" || text == "0s") return absl::ZeroDuration();
+  return ParseWait(text, flag);
+}
+
 absl::StatusOr<v1::FailoverPolicy> ParseFailover(absl::string_view text) {
   if (text.empty()) return v1::FAILOVER_POLICY_UNSPECIFIED;
   if (text == "stay") return v1::FAILOVER_POLICY_STAY;

@@ -28,6 +28,9 @@ absl::StatusOr<std::string> ParseOperation(absl::string_view text);
 // `90s`, `15m`, `1h30m`; a bare number is seconds. More than nothing.
 absl::StatusOr<absl::Duration> ParseWait(absl::string_view text, absl::string_view flag);
 
+// The same; `0` or `0s` is nothing at all.
+absl::StatusOr<absl::Duration> ParseWaitOrNone(absl::string_view text, absl::string_view flag);
+
 // `stay`, `failover`; empty is unspecified.
 absl::StatusOr<v1::FailoverPolicy> ParseFailover(absl::string_view text);
 

@@ -124,7 +124,7 @@ absl::Status ReadMaking(const Environment& environment, const SetOptions& option
   request->set_keep_on_failure(options.keep);
   if (options.soak.empty()) return absl::OkStatus();
   if (options.keep) return absl::InvalidArgumentError("--keep leaves nothing for --soak to decide");
-  MTP_ASSIGN_OR_RETURN(const absl::Duration soak, ParseWait(options.soak, "--soak"));
+  MTP_ASSIGN_OR_RETURN(const absl::Duration soak, ParseWaitOrNone(options.soak, "--soak"));
   *request->mutable_soak() = ToDuration(soak);
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "cli/output/table.h"
 #include "cli/output/text.h"
 #include "cli/output/values.h"
+#include "common/base/durations.h"
 #include "mtp/v1/rollout.grpc.pb.h"
 
 namespace mtp::cli {
@@ -35,20 +36,6 @@ struct UpdateOptions {
 };
 
 // As ParseWait, but no time at all is one, too.
-absl::Status ParseTime(const std::string& text, absl::string_view flag,
-                       google::protobuf::Duration* time) {
-  if (text == "0" || text == "0s") {
-    time->set_seconds(0);
-    return absl::OkStatus();
-  }
-  MTP_ASSIGN_OR_RETURN(const absl::Duration duration, ParseWait(text, flag));
-  const int64_t seconds = absl::ToInt64Seconds(duration);
-  time->set_seconds(seconds);
-  time->set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(seconds))));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<v1::CreateRolloutRequest> MakeRequest(const UpdateOptions& options) {
   if (options.all != options.names.empty()) {
     return WithHint(
@@ -68,10 +55,13 @@ absl::StatusOr<v1::CreateRolloutRequest> MakeRequest(const UpdateOptions& option
   settings.set_no_rehearsal(options.no_rehearsal);
   settings.set_repository(std::string(absl::StripPrefix(options.repository, "repositories/")));
   if (!options.soak.empty()) {
-    MTP_RETURN_IF_ERROR(ParseTime(options.soak, "--soak", settings.mutable_soak()));
+    MTP_ASSIGN_OR_RETURN(const absl::Duration soak, ParseWaitOrNone(options.soak, "--soak"));
+    *settings.mutable_soak() = ToDuration(soak);
   }
   if (!options.idle_wait.empty()) {
-    MTP_RETURN_IF_ERROR(ParseTime(options.idle_wait, "--idle-wait", settings.mutable_idle_wait()));
+    MTP_ASSIGN_OR_RETURN(const absl::Duration wait,
+                         ParseWaitOrNone(options.idle_wait, "--idle-wait"));
+    *settings.mutable_idle_wait() = ToDuration(wait);
   }
   return request;
 }

@@ -96,6 +96,9 @@ TEST_F(TenantSet, ThePortIsPublishedOrNot) {
 TEST_F(TenantSet, TheSoakIsATime) {
   ASSERT_EQ(Set({"--new-gateway-token", "--soak", "90s"}), 0) << err();
   EXPECT_EQ(Sent().soak().seconds(), 90);
+  ASSERT_EQ(Set({"--new-gateway-token", "--soak", "0s", "--no-wait"}), 0) << err();
+  EXPECT_TRUE(Sent().has_soak());
+  EXPECT_EQ(Sent().soak().seconds(), 0);
 }
 
 TEST_F(TenantSet, WhatMakesNoSenseIsNotSent) {
