@@ -58,8 +58,10 @@ class RealEngine : public ::testing::Test {
     image_ = loaded.substr(loaded.find(": ") + 2);
     image_.erase(image_.find_last_not_of('\n') + 1);
     StartTenant();
-    own_->Docker("run -d --name other --label com.docker.compose.project=else -e KEY=planted " +
-                 image_ + " sleep 86400");
+    own_->Docker(
+        "run -d --name other --label com.docker.compose.project=else "
+        "--label com.docker.compose.service=acme -e KEY=planted " +
+        image_ + " sleep 86400");
     up_ = true;
   }
   static void TearDownTestSuite() {
@@ -80,7 +82,8 @@ class RealEngine : public ::testing::Test {
     ASSERT_TRUE(SetOwnerBeneath(own_->folder() / "tenants", "acme", 1000, 1000).ok());
     setenv("OPENCLAW_GATEWAY_TOKEN", kToken, 1);
     std::string output;
-    ASSERT_EQ(own_->Docker("run -d --name mtp-acme --label com.docker.compose.project=mtp "
+    ASSERT_EQ(own_->Docker("run -d --name mtp-acme --label com.docker.compose.project=mtp --label "
+                           "com.docker.compose.service=acme "
                            "-e OPENCLAW_GATEWAY_TOKEN -e NODE_OPTIONS=--max-semi-space-size=2 "
                            "--memory 2g --memory-swap 2g -v " +
                                data + "/.openclaw:/home/node/.openclaw -v " + data +
@@ -134,6 +137,7 @@ TEST_F(RealEngine, DescribesItselfAndItsContainers) {
   const auto list = engine_->ListContainers("mtp", "acme");
   ASSERT_TRUE(list.ok()) << list.status();
   ASSERT_EQ(list->size(), 1u) << "only the project's";
+  EXPECT_TRUE(engine_->ListContainers("mtp", "beta")->empty());
   EXPECT_EQ(list->at(0).name, "mtp-acme");
 
   const auto details = engine_->InspectContainer("mtp-acme");
