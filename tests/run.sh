@@ -21,7 +21,7 @@
 #                                controller first and agents first
 #   tests/run.sh real            all of `fleet` with the real OpenClaw (some minutes)
 #   tests/run.sh crash [--list] [--kind K] [--party controller|agent] [--from N] [--only N] [--plant NAME] [--plants]
-#                                a fleet killed at each step boundary of each kind of operation (about 3 hours)
+#                                a fleet killed at each step boundary of each kind of operation (about an hour)
 #   tests/run.sh load [--hosts N] [--tenants N] [--watchers N] [--share S] [--seconds N] [--no-attacks] [--keep]
 #                                a real controller with 20 hosts of simulated engines and 1,000 tenants: 64 operations at once,
 #                                100 watching CLIs, a week's operations, attacks on its ports (about 15 minutes)
