@@ -57,14 +57,7 @@ export HOME=$work/home
 mkdir -p "$HOME"
 unset SUDO_USER
 programs=$repository/build/bin
-if [ -n "$sanitizer" ]; then
-  programs=$repository/build-$sanitizer/bin
-  export MTP_PROGRAMS=$programs
-  mkdir "$work/reports"
-  # shellcheck source=tests/sanitizers.sh
-  source "$repository/tests/sanitizers.sh"
-  set_sanitizer_options "$work/reports/of"
-fi
+[ -z "$sanitizer" ] || programs=$repository/build-$sanitizer/bin
 cli=$programs/mtp-cli
 least=768
 [ -n "$real" ] || least=64 # the double lives with less than OpenClaw
@@ -108,13 +101,6 @@ eventually() { # eventually SECONDS COMMAND…
 no_device_is_left() { # of a file system that a part has made in a file
   ! losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$work/"
 }
-is_reported() { # what is planted, and so would be all else
-  ! "$programs/planted_fault" "$sanitizer" || return 1
-  grep -qE 'heap-buffer-overflow|data race' "$work/reports"/* && rm "$work/reports"/*
-}
-collect_reports() { # UndefinedBehaviorSanitizer's stand in the logs: it knows no place for them beside AddressSanitizer
-  grep -h -A 40 'runtime error:' "$fleet"/processes/*.log >"$work/reports/logged" || rm "$work/reports/logged"
-}
 finish() {
   local release
   [ -z "$sanitizer" ] || collect_reports
@@ -126,10 +112,7 @@ finish() {
   check "--down leaves no network namespace of the fleet" \
     bash -c "for n in $namespaces; do [ ! -e /var/run/netns/\$n ] || exit 1; done"
   check "no loop device is left" eventually 10 no_device_is_left
-  if [ -n "$sanitizer" ]; then
-    check "$sanitizer has found nothing" test -z "$(ls "$work/reports")"
-    find "$work/reports" -type f -exec head -n 60 {} \;
-  fi
+  [ -z "$sanitizer" ] || nothing_is_reported
   rm -rf --one-file-system "$work"
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ]
@@ -146,9 +129,9 @@ fi
 # shellcheck source=tests/e2e/clocks.sh
 source "$repository/tests/e2e/clocks.sh"
 named() { [[ $only = *" $1 "* ]]; } # named PART: by --only
-if [ -n "$sanitizer" ]; then
-  check "$sanitizer reports a planted fault" is_reported
-fi
+# shellcheck source=tests/e2e/sanitized.sh
+source "$repository/tests/e2e/sanitized.sh"
+[ -z "$sanitizer" ] || run_sanitized_programs
 if named clocks; then check "the fleet is made three days ago" begin_birth; fi
 namespaces=''
 # Interrupted, it takes the fleet down all the same.

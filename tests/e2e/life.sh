@@ -18,12 +18,9 @@ answers_at() { # answers_at HOST PORT: a gateway does
   nsenter "--net=/var/run/netns/$(of_host "$1" netns)" -- curl -fsS --max-time 10 --noproxy '*' "http://127.0.0.1:$2/readyz"
 }
 
-acme_names() { # acme_names DOCKER_HOST
-  docker --host "$1" ps --all --filter label=com.docker.compose.service=acme --format '{{.Names}}'
-}
 has_its_name() { # has_its_name DOCKER_HOST: acme's only container
   local names
-  names=$(acme_names "$1")
+  names=$(docker --host "$1" ps --all --filter label=com.docker.compose.service=acme --format '{{.Names}}')
   [ "$names" = mtp-acme ] || { echo "$names"; return 1; }
 }
 dies_when_anew() { # dies_when_anew DOCKER_HOST PROCESS: it is killed once acme's container is made under another name
