@@ -1,6 +1,7 @@
 // Manifests and archives of backups: names are a client's, any bytes but NUL.
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,10 +75,10 @@ std::vector<ManifestEntry> ReadEntries(Input* lines, std::vector<std::string>* c
   while (entries.size() < kMaxEntries && !lines->empty()) {
     ManifestEntry entry;
     entry.type = TypeOf(lines->Line());
-    entry.path = lines->Line();
+    // As a walk of a folder finds them: one slash between two names, none before and behind them.
+    entry.path = absl::StrJoin(absl::StrSplit(lines->Line(), '/', absl::SkipEmpty()), "/");
     const std::string text = lines->Line();
-    // As a walk of a folder finds them.
-    if (entry.path.empty() || entry.path.back() == '/' || absl::StrContains(entry.path, '\0') ||
+    if (entry.path.empty() || absl::StrContains(entry.path, '\0') ||
         absl::StrContains(text, '\0')) {
       continue;
     }

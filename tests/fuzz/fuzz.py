@@ -34,8 +34,8 @@ def environment():
     return os.environ | ({"TMPDIR": memory} if os.access(memory, os.W_OK) else {})
 
 
-def libfuzzer(*arguments):
-    return subprocess.run([PROGRAM, *arguments], cwd=ROOT, env=environment(), capture_output=True, text=True,
+def libfuzzer(*arguments, through=()):
+    return subprocess.run([*through, PROGRAM, *arguments], cwd=ROOT, env=environment(), capture_output=True, text=True,
                           errors="replace")
 
 
@@ -55,13 +55,26 @@ def repeats(target, artifact):
     return all(libfuzzer(target, *BOUNDS, artifact).returncode != 0 for _ in range(3))
 
 
-def run(target, longest, bound, found):
+def repeated(target, runs):
+    """(flags, what starts the program) that go the same way each time: the kept inputs in the order of their
+    names, not of the file system, a fixed seed, no look at the clock, no random addresses where the machine
+    allows it. What threads and hash tables of libraries do still differs a little."""
+    inputs = sorted((KEPT / target).iterdir())
+    flags = [f"-runs={runs}", "-seed=1", "-reload=0", *([f"-seed_inputs={','.join(map(str, inputs))}"] if inputs else [])]
+    fixed = ["setarch", "--addr-no-randomize"]
+    allowed = shutil.which(fixed[0]) and subprocess.run([*fixed, "true"], capture_output=True).returncode == 0
+    return flags, fixed if allowed else []
+
+
+def run(target, longest, options, found):
     """(line, findings): findings are the reason and the input of each. New inputs go to `found`."""
     for folder in (found / target, KEPT / target, FINDINGS):
         folder.mkdir(parents=True, exist_ok=True)
     before = set(FINDINGS.iterdir())
-    ended = libfuzzer(target, *BOUNDS, *bound, f"-max_len={longest}", "-print_final_stats=1",
-                      f"-artifact_prefix={FINDINGS}/{target}-", found / target, KEPT / target)
+    flags, through = (repeated(target, options.runs) if options.runs else
+                      ([f"-max_total_time={options.seconds}", KEPT / target], []))
+    ended = libfuzzer(target, *BOUNDS, f"-max_len={longest}", "-print_final_stats=1",
+                      f"-artifact_prefix={FINDINGS}/{target}-", found / target, *flags, through=through)
     runs = figure(r"stat::number_of_executed_units:\s*(\d+)", ended.stderr)
     rate = figure(r"stat::average_exec_per_sec:\s*(\d+)", ended.stderr)
     edges = figure(r"\bcov: (\d+)", ended.stderr)
@@ -101,7 +114,7 @@ def keep(target, longest):
 def main():
     parser = argparse.ArgumentParser(prog="tests/run.sh fuzz", description="the fuzz targets under libFuzzer")
     parser.add_argument("--seconds", type=int, default=60, help="of each target (default 60)")
-    parser.add_argument("--runs", type=int, help="so many of each target instead, from the kept inputs alone and always the same")
+    parser.add_argument("--runs", type=int, help="so many of each target instead, from the kept inputs alone and nearly the same each time")
     parser.add_argument("--target", action="append", help="this one alone; may be given several times")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="targets at a time (default: processors)")
     parser.add_argument("--list", action="store_true", help="print the targets")
@@ -116,14 +129,13 @@ def main():
         print("\n".join(known))
         return
     total = 0
-    bound = [f"-runs={options.runs}", "-seed=1"] if options.runs else [f"-max_total_time={options.seconds}"]
     with tempfile.TemporaryDirectory() as nothing, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         if options.keep:
             for line in pool.map(lambda name: keep(name, known[name]), chosen):
                 print(line, flush=True)
             return
         found = pathlib.Path(nothing) if options.runs else FOUND
-        for line, findings in pool.map(lambda name: run(name, known[name], bound, found), chosen):
+        for line, findings in pool.map(lambda name: run(name, known[name], options, found), chosen):
             print(line, flush=True)
             total += len(findings)
             for reason, path in findings:
