@@ -25,6 +25,7 @@
 #include "common/manual/manual.h"
 #include "common/process/private_memory.h"
 #include "common/tls/credentials.h"
+#include "common/tls/doorman.h"
 #include "common/tls/join_token.h"
 
 namespace {
@@ -33,6 +34,7 @@ using mtp::AgentSettings;
 
 constexpr char kDefaultDataDir[] = "/var/lib/mtp-agent";
 constexpr int kDefaultPort = 7443;
+constexpr int kPortBesideController = 7445;
 constexpr int kWrongUsage = 2;
 // Heaps that malloc divides among the threads. Most of these wait most of the time; a heap for
 // each, which is the default, keeps megabytes that nobody uses.
@@ -84,6 +86,8 @@ int Run(const std::string& data_dir) {
 struct JoinArguments {
   std::string token;  // or `-` for standard input
   AgentSettings settings;
+  // Its agent may be running, and listen.
+  bool joined_before = false;
 };
 
 absl::StatusOr<std::string> ReadToken(const std::string& argument) {
@@ -120,6 +124,14 @@ absl::Status Join(JoinArguments arguments) {
   settings.project_dir = std::filesystem::absolute(settings.project_dir);
   // Before the token is used up.
   MTP_RETURN_IF_ERROR(mtp::CheckSettings(settings));
+  if (!arguments.joined_before) {
+    const absl::Status free = mtp::tls::CanListen(settings.listen);
+    if (!free.ok()) {
+      return {free.code(),
+              absl::StrCat(free.message(), " Another port: --advertise ADDRESS:PORT, such as ",
+                           kPortBesideController, " on the controller's own machine")};
+    }
+  }
   MTP_RETURN_IF_ERROR(mtp::MakeFolders(settings.data_dir, 0700));
   MTP_ASSIGN_OR_RETURN(const mtp::agent::JoinResult joined,
                        mtp::agent::Join(token, mtp::IdentityPath(settings), settings.advertise));
@@ -220,6 +232,7 @@ int main(int argc, char** argv) {
       if (before.ok()) {
         const bool moved = join->count("--advertise") > 0;
         arguments.settings = *std::move(before);
+        arguments.joined_before = true;
         if (moved) arguments.settings.listen.clear();
         app.parse(argc, argv);
       }

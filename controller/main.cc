@@ -18,6 +18,7 @@
 #include "common/tls/credentials.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/init.h"
+#include "controller/daemon/owner.h"
 #include "controller/daemon/recovery_commands.h"
 #include "controller/daemon/settings.h"
 
@@ -46,8 +47,11 @@ int Init(InitArguments arguments) {
     arguments.operator_folder =
         absl::StrCat(arguments.data_dir, "/operators/", arguments.operator_name);
   }
-  const absl::Status status = mtp::InitFleet(arguments.data_dir, arguments.settings,
-                                             arguments.operator_name, arguments.operator_folder);
+  absl::Status status = mtp::CheckOwner(arguments.data_dir);
+  if (status.ok()) {
+    status = mtp::InitFleet(arguments.data_dir, arguments.settings, arguments.operator_name,
+                            arguments.operator_folder);
+  }
   if (!status.ok()) return Fail(status);
   std::printf(
       "Fleet %s is ready in %s.\n"
@@ -68,6 +72,7 @@ int Run(const std::string& data_dir, const std::string& level_name) {
   if (absl::Status status = mtp::ParseLogLevel(level_name, &level); !status.ok())
     return Fail(status);
   const mtp::Log log(level, "controller");
+  if (absl::Status owned = mtp::CheckOwner(data_dir); !owned.ok()) return Fail(owned);
   auto settings = mtp::ReadSettings(data_dir);
   if (!settings.ok()) return Fail(settings.status());
 
@@ -94,6 +99,11 @@ int Print(const absl::StatusOr<std::string>& text) {
   if (!text.ok()) return Fail(text.status());
   std::fputs(text->c_str(), stdout);
   return 0;
+}
+
+int Recover(const mtp::RecoverArguments& arguments) {
+  if (absl::Status owned = mtp::CheckOwner(arguments.data_dir); !owned.ok()) return Fail(owned);
+  return Print(mtp::RecoverController(arguments));
 }
 
 int Manual(const CLI::App& app, const std::string& folder) {
@@ -213,6 +223,6 @@ int main(int argc, char** argv) {
   }
   if (manual->parsed()) return Manual(app, manual_folder);
   if (backup->parsed()) return Print(mtp::BackUpController(backup_arguments));
-  if (recover->parsed()) return Print(mtp::RecoverController(recover_arguments));
+  if (recover->parsed()) return Recover(recover_arguments);
   return init->parsed() ? Init(init_arguments) : Run(data_dir, log_level);
 }

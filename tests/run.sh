@@ -10,6 +10,7 @@
 #                                which finds each planted defect
 #   tests/run.sh fuzz [--seconds N | --runs N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
+#   tests/run.sh systemd         what `cmake --install` leaves, under a systemd in namespaces of its own (a minute)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh fleets          the fleets of the whole run, two at a time
 #   tests/run.sh partitions [--rounds N] [--lease S] [--real]   hosts cut off, agents and engines stopped and killed, under leases
@@ -127,6 +128,11 @@ run_fuzz() {
   tests/fuzz/fuzz.py "$@"
 }
 
+run_systemd() {
+  build
+  tests/systemd/systemd_test.sh
+}
+
 run_standins() { python3 -W error tests/standins/standins_test.py; }
 
 need_root() { # need_root [WHAT]
@@ -234,6 +240,7 @@ case ${1:-all} in
   simulation) shift; run_simulation "$@" ;;
   fuzz) shift; run_fuzz "$@" ;;
   standins) run_standins ;;
+  systemd) run_systemd ;;
   e2e) run_e2e ;;
   fleet) shift; run_fleet "$@" ;;
   fleets) run_fleets ;;
@@ -260,6 +267,7 @@ case ${1:-all} in
     run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
     run_standins
     tests/deploy_test.sh
+    run_systemd
     run_contract --only double
     run_fleets
     ;;

@@ -244,4 +244,6 @@ absl::StatusOr<std::unique_ptr<Doorman>> Doorman::Open(
                                             std::move(options.log));
 }
 
+absl::Status CanListen(const std::string& address) { return Listen(address).status(); }
+
 }  // namespace mtp::tls

@@ -47,4 +47,7 @@ class Doorman {
   virtual int64_t lacked() const = 0;
 };
 
+// Whether a server could listen at `address` now. Errors as Doorman::Open.
+absl::Status CanListen(const std::string& address);
+
 }  // namespace mtp::tls

@@ -169,6 +169,8 @@ TEST_F(DoormanTest, AnAddressThatIsTakenIsRefusedWithASentence) {
   const auto second = Doorman::Open(builder, absl::StrCat("127.0.0.1:", door_->port()),
                                     grpc::InsecureServerCredentials(), {});
   EXPECT_TRUE(absl::IsFailedPrecondition(second.status())) << second.status();
+  EXPECT_EQ(CanListen(absl::StrCat("127.0.0.1:", door_->port())), second.status());
+  EXPECT_TRUE(CanListen("127.0.0.1:0").ok());
   for (const char* wrong : {"", "7443", ":7443", "127.0.0.1:x", "[::1:7443", "127.0.0.1:70000"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(
         Doorman::Open(builder, wrong, grpc::InsecureServerCredentials(), {}).status()))
