@@ -42,6 +42,10 @@ std::string IdentityPath(const AgentSettings& settings) { return settings.data_d
 std::string GuardFolder(const AgentSettings& settings) { return settings.data_dir + "/guard"; }
 
 absl::Status CheckSettings(const AgentSettings& settings) {
+  for (const std::string* value : {&settings.fleet, &settings.data_dir, &settings.project_dir,
+                                   &settings.listen, &settings.advertise, &settings.docker_host}) {
+    if (!IsLine(*value)) return absl::InvalidArgumentError("every value is one line of UTF-8 text");
+  }
   MTP_RETURN_IF_ERROR(HostName::Parse(settings.host).status());
   MTP_RETURN_IF_ERROR(EngineSocketPath(settings.docker_host).status());
   MTP_RETURN_IF_ERROR(CheckImageReference(settings.image));

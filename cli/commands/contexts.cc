@@ -1,13 +1,10 @@
 #include "cli/commands/contexts.h"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <yaml-cpp/yaml.h>
-
-#include <algorithm>
 
 #include "cli/output/failure.h"
 #include "common/base/atomic_file.h"
@@ -25,17 +22,11 @@ std::string Text(const YAML::Node& node, const char* key) {
   return value && value.IsScalar() ? value.as<std::string>() : "";
 }
 
-bool IsOneLine(absl::string_view text) {
-  return ValidUtf8(text, text.size()) == text &&
-         std::none_of(text.begin(), text.end(), absl::ascii_iscntrl);
-}
-
 // What the file would not give back as it was.
 absl::Status CheckOneLine(const ContextFile& file, const std::string& path) {
-  bool good = IsOneLine(file.current);
+  bool good = IsLine(file.current);
   for (const auto& [name, endpoint] : file.contexts) {
-    good = good && IsOneLine(name) && IsOneLine(endpoint.controller) &&
-           IsOneLine(endpoint.identity_folder);
+    good = good && IsLine(name) && IsLine(endpoint.controller) && IsLine(endpoint.identity_folder);
   }
   if (good) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -53,6 +53,11 @@ std::string ValidUtf8(absl::string_view text, size_t max_bytes) {
   return valid;
 }
 
+bool IsLine(absl::string_view text) {
+  return ValidUtf8(text, text.size()) == text &&
+         std::none_of(text.begin(), text.end(), absl::ascii_iscntrl);
+}
+
 absl::Status CheckTextFile(absl::string_view text, absl::string_view path) {
   bool steers = false;
   for (size_t i = 0; i < text.size(); ++i) {

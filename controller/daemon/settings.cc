@@ -5,7 +5,6 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/environment.h"
-#include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
@@ -49,7 +48,7 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
   }
   for (const std::string* value : {&settings.listen, &settings.enroll_listen,
                                    &settings.enroll_advertise, &settings.default_image}) {
-    if (OneLine(*value, value->size()) != *value) {
+    if (!IsLine(*value)) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": every value is one line of text"));
     }
   }

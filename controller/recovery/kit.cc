@@ -5,6 +5,7 @@
 
 #include "common/base/names.h"
 #include "common/base/status.h"
+#include "common/base/utf8.h"
 #include "common/restic/repository_place.h"
 #include "controller/backups/repository_secrets.h"
 
@@ -12,7 +13,10 @@ namespace mtp {
 namespace {
 
 std::string Text(const YAML::Node& row, const char* name) {
-  return row[name] ? row[name].as<std::string>() : "";
+  const YAML::Node value = row[name];
+  std::string text = value ? value.as<std::string>() : "";
+  if (ValidUtf8(text, text.size()) == text) return text;
+  throw YAML::RepresentationException(value.Mark(), "it is not UTF-8 text");
 }
 
 absl::StatusOr<v1::RecoveryKit::Entry> ReadEntry(const YAML::Node& row) {

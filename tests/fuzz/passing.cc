@@ -34,8 +34,7 @@ bool IsImage(std::vector<std::string> parts) {
                      [](const std::string& part) { return IsObject(part, ":@"); });
 }
 
-bool IsReadingPath(std::vector<std::string> parts) {
-  if (!parts.empty() && IsVersion(parts.front())) parts.erase(parts.begin());
+bool IsReadingPath(const std::vector<std::string>& parts) {
   const std::string path = absl::StrJoin(parts, "/");
   for (const char* plain :
        {"_ping", "version", "info", "containers/json", "events", "images/json", "networks"}) {
@@ -53,12 +52,14 @@ bool MayPass(absl::string_view target, const std::string& project) {
   const size_t question = target.find('?');
   const absl::string_view path = target.substr(0, question);
   if (!absl::StartsWith(path, "/")) return false;
-  if (!IsReadingPath(absl::StrSplit(path.substr(1), '/'))) return false;
+  std::vector<std::string> parts = absl::StrSplit(path.substr(1), '/');
+  if (IsVersion(parts.front())) parts.erase(parts.begin());
+  if (!IsReadingPath(parts)) return false;
   const absl::string_view query =
       question == absl::string_view::npos ? "" : target.substr(question + 1);
   if (!OnlyOf(query, "&=%~")) return false;
-  const bool narrowed = absl::EndsWith(path, "/containers/json") ||
-                        absl::EndsWith(path, "/events") || absl::EndsWith(path, "/networks");
+  const std::string plain = absl::StrJoin(parts, "/");
+  const bool narrowed = plain == "containers/json" || plain == "events" || plain == "networks";
   return !narrowed ||
          absl::StrContains(query, absl::StrCat("%22com.docker.compose.project%3D", project, "%22"));
 }

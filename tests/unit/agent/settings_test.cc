@@ -85,8 +85,10 @@ TEST(AgentSettings, AHostThatNeverJoinedIsToldHow) {
 }
 
 TEST(AgentSettings, AFileThatIsNoneIsNamed) {
-  for (const char* text : {"host: [", "host: h1\nmax_starts: many\n", "- h1\n", "host: {a: b}\n",
-                           "host: h1\nfleet: \xa5\n", "host: h1\nfleet: \x01\n"}) {
+  for (const char* text :
+       {"host: [", "host: h1\nmax_starts: many\n", "- h1\n", "host: {a: b}\n",
+        "host: h1\nfleet: \xa5\n", "host: h1\nfleet: \x01\n", "host: h1\nproject_dir: \"/a\\_b\"\n",
+        "host: h1\nlisten: |\n  a:1\n  b\n"}) {
     const TempFolder folder;
     Write(folder, text);
     const auto read = LoadSettings(folder.path());
@@ -104,6 +106,7 @@ TEST(AgentSettings, WhatCannotWorkIsNeitherWrittenNorRead) {
       {"loud", [](AgentSettings& s) { s.log_level = "loud"; }},
       {"absolute", [](AgentSettings& s) { s.project_dir = "project"; }},
       {"--listen", [](AgentSettings& s) { s.listen = "7443"; }},
+      {"one line", [](AgentSettings& s) { s.advertise = "10.0.0.1:7443\n"; }},
       {"negative", [](AgentSettings& s) { s.memory_total_mib = -1; }},
       {"negative", [](AgentSettings& s) { s.memory_reserve_mib = -2; }},
       {"negative", [](AgentSettings& s) { s.max_starts = -1; }},

@@ -127,6 +127,13 @@ TEST(Utf8, CutsBetweenCharacters) {
   EXPECT_EQ(ValidUtf8("a€b", 4), "a€");
 }
 
+TEST(Utf8, ALineIsTextThatSteersNothing) {
+  for (const char* line : {"", "a b", "aé€😀", "\xc2\xa0"}) EXPECT_TRUE(IsLine(line)) << line;
+  for (const char* other : {"a\nb", "a\r", "\t", "\x1b[1m", "\x7f", "\xa0", "a\xc3"}) {
+    EXPECT_FALSE(IsLine(other)) << other;
+  }
+}
+
 TEST(Timestamps, SurviveTheWayThereAndBack) {
   for (const absl::Time time : {absl::UnixEpoch(), absl::FromUnixNanos(1'700'000'000'123'456'789),
                                 absl::FromUnixNanos(-1'500'000'000)}) {

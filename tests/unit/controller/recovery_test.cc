@@ -306,7 +306,7 @@ TEST(RecoveryKitTest, ReadsWhatTheCliWrites) {
 TEST(RecoveryKitTest, RefusesWhatIsNoKitWithoutRepeatingSecrets) {
   for (const std::string& text :
        {std::string("nothing"), std::string("fleet: [\n"), std::string("fleet: mtp\n"),
-        std::string("fleet: mtp\nrepositories: []\n"), KitText("relative"),
+        std::string("fleet: mtp\nrepositories: []\n"), KitText("relative"), KitText("/srv\\_x"),
         std::string("fleet: mtp\nrepositories:\n  - name: main\n    url: /srv\n"),
         std::string(
             "fleet: mtp\nrepositories:\n  - name: m\n    url: /srv\n    root_key: SECRET\n")}) {

@@ -45,7 +45,9 @@ TEST(ControllerSettings, LinesMayEndAsOnWindows) {
 TEST(ControllerSettings, ValuesAreLinesOfText) {
   for (const char* text :
        {"fleet: a\nlisten: \"a\\rb\"\n", "fleet: a\ndefault_image: \"a\n\n\nb\"\n",
-        "fleet: a\nenroll_listen: \"a\\nb\"\n", "fleet: a\nenroll_advertise: \"\\u0001\"\n"}) {
+        "fleet: a\nenroll_listen: \"a\\nb\"\n", "fleet: a\nenroll_advertise: \"\\u0001\"\n",
+        // YAML's no-break space, of which its parser makes a byte that is no UTF-8.
+        "fleet: a\ndefault_image: \"a\\_b\"\n"}) {
     const absl::Status refused = Read(text).status();
     EXPECT_TRUE(absl::IsInvalidArgument(refused)) << text;
     EXPECT_THAT(std::string(refused.message()), HasSubstr("one line of text")) << text;
