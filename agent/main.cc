@@ -20,6 +20,7 @@
 #include "common/base/atomic_file.h"
 #include "common/base/descriptor_limit.h"
 #include "common/base/log.h"
+#include "common/base/service.h"
 #include "common/base/status.h"
 #include "common/base/version.h"
 #include "common/manual/manual.h"
@@ -138,11 +139,14 @@ absl::Status Join(JoinArguments arguments) {
   settings.host = joined.host;
   settings.fleet = joined.fleet;
   MTP_RETURN_IF_ERROR(mtp::SaveSettings(settings));
-  std::printf(
-      "host %s has joined fleet %s. Start it with: mtp-agent run --data-dir %s\n"
-      "Beside it, for tenants that may fail over: mtp-guard %s\n",
-      joined.host.c_str(), joined.fleet.c_str(), settings.data_dir.c_str(),
-      mtp::GuardFolder(settings).c_str());
+  const std::string start =
+      mtp::StartCommand("mtp-agent mtp-guard",
+                        absl::StrCat("mtp-agent run --data-dir ", settings.data_dir,
+                                     "\nBeside it, for tenants that may fail over: mtp-guard ",
+                                     mtp::GuardFolder(settings)),
+                        settings.data_dir, kDefaultDataDir);
+  std::printf("host %s has joined fleet %s. Start it with: %s\n", joined.host.c_str(),
+              joined.fleet.c_str(), start.c_str());
   return absl::OkStatus();
 }
 

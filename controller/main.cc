@@ -24,7 +24,6 @@
 
 namespace {
 
-constexpr char kDefaultDataDir[] = "/var/lib/mtp-controller";
 constexpr int kWrongUsage = 2;
 // Heaps that malloc divides among the threads, most of which wait most of the time: a heap for each
 // keeps memory that nobody uses.
@@ -36,7 +35,7 @@ int Fail(const absl::Status& status) {
 }
 
 struct InitArguments {
-  std::string data_dir = kDefaultDataDir;
+  std::string data_dir = mtp::kDefaultDataDir;
   std::string operator_name = "admin";
   std::string operator_folder;
   mtp::ControllerSettings settings;
@@ -56,10 +55,10 @@ int Init(InitArguments arguments) {
   std::printf(
       "Fleet %s is ready in %s.\n"
       "Identity of operator %s: %s (keep it secret)\n"
-      "Next: mtp-controller run --data-dir %s\n"
+      "Next: %s\n"
       "      mtp-cli context add %s --controller %s --identity %s\n",
       arguments.settings.fleet.c_str(), arguments.data_dir.c_str(), arguments.operator_name.c_str(),
-      arguments.operator_folder.c_str(), arguments.data_dir.c_str(),
+      arguments.operator_folder.c_str(), mtp::StartController(arguments.data_dir).c_str(),
       arguments.settings.fleet.c_str(), arguments.settings.listen.c_str(),
       std::filesystem::absolute(arguments.operator_folder).c_str());
   return 0;
@@ -202,15 +201,15 @@ int main(int argc, char** argv) {
       "--operator-dir", init_arguments.operator_folder,
       "Where the operator's identity is written; default: operators/NAME in the data folder");
 
-  std::string data_dir = kDefaultDataDir;
+  std::string data_dir = mtp::kDefaultDataDir;
   std::string log_level = "info";
   CLI::App* const run = app.add_subcommand("run", "Serve until SIGTERM");
   run->add_option("--data-dir", data_dir, "Folder that `init` made")->capture_default_str();
   run->add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
 
-  mtp::BackUpArguments backup_arguments{.data_dir = kDefaultDataDir};
+  mtp::BackUpArguments backup_arguments{.data_dir = mtp::kDefaultDataDir};
   CLI::App* const backup = AddBackup(app, backup_arguments);
-  mtp::RecoverArguments recover_arguments{.data_dir = kDefaultDataDir, .copy = "latest"};
+  mtp::RecoverArguments recover_arguments{.data_dir = mtp::kDefaultDataDir, .copy = "latest"};
   CLI::App* const recover = AddRecover(app, recover_arguments);
 
   std::string manual_folder;

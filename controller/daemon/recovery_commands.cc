@@ -109,8 +109,8 @@ std::string Tell(const Recovered& recovered, const std::string& data_dir) {
   absl::StrAppend(&text, "Operators whose certificates are taken again: ",
                   absl::StrJoin(recovered.operators, ", "),
                   ".\nTurn the old controller off for good before you start this one.\n"
-                  "Next: mtp-controller run --data-dir ",
-                  data_dir,
+                  "Next: ",
+                  StartController(data_dir),
                   "\n      mtp-cli status\n"
                   "What may differ from what you remember: docs/recovery.md\n");
   return text;

@@ -84,6 +84,12 @@ says() { # says TEXT COMMAND…: fails, and says so
   echo "$said"
   return 1
 }
+tells() { # tells TEXT COMMAND…: goes well, and says so
+  local said
+  if said=$("${@:2}" 2>&1) && grep -qF -- "$1" <<<"$said"; then return 0; fi
+  echo "$said"
+  return 1
+}
 silent() {
   local said
   if said=$("$@" 2>&1) && [ -z "$said" ]; then return 0; fi
@@ -115,7 +121,8 @@ check "user and folder are made" inside sh -c 'systemd-sysusers && systemd-tmpfi
 check "before init nothing is run" inside systemctl start mtp-controller
 check "nor has it failed" is mtp-controller inactive
 check "root does not make a fleet in somebody else's folder" says 'sudo -u mtp-controller' inside mtp-controller init
-check "its user does" as_controller mtp-controller init --fleet example
+check "its user does, and is told of the service" tells 'Next: sudo systemctl enable --now mtp-controller' \
+  as_controller mtp-controller init --fleet example
 check "its settings are changed by hand" as_controller sed -i 's/^lease_s:.*/lease_s: 15/' /var/lib/mtp-controller/controller.yaml
 check "which is what it will read" inside grep -q '^lease_s: 15$' /var/lib/mtp-controller/controller.yaml
 check "the service is begun" inside systemctl enable --now mtp-controller
@@ -133,7 +140,8 @@ check "the agent waits for a join" inside systemctl enable --now mtp-agent
 check "and has not failed" is mtp-agent inactive
 cli host token h1 >"$work/token" 2>/dev/null
 check "the controller's port is not taken for the agent's" says 'such as 7445' inside mtp-agent join - <"$work/token"
-check "which has not used the token up" inside mtp-agent join - --advertise 127.0.0.1:7445 --no-admin <"$work/token"
+check "which has not used the token up" tells 'sudo systemctl enable --now mtp-agent mtp-guard' \
+  inside mtp-agent join - --advertise 127.0.0.1:7445 --no-admin <"$work/token"
 check "the agent is begun" inside systemctl start mtp-agent
 check "the host gets ready" eventually 30 host_is ready
 check "the guard watches it" inside test -s /var/lib/mtp-agent/guard/beat
