@@ -10,7 +10,7 @@
 #                                which finds each planted defect
 #   tests/run.sh fuzz [--seconds N | --runs N] [--target NAME]… [--jobs J] [--list] [--keep]   parsers under libFuzzer
 #   tests/run.sh e2e             the agent's libraries against a real Docker Engine and a real restic (some minutes)
-#   tests/run.sh systemd         what `cmake --install` leaves, under a systemd in namespaces of its own (a minute)
+#   tests/run.sh systemd         the Debian packages, under a systemd in namespaces of its own (a minute)
 #   tests/run.sh fleet           a fleet on two real engines with light tenants, from quick start to --down
 #   tests/run.sh fleets          the fleets of the whole run, two at a time
 #   tests/run.sh partitions [--rounds N] [--lease S] [--real]   hosts cut off, agents and engines stopped and killed, under leases

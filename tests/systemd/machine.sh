@@ -1,11 +1,11 @@
 #!/bin/bash
-# A machine whose first process is systemd: the programs of this one, below /usr, and everything else of its own. Called by
-# systemd_test.sh.
+# A machine whose first process is systemd: the packages of this one, which it may change for itself, and everything else of its own.
+# Called by systemd_test.sh.
 #
-#   machine.sh make ROOT LOCAL     makes its files in ROOT; LOCAL becomes its /usr/local
-#   machine.sh boot ROOT LOCAL     mounts them and becomes systemd; in namespaces of its own alone
+#   machine.sh make ROOT     makes its files in ROOT
+#   machine.sh boot ROOT     mounts them and becomes systemd; in namespaces of its own alone
 set -euo pipefail
-command=$1 root=$2 local=$3
+command=$1 root=$2
 
 # What looks after hardware, or would change settings of the kernel that all machines share.
 masked=(systemd-sysctl.service systemd-modules-load.service systemd-udevd.service systemd-udev-trigger.service
@@ -15,10 +15,12 @@ masked=(systemd-sysctl.service systemd-modules-load.service systemd-udevd.servic
 
 make() {
   local file unit
-  mkdir -p "$root"/{usr,var/lib,run,tmp,proc,sys,dev,root,srv,mnt,etc/docker,etc/alternatives,etc/systemd/system}
+  mkdir -p "$root"/{usr,var/lib,run,tmp,proc,sys,dev,root,srv,mnt,changes,etc/docker,etc/alternatives,etc/systemd/system}
   for file in bin sbin lib lib64; do ln -s "usr/$file" "$root/$file"; done
   cp -a /etc/alternatives/. "$root/etc/alternatives/"
   cp /etc/ld.so.cache "$root/etc/"
+  cp -a /var/lib/dpkg "$root/var/lib/"
+  : >"$root/var/lib/dpkg/statoverride" # of users that this one lacks
   printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' >"$root/etc/passwd"
   printf 'root:x:0:\nnogroup:x:65534:\ndocker:x:990:\n' >"$root/etc/group"
   printf 'passwd: files\ngroup: files\nhosts: files\n' >"$root/etc/nsswitch.conf"
@@ -51,8 +53,9 @@ boot() {
   local device
   mount --make-rprivate /
   mount --bind "$root" "$root"
-  mount --rbind /usr "$root/usr"
-  mount --bind "$local" "$root/usr/local"
+  mount -t tmpfs tmpfs "$root/changes"
+  mkdir "$root"/changes/{usr,work}
+  mount -t overlay -o "lowerdir=/usr,upperdir=$root/changes/usr,workdir=$root/changes/work" overlay "$root/usr"
   mount -t tmpfs -o mode=755 tmpfs "$root/run"
   mount -t tmpfs tmpfs "$root/tmp"
   mount -t proc proc "$root/proc"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# What `cmake --install` leaves for systemd, under a real systemd with a real Docker Engine, in namespaces and control groups of its
-# own, as docs/operations.md tells it: the controller as its own user, agent and guard beside it, a light tenant, and what happens when
-# they die, the engine restarts or a lease ends. Needs root, systemd, and programs that are built. Ends in `N passed, M failed`.
+# The Debian packages under a real systemd with a real Docker Engine, in namespaces and control groups of its own, as docs/operations.md
+# tells it: the controller as its own user, agent and guard beside it, a light tenant, and what happens when they die, are upgraded or
+# removed, the engine restarts or a lease ends. Needs root, systemd, and programs that are built. Ends in `N passed, M failed`.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repository=$(cd "$here/../.." && pwd)
@@ -31,11 +31,11 @@ enter_group() {
 }
 leave_no_group() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; }
 begin() {
-  "$here/machine.sh" make "$root" "$work/installed/usr/local" || return 1
+  "$here/machine.sh" make "$root" || return 1
   (
     groups enter_group
     exec unshare --mount --pid --cgroup --ipc --uts --net --fork --kill-child=KILL \
-      "$here/machine.sh" boot "$root" "$work/installed/usr/local" >"$work/console" 2>&1 </dev/null
+      "$here/machine.sh" boot "$root" >"$work/console" 2>&1 </dev/null
   ) &
   machine=$!
   eventually 30 has_begun && eventually 60 inside test -S /run/systemd/private && eventually 60 is_up
@@ -78,6 +78,11 @@ check() { # check SENTENCE COMMAND…
     printf 'FAILED  %s\n%s\n' "$sentence" "$seen"
   fi
 }
+give_up() { # give_up FILE…: the rest would be about nothing
+  tail -20 "$@"
+  echo "$passed passed, $failed failed"
+  exit 1
+}
 says() { # says TEXT COMMAND…: fails, and says so
   local said
   if ! said=$("${@:2}" 2>&1) && grep -qF -- "$1" <<<"$said"; then return 0; fi
@@ -99,25 +104,38 @@ silent() {
 cli() { inside env HOME=/root mtp-cli "$@"; }
 as_controller() { inside setpriv --reuid mtp-controller --regid mtp-controller --init-groups "$@"; }
 is() { [ "$(inside systemctl is-active "$1")" = "$2" ] || { inside systemctl status --no-pager "$1"; return 1; }; }
+runs_what_is_installed() { # not what was, which is removed while it runs
+  local program
+  program=$(inside readlink "/proc/$(inside systemctl show --value --property MainPID "$1")/exe")
+  same "/usr/bin/$1" "$program"
+}
 host_is() { cli status -o json | jq -e --arg state "$1" '.hosts[0].state == $state'; }
 acme_is() { cli status -o json | jq -e --arg health "$1" '.tenants[] | select(.name == "acme") | .health == $health'; }
 begun_at() { inside docker inspect --format '{{.State.StartedAt}}' mtp-acme; }
-same() { [ "$1" = "$2" ] || { echo "$1, then $2"; return 1; }; }
+same() {
+  if [ -n "$1" ] && [ "$1" = "$2" ]; then return 0; fi
+  echo "$1, then $2"
+  return 1
+}
 is_begun_since() { [ "$(begun_at)" != "$1" ] || { echo "not since $1"; return 1; }; }
 
-# --- The controller
-check "all is installed" env DESTDIR="$work/installed" cmake --install "$repository/build" --prefix /usr/local
+# --- Packages
+check "packages are made" cpack --config "$repository/build/CPackConfig.cmake" -B "$work/build" -D "CPACK_OUTPUT_FILE_PREFIX=$root/root"
 begin >"$work/begin" 2>&1 # not within a check, which would be another shell
 check "systemd comes up" is_up
-[ "$failed" -eq 0 ] || { tail -20 "$work/begin" "$work/console"; echo "$passed passed, $failed failed"; exit 1; }
+[ "$failed" -eq 0 ] || give_up "$work/begin" "$work/console"
 echo '{"live-restore": true, "userland-proxy": false}' >"$root/etc/docker/daemon.json"
-units=/usr/local/lib/systemd/system
+install() { inside sh -c 'dpkg --install /root/mtp-*.deb'; }
+check "they are installed" install
+[ "$failed" -eq 0 ] || give_up "$work/console"
+units=/usr/lib/systemd/system
 check "systemd has nothing to say against the units" silent inside systemd-analyze --man=no verify \
   $units/mtp-controller.service $units/mtp-agent.service $units/mtp-guard.service
 # As `systemd-analyze security` counts, in tenths: less is more closed.
 check "the controller's is closed" inside systemd-analyze security --offline=true --threshold=20 $units/mtp-controller.service
 check "and so is the guard's" inside systemd-analyze security --offline=true --threshold=25 $units/mtp-guard.service
-check "user and folder are made" inside sh -c 'systemd-sysusers && systemd-tmpfiles --create mtp.conf'
+
+# --- The controller
 check "before init nothing is run" inside systemctl start mtp-controller
 check "nor has it failed" is mtp-controller inactive
 check "root does not make a fleet in somebody else's folder" says 'sudo -u mtp-controller' inside mtp-controller init
@@ -174,19 +192,36 @@ check "tenants are not" same "$before" "$(begun_at)"
 check "it is begun again" inside systemctl start mtp-agent
 check "and the host is ready" eventually 30 host_is ready
 
+# --- Upgrade: the same version again, which to the services is the same
+check "the packages are installed again" install
+for unit in mtp-controller mtp-agent mtp-guard; do
+  check "$unit runs as what is new" runs_what_is_installed $unit
+done
+check "the host is ready" eventually 30 host_is ready
+check "and its tenant" eventually 30 acme_is ready
+check "which has noticed nothing" same "$before" "$(begun_at)"
+
 # --- The lease's end, while agent and engine stand still
 tenant=$(inside docker inspect --format '{{.State.Pid}}' mtp-acme)
 still=$(inside pidof mtp-agent dockerd)
 # shellcheck disable=SC2086 # one argument for each
 inside kill -STOP $still
 check "the controller goes away" inside systemctl stop mtp-controller
-check "the guard ends the tenant" eventually 40 inside sh -c "! kill -0 $tenant"
+check "the guard ends the tenant" eventually 40 inside sh -c "! kill -0 ${tenant:?}"
 check "and says so" inside sh -c 'journalctl --unit mtp-guard --no-pager | grep -q "the lease is over; killed"'
 # shellcheck disable=SC2086
 inside kill -CONT $still
 check "the controller comes back" inside systemctl start mtp-controller
 check "the tenant is begun anew" eventually 60 is_begun_since "$before"
 check "and gets ready" eventually 30 acme_is ready
+
+# --- The end
+before=$(begun_at)
+check "the agent's package is removed" inside dpkg --remove mtp-agent
+check "its services with it" is mtp-agent inactive
+check "the guard, too" is mtp-guard inactive
+check "the tenant runs on" same "$before" "$(begun_at)"
+check "its data and the host's identity stay" inside test -d /var/lib/mtp-agent/project/data/acme -a -s /var/lib/mtp-agent/agent.yaml
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
