@@ -35,6 +35,7 @@ struct EngineInfo {
   int64_t memory_bytes = 0;
   std::string data_root;  // `/var/lib/docker`
   std::string kernel_version;
+  bool live_restore = false;  // Containers run on while the engine is away.
 };
 
 enum class ContainerState {

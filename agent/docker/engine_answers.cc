@@ -114,6 +114,7 @@ absl::StatusOr<EngineInfo> ParseEngineInfo(std::string_view info_text,
   result.memory_bytes = Int(*info, "MemTotal");
   result.data_root = String(*info, "DockerRootDir");
   result.kernel_version = String(*info, "KernelVersion");
+  result.live_restore = Bool(*info, "LiveRestoreEnabled");
   return result;
 }
 

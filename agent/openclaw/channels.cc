@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
 #include "agent/docker/json_fields.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
@@ -34,21 +36,22 @@ std::string Shown(const std::string& text, size_t max_bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::string> LostChannel(absl::string_view channels_status) {
+absl::StatusOr<std::vector<LostChannel>> LostChannels(absl::string_view channels_status) {
   const Json answer = json_fields::Parse({channels_status.data(), channels_status.size()});
   const Json& channels = Field(answer, "channelAccounts");
   if (!channels.is_object())
     return absl::InternalError("the gateway's list of channels cannot be read");
+  std::vector<LostChannel> all;
   for (const auto& [channel, accounts] : channels.items()) {
     if (!accounts.is_array()) continue;
-    for (const Json& account : accounts) {
-      if (!IsLost(account)) continue;
-      const std::string error = json_fields::String(account, "lastError");
-      return absl::StrCat(Shown(channel, kMaxChannelBytes), " is not connected",
-                          error.empty() ? "" : ": ", Shown(error, kMaxErrorBytes));
-    }
+    const auto lost = std::find_if(accounts.begin(), accounts.end(), IsLost);
+    if (lost == accounts.end()) continue;
+    const std::string name = Shown(channel, kMaxChannelBytes);
+    const std::string error = json_fields::String(*lost, "lastError");
+    all.push_back({name, absl::StrCat(name, " is not connected", error.empty() ? "" : ": ",
+                                      Shown(error, kMaxErrorBytes))});
   }
-  return "";
+  return all;
 }
 
 }  // namespace mtp

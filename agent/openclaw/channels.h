@@ -5,16 +5,23 @@
 #include <absl/strings/string_view.h>
 
 #include <string>
+#include <vector>
 
 namespace mtp {
 
-// Of an answer to `channels.status`: the first account in use that is not connected, as
-// `telegram is not connected: <its last error>`; empty when all are, and of what says nothing of a
-// connection. Whatever a channel's server has answered may be in it. INTERNAL when it is no such
-// answer. Pure.
+struct LostChannel {
+  std::string channel;  // `telegram`
+  // `telegram is not connected: <its last error>`. Whatever the channel's server has answered may
+  // be in it.
+  std::string why;
+};
+
+// Of an answer to `channels.status`: each channel with an account in use that is not connected, and
+// the first such account's error; what says nothing of a connection is not lost. INTERNAL when it
+// is no such answer. Pure.
 //
 // `/readyz` keeps silent about a channel for the first 120 s after its start, also when it was
 // connected and is lost (2026.9.6: `startup-connect-grace`); this does not.
-absl::StatusOr<std::string> LostChannel(absl::string_view channels_status);
+absl::StatusOr<std::vector<LostChannel>> LostChannels(absl::string_view channels_status);
 
 }  // namespace mtp

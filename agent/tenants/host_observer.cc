@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "agent/compose/render.h"
+#include "agent/docker/engine_advice.h"
 #include "agent/tenants/health.h"
 #include "agent/tenants/leased.h"
 #include "common/base/timestamps.h"
@@ -54,10 +55,14 @@ void HostObserver::Start() {
 
 void HostObserver::ScheduleLook() {
   executor_->PostAfter(kInterval, [this] {
+    bool advised = false;
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return;
+      advised = engine_up_ && !engine_advice_.empty();
     }
+    // The operator may have followed it.
+    if (advised) ReadEngine();
     Look();
     ScheduleLook();
   });
@@ -74,16 +79,17 @@ void HostObserver::SetEngineUp(bool up) {
     engine_up_ = up;
   }
   executor_->Post([this, up] {
-    if (up) ReadEngineVersion();
+    if (up) ReadEngine();
     Look();
   });
 }
 
-void HostObserver::ReadEngineVersion() {
+void HostObserver::ReadEngine() {
   auto info = engine_->Info();
   if (!info.ok()) return;
   absl::MutexLock lock(&mutex_);
   engine_version_ = info->engine_version;
+  engine_advice_ = EngineAdvice(*info);
 }
 
 void HostObserver::SetAdmin(const v1::TenantStatus& admin) {
@@ -114,6 +120,7 @@ void HostObserver::Look() {
   v1::HostStatus host;
   host.set_guarded(guarded);
   host.set_state(engine_up_ ? v1::HOST_STATE_READY : v1::HOST_STATE_ENGINE_DOWN);
+  host.set_message(engine_advice_);
   if (!guarded && tenants.ok() && std::any_of(tenants->begin(), tenants->end(), IsLeased)) {
     host.set_message(
         "its guard does not run, so tenants that may fail over are not started; start mtp-guard");

@@ -49,7 +49,7 @@ class HostObserver {
  private:
   void ScheduleLook();
   void Look();
-  void ReadEngineVersion();
+  void ReadEngine();
 
   const HostObserverOptions options_;
   Engine* const engine_;
@@ -63,6 +63,7 @@ class HostObserver {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool engine_up_ ABSL_GUARDED_BY(mutex_) = false;
   std::string engine_version_ ABSL_GUARDED_BY(mutex_);
+  std::string engine_advice_ ABSL_GUARDED_BY(mutex_);
   v1::AdminStatus admin_ ABSL_GUARDED_BY(mutex_);
   v1::HostStatus published_ ABSL_GUARDED_BY(mutex_);
 };

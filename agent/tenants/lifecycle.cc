@@ -1,5 +1,11 @@
 // Start, stop and restart of a tenant that is on this host.
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "agent/compose/render.h"
 #include "agent/tenants/drain_watch.h"
@@ -15,6 +21,8 @@ namespace {
 
 constexpr char kStartedBefore[] = "started_before";
 constexpr char kStopping[] = "stopping";
+constexpr char kFailing[] = "failing";
+constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 
 // In a crash loop the engine waits up to a minute between its own starts; after a stop it starts at
 // once, so whether the tenant comes up is known within seconds.
@@ -49,11 +57,7 @@ class StopScript final : public ActionScript {
     // Before anything is changed: cancelled meanwhile, it is as it was.
     Add([this](PhaseContext& context) { return idle_.LookOnce(context); });
     if (request.stop().has_idle_wait()) {
-      Add([](PhaseContext& context) {
-        // From here on it is stopped, whatever becomes of the action.
-        (*context.result)[kStopping] = "true";
-        return PhaseResult::Of(context.save_result());
-      });
+      Add([this](PhaseContext& context) { return NoteStopping(context); });
     }
     // The policy first: nobody starts it again meanwhile.
     Add([this](PhaseContext&) {
@@ -69,6 +73,29 @@ class StopScript final : public ActionScript {
   std::string DoneMessage() const override { return "stopped"; }
 
  private:
+  // From here on it is stopped, whatever becomes of the action.
+  PhaseResult NoteStopping(PhaseContext& context) {
+    auto& result = *context.result;
+    if (result.count(kStopping) > 0) return PhaseResult::Done();
+    if (const std::string failing = WhatFails(); !failing.empty()) result[kFailing] = failing;
+    result[kStopping] = "true";
+    return PhaseResult::Of(context.save_result());
+  }
+
+  // Empty when it is ready, and when it cannot be told.
+  std::string WhatFails() {
+    const auto details = tools_->engine->InspectContainer(name_.Container());
+    if (!details.ok() || !details->HasProcesses()) return "";
+    const auto probe = tools_->openclaw->Probe({details->id, details->pid}, kProbeTimeout);
+    if (!probe.ok() || probe->ready) return "";
+    std::vector<std::string> parts = probe->failing;
+    // A name with a comma would be read as two.
+    parts.erase(std::remove_if(parts.begin(), parts.end(),
+                               [](const auto& part) { return absl::StrContains(part, ','); }),
+                parts.end());
+    return absl::StrJoin(parts, ",");
+  }
+
   // Somebody has taken everything of it by hand: who wants it removed has nothing to back up.
   void NoteAbsence(PhaseContext& context) {
     if (tools_->data->Exists(name_.value())) return;

@@ -18,6 +18,9 @@
 namespace mtp {
 namespace {
 
+// As many as a probe tells of.
+constexpr int kMaxFailingBefore = 32;
+
 constexpr size_t kMaxKeyLength = 200;
 constexpr int kFirstTenantPort = 18801;
 constexpr int kMaxForgotten = 1000;
@@ -128,6 +131,9 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
     case v1::EnsureActionRequest::kStop:
       return CheckDuration(request.stop().idle_wait(), kMaxIdleWait, "the wait for an idle moment");
     case v1::EnsureActionRequest::kSoak:
+      if (request.soak().failing_before_size() > kMaxFailingBefore) {
+        return absl::InvalidArgumentError("too many parts failed before");
+      }
       return CheckDuration(request.soak().duration(), kMaxSoak, "the soak");
     case v1::EnsureActionRequest::kStart:
     case v1::EnsureActionRequest::kRestart:

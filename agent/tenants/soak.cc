@@ -3,9 +3,12 @@
 // What nobody has watched is not known to have been well: an agent that died begins the time anew.
 // The container's start is journaled, so an end that it slept through is seen all the same.
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "agent/openclaw/channels.h"
@@ -33,13 +36,20 @@ class SoakScript final : public ActionScript {
   SoakScript(TenantTools* tools, const v1::EnsureActionRequest& request)
       : tools_(tools),
         name_(*TenantName::Parse(request.tenant())),
-        duration_(FromDuration(request.soak().duration())) {
+        duration_(FromDuration(request.soak().duration())),
+        failing_before_(request.soak().failing_before().begin(),
+                        request.soak().failing_before().end()) {
     if (duration_ > absl::ZeroDuration()) {
       Add([this](PhaseContext& context) { return Watch(context); });
     }
     Add([this](PhaseContext&) { return EndProbation(); });
   }
-  std::string DoneMessage() const override { return "stayed well"; }
+  std::string DoneMessage() const override {
+    return failing_before_.empty()
+               ? "stayed well"
+               : absl::StrCat("stayed as well as it was; ", absl::StrJoin(failing_before_, ", "),
+                              " did not work before, either");
+  }
 
  private:
   PhaseResult Ill(std::string why) {
@@ -97,11 +107,19 @@ class SoakScript final : public ActionScript {
     return PhaseResult::Again(std::min(kLookInterval, NextMoment(now)));
   }
 
-  // Empty when it is ready and its channels are connected.
+  bool FailedBefore(const std::string& part) const { return failing_before_.count(part) > 0; }
+
+  bool IsReadyAsBefore(const ProbeResult& probe) const {
+    return probe.ready || (probe.live && !probe.failing.empty() &&
+                           std::all_of(probe.failing.begin(), probe.failing.end(),
+                                       [this](const auto& part) { return FailedBefore(part); }));
+  }
+
+  // Empty when it is ready and its channels are connected, as far as they were before.
   std::string WhatFails(const ContainerDetails& details, PhaseContext& context) {
     const auto probe = tools_->openclaw->Probe({details.id, details.pid}, kProbeTimeout);
     if (!probe.ok()) return std::string(probe.status().message());
-    return probe->ready ? WhichChannelFails(details, context) : probe->message;
+    return IsReadyAsBefore(*probe) ? WhichChannelFails(details, context) : probe->message;
   }
 
   std::string WhichChannelFails(const ContainerDetails& details, PhaseContext& context) {
@@ -113,8 +131,13 @@ class SoakScript final : public ActionScript {
     if (absl::IsCancelled(answer.status())) return "";
     if (absl::IsUnavailable(answer.status()) || absl::IsDeadlineExceeded(answer.status()))
       return std::string(answer.status().message());
-    const auto lost = answer.ok() ? LostChannel(*answer) : answer;
-    if (lost.ok()) return RedactSecrets(*lost, *secrets);
+    const auto lost = answer.ok() ? LostChannels(*answer) : answer.status();
+    if (lost.ok()) {
+      const auto newly = std::find_if(lost->begin(), lost->end(), [this](const LostChannel& one) {
+        return !FailedBefore(one.channel);
+      });
+      return newly == lost->end() ? "" : RedactSecrets(newly->why, *secrets);
+    }
     // An OpenClaw that knows no such question: the probe's word has to do.
     if (!std::exchange(untold_, true)) {
       tools_->log.Warning(
@@ -146,6 +169,7 @@ class SoakScript final : public ActionScript {
   TenantTools* const tools_;
   const TenantName name_;
   const absl::Duration duration_;
+  const std::set<std::string> failing_before_;
   std::optional<absl::Duration> begin_;  // of being well
   std::optional<absl::Duration> ill_since_;
   absl::Duration ill_before_;  // all illnesses that are over

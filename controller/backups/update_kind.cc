@@ -9,6 +9,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 
 #include <algorithm>
@@ -39,6 +40,9 @@ constexpr char kReason[] = "before-update";
 constexpr char kStateIsOldFact[] = "state_is_old";
 // Said by an agent whose stop has gone beyond waiting for an idle moment.
 constexpr char kStoppingResult[] = "stopping";
+// Said by it when the tenant was not ready: the parts that were not, with commas between.
+constexpr char kFailingResult[] = "failing";
+constexpr char kFailingBeforeFact[] = "failing_before";
 constexpr absl::Duration kRoomRecheck = absl::Seconds(20);
 // Starts of the old image that are tried before the operation ends and says so. Its agent goes on
 // with it by itself.
@@ -143,8 +147,13 @@ StepResult Rehearse(const BackupClients& clients, StepContext& context) {
 StepResult Stop(const BackupClients& clients, StepContext& context) {
   v1::EnsureActionRequest request;
   *request.mutable_stop()->mutable_idle_wait() = SecondsFact(context, kIdleWaitFact);
-  return RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
-                   std::move(request), OnFailure::kFail);
+  StepResult result = RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
+                                std::move(request), OnFailure::kFail);
+  const auto failing = context.new_results().find(kFailingResult);
+  if (result.kind == StepResult::Kind::kDone && failing != context.new_results().end()) {
+    context.SetFact(kFailingBeforeFact, failing->second);
+  }
+  return result;
 }
 
 StepResult FinalBackup(const BackupClients& clients, StepContext& context) {
@@ -173,6 +182,11 @@ StepResult Start(const BackupClients& clients, StepContext& context) {
 StepResult Soak(const BackupClients& clients, StepContext& context) {
   v1::EnsureActionRequest request;
   *request.mutable_soak()->mutable_duration() = SecondsFact(context, kSoakFact);
+  // What was not well before, such as a channel whose token is dead, says nothing of the image.
+  for (const absl::string_view part :
+       absl::StrSplit(context.Fact(kFailingBeforeFact), ',', absl::SkipEmpty())) {
+    request.mutable_soak()->add_failing_before(std::string(part));
+  }
   return RunOnHost(context, Tables(clients.tenants.store), *clients.tenants.agents,
                    std::move(request), OnFailure::kFail);
 }

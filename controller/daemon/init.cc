@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/names.h"
 #include "common/base/secret_box.h"
+#include "common/base/service.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "common/kv/sqlite_store.h"
@@ -53,6 +54,11 @@ bool HasIdentity(const kv::Store* store, const OperatorName& name, const std::st
 }
 
 }  // namespace
+
+std::string StartController(const std::string& data_dir) {
+  return StartCommand("mtp-controller", absl::StrCat("mtp-controller run --data-dir ", data_dir),
+                      data_dir, kDefaultDataDir);
+}
 
 absl::Status InitFleet(const std::string& data_dir, const ControllerSettings& settings,
                        const std::string& operator_name, const std::string& operator_folder) {

@@ -9,6 +9,9 @@
 
 namespace mtp {
 
+// What starts the controller of that folder, for people to type.
+std::string StartController(const std::string& data_dir);
+
 // Makes in `data_dir` (0700): master key, authority, controller identity, store with the fleet and
 // its first operator `operator_name` (admin), whose identity is written to `operator_folder`.
 // Called again it completes what is missing and leaves the rest. FAILED_PRECONDITION when the

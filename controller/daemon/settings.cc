@@ -6,7 +6,6 @@
 #include "common/base/atomic_file.h"
 #include "common/base/environment.h"
 #include "common/base/names.h"
-#include "common/base/service.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
 
@@ -21,11 +20,6 @@ void Read(const YAML::Node& root, const char* name, T* value) {
 }
 
 }  // namespace
-
-std::string StartController(const std::string& data_dir) {
-  return StartCommand("mtp-controller", absl::StrCat("mtp-controller run --data-dir ", data_dir),
-                      data_dir, kDefaultDataDir);
-}
 
 absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
   const std::string path = PathIn(data_dir);

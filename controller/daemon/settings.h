@@ -11,9 +11,6 @@ namespace mtp {
 
 inline constexpr char kDefaultDataDir[] = "/var/lib/mtp-controller";
 
-// What starts the controller of that folder, for people to type.
-std::string StartController(const std::string& data_dir);
-
 struct ControllerSettings {
   // Name of the fleet, part of every identity. Default `mtp`.
   std::string fleet = "mtp";

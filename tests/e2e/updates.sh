@@ -10,8 +10,8 @@
 #   no-channel     is ready, and loses its channel a little later where there is a network
 #   dies-in-soak   is ready, and ends a little later
 #   one-client     works, but not on a state whose workspace has a file `fails-here`
-#   MTP_UPDATES="no-channel good" …   only those
-images_tried=${MTP_UPDATES:-never-ready migrates no-channel dies-in-soak one-client good}
+#   MTP_UPDATES="no-channel good" …   only those; `lost-bot` is the good one for a tenant whose channel did not work before
+images_tried=${MTP_UPDATES:-never-ready migrates no-channel lost-bot dies-in-soak one-client good}
 # The first two of `members` are the canary and the next one, by name.
 members=(alpha bravo charlie) bad_soak=20s
 [ -z "$real" ] || members=(alpha bravo) bad_soak=90s
@@ -169,12 +169,28 @@ updates() {
         fails_on "$kind" back --no-rehearsal
         ;;
       no-channel | dies-in-soak) fails_on "$kind" back ;;
+      lost-bot) update_without_a_channel ;;
       one-client) failure_of_one_client ;;
       good) good_update ;;
     esac
   done
   [ -n "$real" ] || { steering; update_deaths; }
   for tenant in "${members[@]}"; do "$cli" remove "$tenant" --yes >/dev/null 2>&1; done
+}
+
+bot_mode() { # bot_mode TENANT MODE
+  curl -fsS -X POST -d "{\"token\": \"$(cat "$work/$1-token")\", \"mode\": \"$2\"}" \
+    "$(field "$fleet" .telegram_api)/control/mode" >/dev/null
+}
+update_without_a_channel() { # bravo has been up for long enough that OpenClaw speaks of its channel
+  bot_mode bravo 409
+  check "another poller on its bot makes a tenant degraded" eventually 150 tenant_is bravo health degraded
+  check "which does not keep it from an update" exits 0 "$cli" update bravo --image "${image_of[good]}" --no-pull --yes --soak 5s
+  check "it runs the new image" test "$(runs_image bravo)" = "$(id_of_image good)"
+  check "and its history says so" bash -c "'$cli' op list --limit 20 -o json | grep -q 'did not work before, either'"
+  bot_mode bravo ok
+  check "it is ready once its bot is" eventually 150 tenant_is bravo health ready
+  put_back
 }
 
 failure_of_one_client() { # the canary gets it, the one with the odd state does not

@@ -190,12 +190,16 @@ void GatewayConnection(absl::string_view input) {
 
 // An answer to `channels.status`.
 void Channels(absl::string_view input) {
-  const auto lost = LostChannel(input);
-  if (!lost.ok()) {
-    MTP_HOLDS(absl::IsInternal(lost.status()));
+  const auto all = LostChannels(input);
+  if (!all.ok()) {
+    MTP_HOLDS(absl::IsInternal(all.status()));
     return;
   }
-  MTP_HOLDS(lost->size() < 300 && IsPrintable(*lost) && ValidUtf8(*lost, lost->size()) == *lost);
+  for (const LostChannel& lost : *all) {
+    MTP_HOLDS(lost.why.size() < 300 && IsPrintable(lost.why) &&
+              absl::StartsWith(lost.why, lost.channel));
+    MTP_HOLDS(ValidUtf8(lost.why, lost.why.size()) == lost.why);
+  }
 }
 
 // Lines: the status of /readyz, that of /healthz; then the body of /readyz.

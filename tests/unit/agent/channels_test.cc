@@ -8,43 +8,65 @@
 namespace mtp {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 std::string Answer(const std::string& accounts) {
   return absl::StrCat(R"({"channels":{},"channelAccounts":{"telegram":[)", accounts, "]}}");
 }
 
-TEST(LostChannel, IsTheFirstThatIsInUseAndNotConnected) {
-  EXPECT_EQ(*LostChannel(Answer(R"({"enabled":true,"configured":true,"connected":true})")), "");
-  EXPECT_EQ(*LostChannel(Answer(R"({"connected":true},{"connected":false,"lastError":"gone"})")),
-            "telegram is not connected: gone");
-  EXPECT_EQ(*LostChannel(Answer(R"({"connected":false,"lastError":null})")),
-            "telegram is not connected");
+// What is lost, in words.
+std::vector<std::string> Lost(const std::string& answer) {
+  const auto lost = LostChannels(answer);
+  std::vector<std::string> words;
+  if (!lost.ok()) return {lost.status().ToString()};
+  for (const LostChannel& one : *lost) words.push_back(one.why);
+  return words;
 }
 
-TEST(LostChannel, IsNoneThatIsOffOrSaysNothingOfAConnection) {
+TEST(LostChannels, AreThoseInUseAndNotConnected) {
+  EXPECT_THAT(Lost(Answer(R"({"enabled":true,"configured":true,"connected":true})")),
+              ElementsAre());
+  EXPECT_THAT(Lost(Answer(R"({"connected":true},{"connected":false,"lastError":"gone"})")),
+              ElementsAre("telegram is not connected: gone"));
+  EXPECT_THAT(Lost(Answer(R"({"connected":false,"lastError":null})")),
+              ElementsAre("telegram is not connected"));
+}
+
+TEST(LostChannels, EachIsNamedOnce) {
+  const auto lost = LostChannels(
+      R"({"channelAccounts":{"discord":[{"connected":false}],"matrix":[{"connected":true}],)"
+      R"("telegram":[{"connected":false,"lastError":"a"},{"connected":false,"lastError":"b"}]}})");
+  ASSERT_TRUE(lost.ok()) << lost.status();
+  ASSERT_THAT(*lost, SizeIs(2));
+  EXPECT_EQ((*lost)[0].channel, "discord");
+  EXPECT_EQ((*lost)[1].channel, "telegram");
+  EXPECT_EQ((*lost)[1].why, "telegram is not connected: a");
+}
+
+TEST(LostChannels, AreNoneThatAreOffOrSayNothingOfAConnection) {
   for (const char* account :
        {R"({"enabled":false,"connected":false})", R"({"configured":false,"connected":false})",
         R"({"linked":false,"connected":false})", "{}", R"({"connected":null})",
         R"({"connected":"no"})", "3", "null"}) {
-    EXPECT_EQ(*LostChannel(Answer(account)), "") << account;
+    EXPECT_THAT(Lost(Answer(account)), ElementsAre()) << account;
   }
-  EXPECT_EQ(*LostChannel(R"({"channelAccounts":{}})"), "");
-  EXPECT_EQ(*LostChannel(R"({"channelAccounts":{"telegram":3}})"), "");
+  EXPECT_THAT(Lost(R"({"channelAccounts":{}})"), ElementsAre());
+  EXPECT_THAT(Lost(R"({"channelAccounts":{"telegram":3}})"), ElementsAre());
 }
 
-TEST(LostChannel, WhatItSaysIsOneShortLineOfText) {
+TEST(LostChannels, WhatTheySayIsOneShortLineOfText) {
   const std::string error(300, 'x');
-  const auto lost = LostChannel(
+  const auto lost = Lost(
       Answer(absl::StrCat(R"({"connected":false,"lastError":"first\nsecond )", error, R"("})")));
-  ASSERT_TRUE(lost.ok()) << lost.status();
-  EXPECT_EQ(lost->find('\n'), std::string::npos);
-  EXPECT_THAT(*lost, SizeIs(::testing::Le(300)));
+  ASSERT_THAT(lost, SizeIs(1));
+  EXPECT_EQ(lost[0].find('\n'), std::string::npos);
+  EXPECT_THAT(lost[0], SizeIs(::testing::Le(300)));
 }
 
-TEST(LostChannel, IsNotKnownOfAnyOtherAnswer) {
+TEST(LostChannels, AreNotKnownOfAnyOtherAnswer) {
   for (const char* other : {"", "null", "[]", "{}", R"({"channelAccounts":3})", "{"}) {
-    EXPECT_TRUE(absl::IsInternal(LostChannel(other).status())) << other;
+    EXPECT_TRUE(absl::IsInternal(LostChannels(other).status())) << other;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
@@ -24,7 +25,10 @@ FakeEngine::FakeEngine(const Clock* clock) : clock_(clock) {}
 
 FakeEngine::~FakeEngine() = default;
 
-absl::StatusOr<EngineInfo> FakeEngine::Info() { return EngineInfo{"26.1.5"}; }
+absl::StatusOr<EngineInfo> FakeEngine::Info() {
+  absl::MutexLock lock(&mutex);
+  return info;
+}
 
 absl::Status FakeEngine::Ping() {
   absl::MutexLock lock(&mutex);
@@ -348,7 +352,9 @@ absl::StatusOr<ProbeResult> FakeOpenClaw::Probe(const ContainerProcess&, absl::D
   ProbeResult result;
   result.live = live;
   result.ready = ready;
-  result.message = ready ? "ready" : "not ready: startup-sidecars";
+  if (!result.ready) result.failing = failing;
+  result.message =
+      result.ready ? "ready" : absl::StrCat("not ready: ", absl::StrJoin(failing, ", "));
   return result;
 }
 

@@ -90,6 +90,7 @@ class FakeEngine final : public Engine {
   absl::StatusOr<std::string> registry_digest = absl::InternalError("no registry");
   int registry_asks = 0;
   bool away = false;
+  EngineInfo info{.engine_version = "26.1.5", .live_restore = true};
   // What a container does when it starts; null for running on.
   std::function<void(FakeContainer&)> on_start;
   // Called, without the mutex, once a container is paused. May be null.
@@ -153,6 +154,8 @@ class FakeOpenClaw final : public OpenClaw {
                                    absl::Duration, std::stop_token) override;
   std::atomic<bool> live{true};
   std::atomic<bool> ready{true};
+  // What keeps it from being ready, when it is not.
+  std::vector<std::string> failing = {"startup-sidecars"};
   std::atomic<bool> turn_runs{false};
   std::atomic<bool> connected{true};  // its channel
   absl::Status call_error;

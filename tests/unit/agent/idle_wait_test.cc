@@ -46,6 +46,22 @@ TEST_F(IdleWaitTest, WaitsUntilTheTurnHasEnded) {
   EXPECT_EQ(Action().result().at("stopping"), "true");
 }
 
+TEST_F(IdleWaitTest, SaysWhatDidNotWorkThen) {
+  machine_.openclaw.failing = {"telegram", "a,b", "startup-sidecars"};
+  machine_.openclaw.ready = false;
+  BeginStop(300);
+  machine_.executor.RunFor(absl::Seconds(3));
+  EXPECT_EQ(Action().state(), v1::ACTION_STATE_DONE);
+  EXPECT_EQ(Action().result().at("failing"), "telegram,startup-sidecars");
+}
+
+TEST_F(IdleWaitTest, AndNothingOfOneThatIsReady) {
+  BeginStop(300);
+  machine_.executor.RunFor(absl::Seconds(3));
+  EXPECT_EQ(Action().state(), v1::ACTION_STATE_DONE);
+  EXPECT_EQ(Action().result().count("failing"), 0);
+}
+
 TEST_F(IdleWaitTest, NoLongerThanItsBound) {
   machine_.openclaw.turn_runs = true;
   BeginStop(30);

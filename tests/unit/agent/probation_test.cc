@@ -197,6 +197,39 @@ TEST_F(ProbationTest, AChannelThatIsLostFailsTheSoakAlthoughTheProbeIsContent) {
                     Not(HasSubstr("planted-secret"))));
 }
 
+// A bot whose token is dead says nothing of the image.
+TEST_F(ProbationTest, WhatDidNotWorkBeforeNeedNotWorkNow) {
+  Begin();
+  auto request = Soak("o1/soak", 90);
+  request.mutable_soak()->add_failing_before("telegram");
+  machine_.openclaw.connected = false;
+  ASSERT_TRUE(agent_->actions->Ensure(request).ok());
+  machine_.executor.RunFor(absl::Seconds(30));
+  machine_.openclaw.failing = {"telegram"};
+  machine_.openclaw.ready = false;
+  machine_.executor.RunFor(absl::Seconds(62));
+  EXPECT_EQ(StateOf("o1/soak"), v1::ACTION_STATE_DONE);
+  EXPECT_THAT(agent_->journal.Action("o1/soak")->action().message(),
+              HasSubstr("telegram did not work before, either"));
+}
+
+TEST_F(ProbationTest, ButAllElseHasTo) {
+  Begin();
+  auto request = Soak("o1/soak", 90);
+  request.mutable_soak()->add_failing_before("telegram");
+  machine_.openclaw.failing = {"telegram", "startup-sidecars"};
+  machine_.openclaw.ready = false;
+  EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_FAILED);
+  // One that does not even live is not like before.
+  request.set_key("o2/soak");
+  machine_.openclaw.failing = {};
+  machine_.openclaw.live = false;
+  EXPECT_EQ(agent_->Finish(request).state(), v1::ACTION_STATE_FAILED);
+  for (int i = 0; i < 32; ++i) request.mutable_soak()->add_failing_before("x");
+  request.set_key("o3/soak");
+  EXPECT_TRUE(absl::IsInvalidArgument(agent_->actions->Ensure(request).status()));
+}
+
 // As one does that meets its predecessor's long poll.
 TEST_F(ProbationTest, AChannelThatComesBackSoonBeginsTheSoakAnew) {
   Begin();

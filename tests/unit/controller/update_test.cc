@@ -68,8 +68,16 @@ TEST_F(Update, WithoutRehearsalAndImageOfItsOwn) {
   EXPECT_THAT(Actions(), ElementsAre("pull", "stop", "snapshot", "apply-new", "soak"));
   EXPECT_EQ(agents_.Last(Act::kStop).request.stop().idle_wait().seconds(), 7);
   EXPECT_EQ(agents_.Last(Act::kSoak).request.soak().duration().seconds(), 0);
+  EXPECT_THAT(agents_.Last(Act::kSoak).request.soak().failing_before(), ElementsAre());
   EXPECT_EQ(Tenant().spec().image(), "openclaw:latest");
   EXPECT_THAT(Catalogue(), SizeIs(1));
+}
+
+TEST_F(Update, IsJudgedByWhatWorkedBefore) {
+  agents_.outcomes[Act::kStop].result = {{"stopping", "true"}, {"failing", "telegram,discord"}};
+  ASSERT_EQ(Ended(Begin(NoRehearsal())).state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_THAT(agents_.Last(Act::kSoak).request.soak().failing_before(),
+              ElementsAre("telegram", "discord"));
 }
 
 TEST_F(Update, StatusShowsItAsUpdatingNotAsFailed) {
