@@ -75,9 +75,12 @@ TEST_F(Update, WithoutRehearsalAndImageOfItsOwn) {
 
 TEST_F(Update, IsJudgedByWhatWorkedBefore) {
   agents_.outcomes[Act::kStop].result = {{"stopping", "true"}, {"failing", "telegram,discord"}};
-  ASSERT_EQ(Ended(Begin(NoRehearsal())).state(), v1::OPERATION_STATE_SUCCEEDED);
+  const v1::Operation operation = Ended(Begin(NoRehearsal()));
+  ASSERT_EQ(operation.state(), v1::OPERATION_STATE_SUCCEEDED) << operation.ShortDebugString();
   EXPECT_THAT(agents_.Last(Act::kSoak).request.soak().failing_before(),
               ElementsAre("telegram", "discord"));
+  EXPECT_THAT(operation.ShortDebugString(),
+              HasSubstr("telegram, discord did not work before, either"));
 }
 
 TEST_F(Update, StatusShowsItAsUpdatingNotAsFailed) {
