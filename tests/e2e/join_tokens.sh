@@ -2,8 +2,8 @@
 # Joining with tokens that are good, used, expired, another host's or of another fleet. Part of fleet_test.sh, which
 # has check, exits, says, eventually and state_of_the_world, and sets cli, work and repository.
 
-join_host() { # join_host TOKEN FOLDER: as on a machine of its own, which nobody starts afterwards
-  "$programs/mtp-agent" join - <<<"$1" --data-dir "$work/$2" --advertise 127.0.0.1:7443 --no-admin
+join_host() { # join_host TOKEN FOLDER: a second agent of this machine, on a port of its own, which nobody starts afterwards
+  "$programs/mtp-agent" join - <<<"$1" --data-dir "$work/$2" --advertise 127.0.0.1:7445 --no-admin
 }
 new_token() { "$cli" host token "$@" -o json; } # new_token HOST [OPTION…]
 forged_token() { # forged_token TOKEN LINE TEXT: one of its fields replaced, with a checksum that fits
