@@ -182,7 +182,7 @@ bot_mode() { # bot_mode TENANT MODE
   curl -fsS -X POST -d "{\"token\": \"$(cat "$work/$1-token")\", \"mode\": \"$2\"}" \
     "$telegram/control/mode" >/dev/null
 }
-update_says() { # update_says TENANT TEXT: a step of its last update
+update_noted() { # update_noted TENANT TEXT: a step of its last update
   "$cli" op list --target "$1" -o json |
     jq -e --arg text "$2" '[.operations[] | select(.kind == "update")][0].steps | any(.message | contains($text))'
 }
@@ -191,7 +191,7 @@ update_without_a_channel() { # bravo has been up for long enough that OpenClaw s
   check "another poller on its bot makes a tenant degraded" eventually 150 tenant_is bravo health degraded
   check "which does not keep it from an update" exits 0 "$cli" update bravo --image "${image_of[good]}" --no-pull --yes --soak 5s
   check "it runs the new image" test "$(runs_image bravo)" = "$(id_of_image good)"
-  check "and its history says so" update_says bravo 'telegram did not work before, either'
+  check "and its history says so" update_noted bravo 'telegram did not work before, either'
   bot_mode bravo ok
   check "it is ready once its bot is" eventually 150 tenant_is bravo health ready
   put_back
