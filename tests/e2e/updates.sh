@@ -187,6 +187,7 @@ update_noted() { # update_noted TENANT TEXT: a step of its last update
     jq -e --arg text "$2" '[.operations[] | select(.kind == "update")][0].steps | any(.message | contains($text))'
 }
 update_without_a_channel() { # bravo has been up for long enough that OpenClaw speaks of its channel
+  remember "${members[@]}"
   bot_mode bravo 409
   check "another poller on its bot makes a tenant degraded" eventually 150 tenant_is bravo health degraded
   check "which does not keep it from an update" exits 0 "$cli" update bravo --image "${image_of[good]}" --no-pull --yes --soak 5s
