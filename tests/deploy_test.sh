@@ -6,7 +6,8 @@ set -uo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
+# shellcheck source=tests/checks.sh
+source "$repository/tests/checks.sh"
 
 # As dpkg-query: tells of the packages that it knows, and fails when it does not know one of them.
 cat >"$work/dpkg-query" <<'FAKE'
@@ -20,17 +21,6 @@ done
 exit $code
 FAKE
 chmod +x "$work/dpkg-query"
-check() { # check SENTENCE COMMAND…
-  local sentence=$1 seen
-  shift
-  if seen=$("$@" 2>&1); then
-    passed=$((passed + 1))
-    echo "ok      $sentence"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s\n%s\n' "$sentence" "$seen"
-  fi
-}
 finds() { # finds CODE TEXT: exit code and text of a check with $work/absent and $work/removed
   local code=0 said
   said=$(PATH=$work:$PATH ABSENT=$work/absent REMOVED=$work/removed \

@@ -63,21 +63,8 @@ least=768
 [ -n "$real" ] || least=64 # the double lives with less than OpenClaw
 born=() # what stands before the quick start while the fleet is made, see clocks.sh
 quickstart() { "${born[@]}" "$repository/deploy/quickstart.sh" --fleet-dir "$fleet" --min-memory-limit "$least" "$@"; }
-passed=0 failed=0
-
-check() { # check SENTENCE COMMAND…; says how many seconds it took when many
-  local sentence=$1 begun=$SECONDS took
-  shift
-  if "$@" >"$work/seen" 2>&1; then
-    passed=$((passed + 1)) took=$((SECONDS - begun))
-    [ "$took" -lt 5 ] || sentence+=" ($took s)"
-    echo "ok      $sentence"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $sentence"
-    sed 's/^/          /' "$work/seen" | tail -n 15
-  fi
-}
+# shellcheck source=tests/checks.sh
+source "$repository/tests/checks.sh"
 exits() { # exits CODE COMMAND…: the command ends with that code
   local want=$1 got=0
   shift
@@ -89,14 +76,6 @@ says() { # says TEXT COMMAND…: the command's output holds the text
   shift
   "$@" >"$work/said" 2>&1 || true
   grep -qF -- "$text" "$work/said" || { cat "$work/said"; return 1; }
-}
-eventually() { # eventually SECONDS COMMAND…
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || { "$@"; return 1; }
-    sleep 0.3
-  done
 }
 no_device_is_left() { # of a file system that a part has made in a file
   ! losetup --list --noheadings --output NAME,BACK-FILE | grep -F "$work/"

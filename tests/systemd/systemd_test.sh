@@ -12,7 +12,9 @@ fi
 image_archive=$("$repository/tests/doubles/openclaw/build-image.sh") || exit 1
 work=$(mktemp -d)
 root=$work/root group=mtp-systemd-test.$$
-passed=0 failed=0 machine='' init=''
+machine='' init=''
+# shellcheck source=tests/checks.sh
+source "$repository/tests/checks.sh"
 
 # --- The machine
 groups() { # groups COMMAND…: with each of this machine's control group folders of the test
@@ -59,27 +61,8 @@ trap end EXIT
 trap 'exit 130' INT TERM
 
 # --- Checks
-eventually() { # eventually SECONDS COMMAND…
-  local until=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$until" ] || { "$@"; return 1; }
-    sleep 0.2
-  done
-}
-check() { # check SENTENCE COMMAND…
-  local sentence=$1 seen
-  shift
-  if seen=$("$@" 2>&1); then
-    passed=$((passed + 1))
-    echo "ok      $sentence"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s\n%s\n' "$sentence" "$seen"
-  fi
-}
-give_up() { # give_up FILE…: the rest would be about nothing
-  tail -20 "$@"
+give_up() { # the rest would be about nothing
+  tail -20 "$work/console"
   echo "$passed passed, $failed failed"
   exit 1
 }
@@ -121,13 +104,12 @@ is_begun_since() { [ "$(begun_at)" != "$1" ] || { echo "not since $1"; return 1;
 
 # --- Packages
 check "packages are made" cpack --config "$repository/build/CPackConfig.cmake" -B "$work/build" -D "CPACK_OUTPUT_FILE_PREFIX=$root/root"
-begin >"$work/begin" 2>&1 # not within a check, which would be another shell
-check "systemd comes up" is_up
-[ "$failed" -eq 0 ] || give_up "$work/begin" "$work/console"
+check "systemd comes up" begin
+[ "$failed" -eq 0 ] || give_up
 echo '{"live-restore": true, "userland-proxy": false}' >"$root/etc/docker/daemon.json"
 install() { inside sh -c 'dpkg --install /root/mtp-*.deb'; }
 check "they are installed" install
-[ "$failed" -eq 0 ] || give_up "$work/console"
+[ "$failed" -eq 0 ] || give_up
 units=/usr/lib/systemd/system
 check "systemd has nothing to say against the units" silent inside systemd-analyze --man=no verify \
   $units/mtp-controller.service $units/mtp-agent.service $units/mtp-guard.service
