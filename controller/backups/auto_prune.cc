@@ -77,7 +77,7 @@ void AutoPrune::NoteDay(const std::vector<TenantSchedule>& all, const Catalogue&
   for (const TenantSchedule& schedule : all) {
     if (!Succeeded(schedule)) passed_over.insert(schedule.tenant.id);
   }
-  for (const auto& [tenant, backups] : catalogue) {
+  for (const auto& [tenant, shelf] : catalogue) {
     if (passed_over.count(tenant) > 0) continue;
     waiting_.emplace(tenant, absl::StrCat("prune-", tenant, "-", date));
   }
@@ -90,22 +90,25 @@ bool AutoPrune::Succeeded(const TenantSchedule& schedule) const {
 
 absl::StatusOr<AutoPrune::Catalogue> AutoPrune::ReadCatalogue() const {
   MTP_ASSIGN_OR_RETURN(auto rows, tables_.backups.List());
+  MTP_ASSIGN_OR_RETURN(const auto left, tables_.left_snapshots.List());
   Catalogue catalogue;
   for (auto& row : rows) {
     v1::Backup& backup = *row.value.mutable_backup();
     const std::string tenant = backup.tenant();
-    catalogue[tenant].push_back(std::move(backup));
+    catalogue[tenant].backups.push_back(std::move(backup));
   }
+  for (const auto& row : left) catalogue[row.value.backup().tenant()].has_left_snapshots = true;
   return catalogue;
 }
 
 absl::Status AutoPrune::Begin(const std::string& tenant, const v1::BackupPolicy& policy,
-                              const std::string& request_id, const std::vector<v1::Backup>& backups,
-                              int* begun) {
+                              const std::string& request_id, const Shelf& shelf, int* begun) {
   if (policy.off()) return absl::OkStatus();
   const int last = KeepLastOf(policy);
   const int days = KeepDaysOf(policy);
-  if (PrunePlan(backups, clock_->Now(), last, days).empty()) return absl::OkStatus();
+  if (!shelf.has_left_snapshots && PrunePlan(shelf.backups, clock_->Now(), last, days).empty()) {
+    return absl::OkStatus();
+  }
   v1::PruneBackupsRequest request;
   request.set_tenant(absl::StrCat("tenants/", tenant));
   request.set_keep_last(last);
@@ -115,7 +118,7 @@ absl::Status AutoPrune::Begin(const std::string& tenant, const v1::BackupPolicy&
   // The policy has changed since that was asked for.
   if (absl::IsAlreadyExists(response.status())) return absl::OkStatus();
   MTP_RETURN_IF_ERROR(response.status());
-  ++*begun;
+  if (response->has_operation()) ++*begun;
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-// Retention by itself: what policies do not keep is removed.
+// Retention by itself: what policies do not keep is removed, and what called off backups have left.
 #pragma once
 
 #include <functional>
@@ -35,7 +35,12 @@ class AutoPrune {
   void Look(const std::vector<TenantSchedule>& all, const ScheduledWork& work);
 
  private:
-  using Catalogue = std::map<std::string, std::vector<v1::Backup>>;
+  // One tenant's.
+  struct Shelf {
+    std::vector<v1::Backup> backups;
+    bool has_left_snapshots = false;  // of backups that were called off
+  };
+  using Catalogue = std::map<std::string, Shelf>;
 
   void NoteEnds(const std::vector<TenantSchedule>& all, const ScheduledWork& work);
   void NoteDay(const std::vector<TenantSchedule>& all, const Catalogue& catalogue);
@@ -43,8 +48,7 @@ class AutoPrune {
   absl::StatusOr<Catalogue> ReadCatalogue() const;
   // The operation, if there is anything to remove.
   absl::Status Begin(const std::string& tenant, const v1::BackupPolicy& policy,
-                     const std::string& request_id, const std::vector<v1::Backup>& backups,
-                     int* begun);
+                     const std::string& request_id, const Shelf& shelf, int* begun);
 
   const Tables tables_;
   Backups* const backups_;

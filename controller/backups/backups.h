@@ -99,6 +99,9 @@ class Backups {
                                      const kv::Row<state::v1::BackupRecord>& backup,
                                      const TenantName& name);
   absl::StatusOr<Decision> DecideCheck(const v1::CheckRepositoryRequest& request) const;
+  // Adds, newest first, what called off backups may have left, where a host can take it away now:
+  // the rest keeps nothing else from being removed.
+  void AddWhatIsInReach(const std::vector<v1::Backup>& left, std::vector<v1::Backup>& plan) const;
   absl::StatusOr<Decision> DecidePrune(const TenantName& name, const std::vector<v1::Backup>& plan,
                                        const std::string& newest_host) const;
   // The answer to the request that has made the operation.

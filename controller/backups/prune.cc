@@ -4,6 +4,7 @@
 #include <absl/strings/strip.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "common/base/names.h"
@@ -45,6 +46,26 @@ std::string InputOf(const std::vector<v1::Backup>& plan) {
     bare.clear_damaged_databases();
   }
   return input.SerializeAsString();
+}
+
+// A row that was read.
+struct Seen {
+  std::string key;
+  int64_t revision = 0;
+};
+
+// Those of one tenant, the oldest first; adds by name what was read.
+absl::StatusOr<std::vector<v1::Backup>> BackupsOf(const TenantName& tenant,
+                                                  const kv::Table<state::v1::BackupRecord>& table,
+                                                  std::map<std::string, Seen>& seen) {
+  MTP_ASSIGN_OR_RETURN(const auto rows, table.List());
+  std::vector<v1::Backup> backups;
+  for (const auto& row : rows) {
+    if (row.value.backup().tenant() != tenant.value()) continue;
+    backups.push_back(row.value.backup());
+    seen[row.value.backup().name()] = {table.Key(row.id), row.revision};
+  }
+  return backups;
 }
 
 // Where the tenant is, or was.
@@ -111,6 +132,14 @@ absl::StatusOr<v1::PruneBackupsResponse> Backups::PrunedBy(const v1::Operation& 
   return response;
 }
 
+void Backups::AddWhatIsInReach(const std::vector<v1::Backup>& left,
+                               std::vector<v1::Backup>& plan) const {
+  const FleetObservation fleet = observations_->Get();
+  std::copy_if(left.rbegin(), left.rend(), std::back_inserter(plan), [&](const v1::Backup& backup) {
+    return HostFor(tables_, fleet, backup, backup.host(), "").ok();
+  });
+}
+
 absl::StatusOr<Backups::Decision> Backups::DecidePrune(const TenantName& name,
                                                        const std::vector<v1::Backup>& plan,
                                                        const std::string& newest_host) const {
@@ -146,28 +175,25 @@ absl::StatusOr<v1::PruneBackupsResponse> Backups::Prune(const std::string& calle
   if (earlier.ok()) return PrunedBy(*earlier);
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
   return kv::WhileAborted([&]() -> absl::StatusOr<v1::PruneBackupsResponse> {
-    MTP_ASSIGN_OR_RETURN(const auto rows, tables_.backups.List());
-    std::map<std::string, int64_t> revisions;
-    std::vector<v1::Backup> backups;
-    for (const auto& row : rows) {
-      if (row.value.backup().tenant() != name.value()) continue;
-      backups.push_back(row.value.backup());
-      revisions[row.id] = row.revision;
-    }
-    if (backups.empty()) {
+    std::map<std::string, Seen> seen;
+    MTP_ASSIGN_OR_RETURN(const auto backups, BackupsOf(name, tables_.backups, seen));
+    MTP_ASSIGN_OR_RETURN(const auto left, BackupsOf(name, tables_.left_snapshots, seen));
+    if (backups.empty() && left.empty()) {
       return absl::NotFoundError(absl::StrCat("there is no backup of tenant \"", name.value(),
                                               "\"; `mtp-cli backup list` shows all"));
     }
     std::vector<v1::Backup> plan = PrunePlan(backups, clock_->Now(), last, days);
+    AddWhatIsInReach(left, plan);
     if (plan.size() > kMaxPruned) plan.erase(plan.begin(), plan.end() - kMaxPruned);
     v1::PruneBackupsResponse response;
     for (const v1::Backup& backup : plan) *response.add_backups() = backup;
     if (plan.empty() || request.validate_only()) return response;
-    MTP_ASSIGN_OR_RETURN(Decision decision, DecidePrune(name, plan, backups.back().host()));
+    MTP_ASSIGN_OR_RETURN(Decision decision,
+                         DecidePrune(name, plan, (backups.empty() ? left : backups).back().host()));
     // One that was verified meanwhile may have to stay.
     for (const v1::Backup& backup : plan) {
-      const std::string id = IdOf(backup);
-      decision.txn.RequireRevision(tables_.backups.Key(id), revisions[id]);
+      const Seen& row = seen[backup.name()];
+      decision.txn.RequireRevision(row.key, row.revision);
     }
     decision.operation.created_by = caller;
     decision.operation.request_id = request.request_id();

@@ -1,9 +1,10 @@
 // prune: forget. One repository after another, each by one action of a host. A repository that
 // fails does not keep the others from being pruned; the operation fails at its end.
 //
-// A backup leaves the catalogue when its snapshot is known to be gone, in the transaction that ends
-// the step or its compensation. One whose removal was cut short stays in it, and is removed by the
-// next pruning: the agent takes absent snapshots for removed.
+// A backup leaves the catalogue, and what a called off one may have left is forgotten, when its
+// snapshot is known to be gone, in the transaction that ends the step or its compensation. One
+// whose removal was cut short stays in it, and is removed by the next pruning: the agent takes
+// absent snapshots for removed.
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -134,7 +135,10 @@ StepResult Carry(const BackupClients& clients, StepContext& context, const Part&
 void TakeFromCatalogue(const BackupClients& clients, StepContext& context, const Part& part) {
   const Tables tables(clients.tenants.store);
   for (const std::string& id : part.ids) {
-    context.txn().Delete(tables.backups.Key(id)).LeaveNoTrace();
+    const bool left = tables.left_snapshots.Get(id).ok();
+    context.txn()
+        .Delete(left ? tables.left_snapshots.Key(id) : tables.backups.Key(id))
+        .LeaveNoTrace();
   }
 }
 

@@ -24,6 +24,7 @@ constexpr absl::Duration kEndRecheck = absl::Seconds(2);
 constexpr absl::Duration kHostPatience = absl::Seconds(15);
 constexpr char kAwaySinceFact[] = "away_since";
 constexpr char kEnding[] = "ending the backup";
+constexpr char kCalledOff[] = "called-off";
 // `true` when the repository may have a snapshot of the operation that is in no catalogue.
 constexpr char kLeftSnapshotFact[] = "left_snapshot";
 
@@ -43,29 +44,50 @@ bool MayBeBackSoon(const BackupClients& clients, StepContext& context) {
   return away > -absl::Seconds(1) && away < kHostPatience;
 }
 
-// One that failed has told why: nothing was written, or the repository cannot be asked. Of one that
-// was cut short nobody can tell.
-bool MayLeaveSnapshot(const Tables& tables, const StepContext& context, const v1::Action& action) {
-  return !context.Fact(kRepositoryFact).empty() && action.state() != v1::ACTION_STATE_FAILED &&
-         !tables.backups.Get(OperationIdOf(context)).ok();
+// One that failed has told why: nothing was written, or the repository cannot be asked. One that is
+// not known to the host was never begun. Of all others nobody can tell.
+bool MayLeaveSnapshot(const Tables& tables, const StepContext& context, const std::string& id,
+                      const absl::StatusOr<v1::Action>& action) {
+  if (context.Fact(kRepositoryFact).empty() || tables.backups.Get(id).ok()) return false;
+  return action.ok() ? action->state() != v1::ACTION_STATE_FAILED
+                     : !absl::IsNotFound(action.status());
 }
 
-StepResult Forget(const BackupClients& clients, const StepContext& context,
+// For the tenant's next pruning.
+StepResult LeaveToPruning(const BackupClients& clients, StepContext& context,
+                          const std::string& host, const std::string& id) {
+  const Tables tables(clients.tenants.store);
+  state::v1::BackupRecord left;
+  v1::Backup& backup = *left.mutable_backup();
+  backup.set_name("backups/" + id);
+  backup.set_tenant(TenantOf(context));
+  backup.set_host(host);
+  backup.set_repository(context.Fact(kRepositoryFact));
+  *backup.mutable_start_time() = ToTimestamp(clients.clock->Now());
+  backup.set_reason(kCalledOff);
+  tables.left_snapshots.Put(context.txn(), id, left);
+  return StepResult::Done();
+}
+
+StepResult Forget(const BackupClients& clients, StepContext& context,
                   const kv::Row<state::v1::TenantRecord>& row) {
+  const std::string id = OperationIdOf(context);
   auto access = AccessFor(Tables(clients.tenants.store), *clients.tenants.box,
                           context.Fact(kRepositoryFact), row.id);
-  if (!access.ok()) return StepResult::Done();
+  if (!access.ok()) return LeaveToPruning(clients, context, row.value.host(), id);
   v1::EnsureActionRequest request;
   request.set_tenant(row.id);
   v1::ForgetBackupsAction& forget = *request.mutable_forget();
   forget.set_fleet(clients.fleet);
-  forget.add_backup_ids(OperationIdOf(context));
+  forget.add_backup_ids(id);
   *forget.mutable_repository() = *std::move(access);
   // Its results are of no interest to whoever asked for the backup.
   StepContext here(context.record(), absl::StrCat(context.key(), "/forget"));
   StepResult result = RunThere(here, *clients.tenants.agents, {row.value.host(), row.value.epoch()},
                                std::move(request), OnFailure::kFail);
-  return result.kind == StepResult::Kind::kFail ? StepResult::Done() : result;
+  return result.kind == StepResult::Kind::kFail
+             ? LeaveToPruning(clients, context, row.value.host(), id)
+             : result;
 }
 
 }  // namespace
@@ -93,10 +115,24 @@ StepResult CancelSnapshot(const BackupClients& clients, StepContext& context) {
   if (absl::IsUnavailable(action.status()) && MayBeBackSoon(clients, context)) {
     return StepResult::Wait(kEndRecheck, absl::StrCat("waiting: ", action.status().message()));
   }
-  if (!action.ok()) return StepResult::Done();
-  if (action->state() == v1::ACTION_STATE_RUNNING) return StepResult::Wait(kEndRecheck, kEnding);
-  return MayLeaveSnapshot(tables, context, *action) ? Forget(clients, context, *row)
-                                                    : StepResult::Done();
+  if (action.ok() && action->state() == v1::ACTION_STATE_RUNNING) {
+    return StepResult::Wait(kEndRecheck, kEnding);
+  }
+  const std::string id = OperationIdOf(context);
+  if (!MayLeaveSnapshot(tables, context, id, action)) return StepResult::Done();
+  return action.ok() ? Forget(clients, context, *row)
+                     : LeaveToPruning(clients, context, row->value.host(), id);
+}
+
+StepResult LeaveSnapshot(const BackupClients& clients, StepContext& context,
+                         const std::string& id) {
+  const Tables tables(clients.tenants.store);
+  const auto row = tables.tenants.Get(TenantOf(context));
+  if (!row.ok()) return StepResult::Done();
+  const auto action = CancelThere(context, *clients.tenants.agents, row->value.host());
+  return MayLeaveSnapshot(tables, context, id, action)
+             ? LeaveToPruning(clients, context, row->value.host(), id)
+             : StepResult::Done();
 }
 
 StepResult EndSnapshot(const BackupClients& clients, StepContext& context) {
@@ -105,13 +141,13 @@ StepResult EndSnapshot(const BackupClients& clients, StepContext& context) {
   if (!row.ok()) return StepResult::Done();
   const ActionEnd end = EndThere(context, *clients.tenants.agents, row->value.host(), kEnding);
   if (end.wait) return *end.wait;
-  if (end.begun && MayLeaveSnapshot(tables, context, end.action)) {
+  if (end.begun && MayLeaveSnapshot(tables, context, OperationIdOf(context), end.action)) {
     context.SetFact(kLeftSnapshotFact, "true");
   }
   return StepResult::Done();
 }
 
-StepResult ForgetLeftSnapshot(const BackupClients& clients, const StepContext& context) {
+StepResult ForgetLeftSnapshot(const BackupClients& clients, StepContext& context) {
   if (context.Fact(kLeftSnapshotFact) != "true") return StepResult::Done();
   const auto row = Tables(clients.tenants.store).tenants.Get(TenantOf(context));
   return row.ok() ? Forget(clients, context, *row) : StepResult::Done();

@@ -16,16 +16,21 @@ operations::StepResult TakeSnapshot(const BackupClients& clients, operations::St
                                     const std::string& id = "");
 // Its compensation, for an operation that ends without its host when that stays away: ends the
 // action, and takes what it has written all the same out of the repository. A host that comes back
-// later ends it then; a snapshot that was complete by then stays, with tags that say what it is.
+// later ends it then; a snapshot that may be complete by then is left to the tenant's next pruning.
 operations::StepResult CancelSnapshot(const BackupClients& clients,
                                       operations::StepContext& context);
+// Its compensation, for an operation whose tenant waits to be started again: ends the action, and
+// leaves whatever it has written to the tenant's next pruning.
+operations::StepResult LeaveSnapshot(const BackupClients& clients, operations::StepContext& context,
+                                     const std::string& id);
 // Its compensation, for an operation that needs its host in any case: waits for the end of the
 // action, and leaves the fact that ForgetLeftSnapshot goes by.
 operations::StepResult EndSnapshot(const BackupClients& clients, operations::StepContext& context);
 // Takes the snapshot that the operation leaves behind out of the repository, if any, and the lock
-// of one that was killed. A repository that refuses keeps it: it is in nobody's way.
+// of one that was killed. What a repository keeps that refuses is left to the tenant's next
+// pruning.
 operations::StepResult ForgetLeftSnapshot(const BackupClients& clients,
-                                          const operations::StepContext& context);
+                                          operations::StepContext& context);
 
 // Adds the backup to the catalogue, made for `reason` (Backup.reason), and says of its tenant and
 // its repository that it succeeded, all in the transaction that ends the step. The result has

@@ -118,6 +118,15 @@ StepResult Backup(const BackupClients& clients, StepContext& context) {
   return RecordBackup(clients, context, kReason, id);
 }
 
+StepResult EndBackup(const BackupClients& clients, StepContext& context) {
+  if (!IsRehearsed(context)) return StepResult::Done();
+  return LeaveSnapshot(clients, context, context.Fact(kOnlineBackupFact));
+}
+
+StepResult EndFinalBackup(const BackupClients& clients, StepContext& context) {
+  return LeaveSnapshot(clients, context, context.Fact(kFinalBackupFact));
+}
+
 StepResult Rehearse(const BackupClients& clients, StepContext& context) {
   if (!IsRehearsed(context)) return LeftOut();
   const Tables tables(clients.tenants.store);
@@ -318,10 +327,10 @@ operations::Kind UpdateKind(const BackupClients& clients) {
   kind.name = "update";
   // The image stays: another tenant of the host may need it next.
   kind.steps.push_back({"pull", bind(Pull), cancel, true});
-  kind.steps.push_back({kBackupStep, bind(Backup), cancel, true});
+  kind.steps.push_back({kBackupStep, bind(Backup), bind(EndBackup), true});
   kind.steps.push_back({"rehearse", bind(Rehearse), cancel, true});
   kind.steps.push_back({"stop", bind(Stop), bind(BringImageBack), true});
-  kind.steps.push_back({kFinalBackupStep, bind(FinalBackup), cancel, true});
+  kind.steps.push_back({kFinalBackupStep, bind(FinalBackup), bind(EndFinalBackup), true});
   kind.steps.push_back({kStartStep, bind(Start), bind(BringStateBack), true});
   kind.steps.push_back({"soak", bind(Soak), cancel, true});
   kind.steps.push_back({"record", bind(Record), nullptr, false});

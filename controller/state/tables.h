@@ -21,6 +21,7 @@ struct Tables {
         operations(store, "/operations/"),
         locks(store, "/locks/"),
         backups(store, "/backups/"),
+        left_snapshots(store, "/left-snapshots/"),
         repositories(store, "/repositories/"),
         policies(store, "/policies/"),
         schedules(store, "/schedules/"),
@@ -39,6 +40,8 @@ struct Tables {
   kv::Table<state::v1::OperationRecord> operations;
   kv::Table<state::v1::LockRecord> locks;
   kv::Table<state::v1::BackupRecord> backups;
+  // Of backups that are in no catalogue.
+  kv::Table<state::v1::BackupRecord> left_snapshots;
   kv::Table<state::v1::RepositoryRecord> repositories;
   // `fleet`, `tenants/<name>`.
   kv::Table<state::v1::BackupPolicyRecord> policies;

@@ -172,6 +172,7 @@ void FleetJudge::Conclude() {
   ConcludeTenants();
   ConcludeClaims();
   ConcludeRunning();
+  ConcludeRepository();
 }
 
 void FleetJudge::ConcludeTenants() {
@@ -259,6 +260,16 @@ void FleetJudge::ConcludeClaims() {
   }
   for (const std::string& claim : actual) {
     if (expected.count(claim) == 0) judge_->Violation(absl::StrCat("left over: ", claim));
+  }
+}
+
+// Nobody else would ever take it away.
+void FleetJudge::ConcludeRepository() {
+  for (const auto& [id, snapshot] : engines_->repository()) {
+    if (!tables_.backups.Get(id).ok() && !tables_.left_snapshots.Get(id).ok()) {
+      judge_->Violation(
+          absl::StrCat("snapshot ", id, " of ", snapshot.tenant, " is in no catalogue"));
+    }
   }
 }
 

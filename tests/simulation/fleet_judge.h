@@ -44,6 +44,7 @@ class FleetJudge {
   void ConcludeSecrets(const std::string& tenant, const Container& container);
   void ConcludeClaims();
   void ConcludeRunning();
+  void ConcludeRepository();
 
   const Tables tables_;
   Judge* const judge_;

@@ -124,6 +124,8 @@ const std::vector<PlantedDefect>& AllPlants() {
       {Plant::kStopsUnreached, "stops-unreached", "a rollout stops others while it updates one"},
       {Plant::kBackupNotRecorded, "backup-not-recorded",
        "a backup is written and not in the catalogue"},
+      {Plant::kLeftSnapshotForgotten, "left-snapshot-forgotten",
+       "nobody notes what a backup that was called off may have left"},
       {Plant::kRestoreIgnored, "restore-ignored",
        "a restore says that it is done and has put nothing in place"},
       {Plant::kRestoreOfAnother, "restore-of-another",
@@ -228,6 +230,10 @@ void TamperWith(Plant plant, kv::Txn& txn) {
       return;
     case Plant::kBackupNotRecorded:
       DropPuts(txn, [](const std::string& key) { return absl::StartsWith(key, "/backups/"); });
+      return;
+    case Plant::kLeftSnapshotForgotten:
+      DropPuts(txn,
+               [](const std::string& key) { return absl::StartsWith(key, "/left-snapshots/"); });
       return;
     case Plant::kStayMoves:
       for (auto& [key, value] : txn.puts) {

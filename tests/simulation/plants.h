@@ -45,6 +45,7 @@ enum class Plant {
   kPauseForgotten,
   kStopsUnreached,
   kBackupNotRecorded,
+  kLeftSnapshotForgotten,
   kRestoreIgnored,
   kRestoreOfAnother,
   kVerifyFaked,

@@ -238,6 +238,7 @@ TEST_F(BackupOperations, CalledOffItLeavesNoSnapshotBehind) {
               ::testing::ElementsAre(IdOf(*created)));
   EXPECT_EQ(operation.result().count("removed"), 0u);
   EXPECT_THAT(*backups_.List(""), IsEmpty());
+  EXPECT_THAT(*tables_.left_snapshots.List(), IsEmpty());
 }
 
 // Its tenant may have to be placed elsewhere.
@@ -249,6 +250,8 @@ TEST_F(BackupOperations, CalledOffItDoesNotWaitForALostHost) {
   ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
   EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
   EXPECT_EQ(agents_.Count(Act::kForget), 0);
+  EXPECT_TRUE(tables_.left_snapshots.Get(IdOf(*created)).ok());
+  EXPECT_THAT(*backups_.List(""), IsEmpty());
 }
 
 TEST_F(BackupOperations, AnAnswerWithoutASnapshotIsAFailure) {

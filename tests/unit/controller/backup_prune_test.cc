@@ -62,6 +62,24 @@ class BackupPrune : public BackupsFixture {
     for (const v1::Backup& backup : response->backups()) names.push_back(backup.name());
     return names;
   }
+  // ULID of a backup that is called off while its host is away.
+  std::string CalledOff(const std::string& repository = "main") {
+    const auto outcome = agents_.outcomes[Act::kSnapshot];
+    agents_.outcomes[Act::kSnapshot] = FakeAgents::Running();
+    v1::CreateBackupRequest request;
+    request.set_tenant("tenants/acme");
+    request.set_repository("repositories/" + repository);
+    const auto created = backups_.Create(kCaller, request);
+    EXPECT_TRUE(created.ok()) << created.status();
+    Run();
+    agents_.away = {"h1"};
+    EXPECT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+    EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
+    agents_.away.clear();
+    agents_.End(Act::kSnapshot, outcome);
+    agents_.outcomes[Act::kSnapshot] = outcome;
+    return IdOf(*created);
+  }
   v1::Operation Pruned(const std::string& tenant = "acme") {
     const auto response = Prune(tenant);
     EXPECT_TRUE(response.ok()) << response.status();
@@ -285,6 +303,33 @@ TEST_F(BackupPrune, OfARemovedTenantToo) {
   EXPECT_THAT(Catalogue(), ElementsAre(newest));
 }
 
+TEST_F(BackupPrune, WhatCalledOffOnesMayHaveLeftGoesFirstOfAll) {
+  const std::string left = CalledOff();
+  const auto response = Prune("acme");
+  EXPECT_THAT(Names(response), ElementsAre("backups/" + left));
+  ASSERT_EQ(Ended(response->operation()).state(), v1::OPERATION_STATE_SUCCEEDED);
+  const auto& asked = agents_.Last(Act::kForget);
+  EXPECT_EQ(asked.host, "h1");
+  EXPECT_THAT(asked.request.forget().backup_ids(), ElementsAre(left));
+  EXPECT_TRUE(absl::IsNotFound(Prune("acme").status()));
+}
+
+TEST_F(BackupPrune, WhatCalledOffOnesMayHaveLeftGoesWithTheOldOnes) {
+  const std::string old = BackUp("acme"), newest = BackUp("acme"), left = CalledOff();
+  EXPECT_THAT(Names(Prune("acme")), ElementsAre(old, "backups/" + left));
+  Run();
+  EXPECT_THAT(Catalogue(), ElementsAre(newest));
+  EXPECT_THAT(Names(Prune("acme")), IsEmpty());
+}
+
+TEST_F(BackupPrune, WhatCouldNotBeTakenAwayIsTriedAgain) {
+  const std::string left = CalledOff();
+  agents_.outcomes[Act::kForget] = FakeAgents::Failed(absl::FailedPreconditionError("read-only"));
+  EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_FAILED);
+  Forgets("1", "1");
+  EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + left));
+}
+
 class PruneHosts : public BackupPrune {
  protected:
   PruneHosts() {
@@ -322,6 +367,20 @@ TEST_F(PruneHosts, AFolderIsPrunedWhereItWasWrittenUnlessThatHostIsGone) {
   TakeOut("h1");
   EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_SUCCEEDED);
   EXPECT_EQ(agents_.Last(Act::kForget).host, "h2");
+}
+
+TEST_F(PruneHosts, WhatNoHostCanTakeAwayNowHoldsNothingUp) {
+  const std::string near = CalledOff("main"), far = CalledOff("cloud");
+  BackUpInto("cloud");
+  const std::string newest = BackUpInto("cloud");
+  Remove("acme");
+  Disconnect("h1");
+  EXPECT_THAT(Names(Prune("acme")), ::testing::Contains("backups/" + far));
+  Run();
+  EXPECT_THAT(Catalogue(), ElementsAre(newest));
+  EXPECT_THAT(Names(Prune("acme")), IsEmpty());
+  TakeOut("h1");
+  EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + near));
 }
 
 TEST_F(PruneHosts, WithoutAnyHostNothingIsBegun) {

@@ -49,6 +49,7 @@ class HostRemoval : public FailoverTest {
     for (const kv::Entry& entry : store_->List("")) {
       const bool stays =
           absl::StartsWith(entry.key, "/epochs/") || absl::StartsWith(entry.key, "/backups/") ||
+          absl::StartsWith(entry.key, "/left-snapshots/") ||
           absl::StartsWith(entry.key, "/operations/") || absl::StartsWith(entry.key, "/requests/");
       const bool names =
           absl::StrContains(entry.key, tenant) || absl::StrContains(entry.value, tenant);

@@ -133,6 +133,7 @@ TEST_F(Removal, WhatItLeavesInARepositoryThatRefusesHoldsNothingUp) {
   ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
   EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
   EXPECT_EQ(agents_.Count(Act::kForget), 1);
+  EXPECT_TRUE(tables_.left_snapshots.Get(IdOf(*created)).ok());
 }
 
 TEST_F(Removal, ATenantThatWasStoppedStaysStoppedWhenItIsUndone) {

@@ -131,6 +131,25 @@ TEST_F(ScheduleRetention, ADeathAfterTheBackupLeavesItToTheNextDay) {
   EXPECT_THAT(told_, IsEmpty());
 }
 
+TEST_F(ScheduleRetention, TakesAwayWithinADayWhatACalledOffBackupHasLeft) {
+  agents_.outcomes[Act::kSnapshot].state = v1::ACTION_STATE_RUNNING;
+  const auto created = Create("acme");
+  Run(absl::Minutes(1));
+  agents_.away = {"h1"};
+  ASSERT_TRUE(engine_.Cancel(IdOf(*created)).ok());
+  Run(absl::Minutes(1));
+  agents_.away.clear();
+  EndBackups();
+  agents_.outcomes[Act::kSnapshot].state = v1::ACTION_STATE_DONE;
+  ASSERT_TRUE(tables_.left_snapshots.Get(IdOf(*created)).ok());
+  Remove("acme");
+  Live();
+  Run(kDay);
+  EXPECT_THAT(agents_.Last(Act::kForget).request.forget().backup_ids(),
+              ::testing::ElementsAre(IdOf(*created)));
+  EXPECT_THAT(*tables_.left_snapshots.List(), IsEmpty());
+}
+
 TEST_F(ScheduleRetention, OneThatFailsIsMadeUpForTheNextDay) {
   Keeps(1, 1);
   Live();

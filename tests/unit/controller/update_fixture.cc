@@ -121,6 +121,15 @@ state::v1::TenantRecord UpdateFixture::Tenant() {
   return Tables(disk_.get()).tenants.Get("acme")->value;
 }
 
+std::vector<std::string> UpdateFixture::LeftToPruning() {
+  std::vector<std::string> ids;
+  const auto rows = Tables(disk_.get()).left_snapshots.List();
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  if (!rows.ok()) return ids;
+  for (const auto& row : *rows) ids.push_back(row.id);
+  return ids;
+}
+
 std::vector<v1::Backup> UpdateFixture::Catalogue() {
   std::vector<v1::Backup> backups;
   const auto rows = Tables(disk_.get()).backups.List();

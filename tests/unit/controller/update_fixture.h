@@ -68,6 +68,8 @@ class UpdateFixture : public ::testing::Test {
   std::vector<std::string> Actions();
   state::v1::TenantRecord Tenant();
   std::vector<v1::Backup> Catalogue();
+  // ULIDs of the backups that may have left a snapshot.
+  std::vector<std::string> LeftToPruning();
   int Sandboxes();
 
   // The old image with the state as it was when it was stopped, or the new one with its own.

@@ -12,6 +12,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAreArray;
 
 using UpdateUndone = UpdateFixture;
 
@@ -78,6 +80,36 @@ TEST_F(UpdateUndone, AFinalBackupOfATenantThatRunsIsNone) {
   EXPECT_EQ(operation.state(), v1::OPERATION_STATE_FAILED);
   EXPECT_THAT(Actions(), ElementsAre("pull", "stop", "snapshot", "apply-old"));
   EXPECT_THAT(Catalogue(), IsEmpty());
+  EXPECT_THAT(LeftToPruning(),
+              ElementsAre(agents_.Last(Act::kSnapshot).request.snapshot().backup_id()));
+}
+
+// Its tenant does not wait for that: the next pruning takes it away.
+TEST_F(UpdateUndone, ABackupThatEndsAfterItWasCalledOffIsLeftToPruning) {
+  agents_.cancels_too_late = true;
+  const auto on_begin = agents_.on_begin;
+  agents_.on_begin = [this, on_begin](const Act& request) {
+    on_begin(request);
+    if (request.has_snapshot()) agents_.outcomes[Act::kSnapshot] = FakeAgents::Running();
+  };
+  std::vector<std::string> ids;
+  for (const auto& settings : {v1::RolloutSettings(), NoRehearsal()}) {
+    const auto begun = Begin(settings, absl::StrCat("request-", ids.size()));
+    Run();
+    ids.push_back(agents_.Last(Act::kSnapshot).request.snapshot().backup_id());
+    ASSERT_TRUE(life_->engine.Cancel(IdOf(*begun)).ok());
+    EXPECT_EQ(Ended(begun).state(), v1::OPERATION_STATE_CANCELLED);
+  }
+  EXPECT_THAT(Actions(), ElementsAre("pull", "snapshot", "pull", "stop", "snapshot", "apply-old"));
+  EXPECT_THAT(LeftToPruning(), UnorderedElementsAreArray(ids));
+  EXPECT_THAT(Catalogue(), IsEmpty());
+}
+
+TEST_F(UpdateUndone, WhatIsInTheCatalogueIsNotLeftToPruning) {
+  agents_.outcomes[Act::kSoak] = FakeAgents::Failed(absl::FailedPreconditionError("telegram"));
+  EXPECT_EQ(Ended(Begin()).state(), v1::OPERATION_STATE_FAILED);
+  EXPECT_THAT(Catalogue(), SizeIs(2));
+  EXPECT_THAT(LeftToPruning(), IsEmpty());
 }
 
 TEST_F(UpdateUndone, CancelledWhileItWaitsForAnIdleMomentTheTenantIsLeftAlone) {
