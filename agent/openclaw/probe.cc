@@ -14,7 +14,6 @@ namespace mtp {
 namespace {
 
 constexpr size_t kMaxBody = 64 * 1024;
-constexpr size_t kMaxFailing = 32;
 constexpr size_t kMaxFailingName = 100;
 
 struct EasyDeleter {

@@ -17,11 +17,17 @@ namespace mtp {
 
 inline constexpr uint16_t kGatewayPort = 18789;
 
+// How long the agent waits for an answer, to a probe or a call, that one which lives gives at once.
+inline constexpr absl::Duration kGatewayTimeout = absl::Seconds(5);
+
+// So many of the parts that keep it from being ready are told of.
+inline constexpr size_t kMaxFailing = 32;
+
 struct ProbeResult {
   bool live = false;   // `/healthz` answers 200: the gateway's process serves.
   bool ready = false;  // `/readyz` answers 200 and says so: tenants can be served.
   // Parts that keep it from being ready, as `/readyz` names them to local callers: `telegram`,
-  // `startup-sidecars` …
+  // `startup-sidecars` … At most kMaxFailing.
   std::vector<std::string> failing;
   std::optional<absl::Duration> uptime;
   // One line for people: `ready`, `starts: nothing listens on port 18789 yet`, `not ready:

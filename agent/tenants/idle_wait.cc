@@ -10,7 +10,6 @@ namespace mtp {
 namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
-constexpr absl::Duration kCallTimeout = absl::Seconds(5);
 constexpr int kMaxUnanswered = 5;
 constexpr char kActiveSessions[] = R"({"activeOnly":true,"limit":1})";
 
@@ -33,7 +32,7 @@ absl::StatusOr<bool> IdleWait::HasRunningTurn(PhaseContext& context) {
   MTP_ASSIGN_OR_RETURN(
       const std::string answer,
       tools_->openclaw->Call({details->id, details->pid}, SecretString(secrets.gateway_token()),
-                             "sessions.list", kActiveSessions, kCallTimeout, context.stop));
+                             "sessions.list", kActiveSessions, kGatewayTimeout, context.stop));
   return ListsActiveSessions(answer);
 }
 

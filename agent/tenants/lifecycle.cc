@@ -22,7 +22,6 @@ namespace {
 constexpr char kStartedBefore[] = "started_before";
 constexpr char kStopping[] = "stopping";
 constexpr char kFailing[] = "failing";
-constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 
 // In a crash loop the engine waits up to a minute between its own starts; after a stop it starts at
 // once, so whether the tenant comes up is known within seconds.
@@ -86,7 +85,7 @@ class StopScript final : public ActionScript {
   std::string WhatFails() {
     const auto details = tools_->engine->InspectContainer(name_.Container());
     if (!details.ok() || !details->HasProcesses()) return "";
-    const auto probe = tools_->openclaw->Probe({details->id, details->pid}, kProbeTimeout);
+    const auto probe = tools_->openclaw->Probe({details->id, details->pid}, kGatewayTimeout);
     if (!probe.ok() || probe->ready) return "";
     std::vector<std::string> parts = probe->failing;
     // A name with a comma would be read as two.

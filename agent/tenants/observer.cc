@@ -18,7 +18,6 @@ namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(15);
 constexpr absl::Duration kStartingInterval = absl::Seconds(2);
-constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 // An observation that says nothing new is published again after so long, for its time.
 constexpr absl::Duration kRepeatInterval = absl::Seconds(60);
 constexpr int kUnansweredPings = 2;
@@ -266,7 +265,8 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
     if (!facts.container || facts.container->state != ContainerState::kRunning) return facts;
     auto memory = deps_.cgroups->Memory(facts.container->pid);
     if (memory.ok()) facts.memory = *memory;
-    auto probe = deps_.openclaw->Probe({facts.container->id, facts.container->pid}, kProbeTimeout);
+    auto probe =
+        deps_.openclaw->Probe({facts.container->id, facts.container->pid}, kGatewayTimeout);
     if (probe.ok()) {
       facts.was_ready = facts.was_ready || probe->ready;
       facts.probe = *std::move(probe);

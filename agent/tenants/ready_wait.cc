@@ -11,7 +11,6 @@
 namespace mtp {
 namespace {
 
-constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 constexpr absl::Duration kSampleInterval = absl::Seconds(5);
 // Less CPU than this between two samples is a container that sits still.
 constexpr int64_t kBusyNs = 150'000'000;
@@ -155,7 +154,7 @@ ReadyWait::Look ReadyWait::LookOnce() {
   details_ = *std::move(details);
   if (auto dead = CheckAlive()) return *dead;
   if (details_->HasProcesses()) {
-    auto probe = openclaw_->Probe({details_->id, details_->pid}, kProbeTimeout);
+    auto probe = openclaw_->Probe({details_->id, details_->pid}, kGatewayTimeout);
     if (probe.ok() && probe->ready) {
       look.ready = true;
       look.message = "ready";

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "agent/compose/render.h"
+#include "agent/openclaw/probe.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
@@ -17,9 +18,6 @@
 
 namespace mtp {
 namespace {
-
-// As many as a probe tells of.
-constexpr int kMaxFailingBefore = 32;
 
 constexpr size_t kMaxKeyLength = 200;
 constexpr int kFirstTenantPort = 18801;
@@ -131,7 +129,7 @@ absl::Status CheckActionRequest(const v1::EnsureActionRequest& request) {
     case v1::EnsureActionRequest::kStop:
       return CheckDuration(request.stop().idle_wait(), kMaxIdleWait, "the wait for an idle moment");
     case v1::EnsureActionRequest::kSoak:
-      if (request.soak().failing_before_size() > kMaxFailingBefore) {
+      if (static_cast<size_t>(request.soak().failing_before_size()) > kMaxFailing) {
         return absl::InvalidArgumentError("too many parts failed before");
       }
       return CheckDuration(request.soak().duration(), kMaxSoak, "the soak");

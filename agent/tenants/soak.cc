@@ -26,7 +26,6 @@ namespace {
 // after each illness, so one that comes and goes never passes, and ends here.
 constexpr absl::Duration kGrace = absl::Seconds(60);
 constexpr absl::Duration kLookInterval = absl::Seconds(2);
-constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
 constexpr char kSoakedStart[] = "soaked_start";
 constexpr char kChannels[] = "channels.status";
 
@@ -111,7 +110,7 @@ class SoakScript final : public ActionScript {
 
   // Empty when it is ready and its channels are connected, as far as they were before.
   std::string WhatFails(const ContainerDetails& details, PhaseContext& context) {
-    const auto probe = tools_->openclaw->Probe({details.id, details.pid}, kProbeTimeout);
+    const auto probe = tools_->openclaw->Probe({details.id, details.pid}, kGatewayTimeout);
     if (!probe.ok()) return std::string(probe.status().message());
     return IsReadyAsBefore(*probe) ? WhichChannelFails(details, context) : probe->message;
   }
@@ -121,7 +120,7 @@ class SoakScript final : public ActionScript {
     if (!secrets.ok()) return std::string(secrets.status().message());
     const auto answer =
         tools_->openclaw->Call({details.id, details.pid}, SecretString(secrets->gateway_token()),
-                               kChannels, "{}", kProbeTimeout, context.stop);
+                               kChannels, "{}", kGatewayTimeout, context.stop);
     if (absl::IsCancelled(answer.status())) return "";
     if (absl::IsUnavailable(answer.status()) || absl::IsDeadlineExceeded(answer.status()))
       return std::string(answer.status().message());
