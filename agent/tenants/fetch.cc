@@ -90,7 +90,7 @@ absl::Status FetchBackup(const TenantTools& tools, Repository& repository, const
   MTP_ASSIGN_OR_RETURN(const std::string folder, tools.restores->Make(home));
   auto remove = absl::MakeCleanup([&] { tools.restores->Remove(home).IgnoreError(); });
   context.progress("reading the backup");
-  const RoomToken room(context.cancel, tools.floor);
+  const RoomToken room(context.cancel, {tools.floor});
   const absl::Status restored = repository.Restore(snapshot.id, folder, &room);
   if (!restored.ok()) MTP_RETURN_IF_ERROR(room.Ended());
   // restic writes to this host's disk here, whatever its error takes for full.

@@ -89,6 +89,7 @@ void HostObserver::ReadEngine() {
   if (!info.ok()) return;
   absl::MutexLock lock(&mutex_);
   engine_version_ = info->engine_version;
+  engine_data_root_ = info->data_root;
   engine_advice_ = EngineAdvice(*info);
 }
 
@@ -108,9 +109,24 @@ void HostObserver::SetAdmin(const v1::TenantStatus& admin) {
   executor_->Post([this] { Look(); });
 }
 
+std::optional<int64_t> HostObserver::DiskFreeBytes() {
+  std::string data_root;
+  {
+    absl::MutexLock lock(&mutex_);
+    data_root = engine_data_root_;
+  }
+  std::optional<int64_t> least;
+  for (const std::string& path : {options_.data_path, data_root}) {
+    // A host need not have what its engine says, or the right to look at it.
+    const auto free = path.empty() ? absl::NotFoundError("") : reader_->DiskFreeBytes(path);
+    if (free.ok()) least = std::min(least.value_or(*free), *free);
+  }
+  return least;
+}
+
 void HostObserver::Look() {
   const auto memory = reader_->Memory();
-  const auto disk = reader_->DiskFreeBytes(options_.data_path);
+  const std::optional<int64_t> disk_free_bytes = DiskFreeBytes();
   const auto tenants = journal_->Tenants();
   const bool guarded = options_.is_guarded && options_.is_guarded();
   const absl::Time now = clock_->Now();
@@ -143,7 +159,9 @@ void HostObserver::Look() {
     host.set_memory_pressure_percent(std::round(memory->pressure_percent * 10) / 10);
   }
   if (tenants.ok()) host.set_tenants(static_cast<int32_t>(tenants->size()));
-  if (disk.ok()) host.set_disk_free_mib(Steady(published_.disk_free_mib(), *disk >> 20));
+  if (disk_free_bytes) {
+    host.set_disk_free_mib(Steady(published_.disk_free_mib(), *disk_free_bytes >> 20));
+  }
   // The time alone is no news; the watch stream's heartbeat says that the agent lives.
   *host.mutable_last_seen_time() = published_.last_seen_time();
   if (host.SerializeAsString() != published_.SerializeAsString()) {

@@ -5,6 +5,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "agent/docker/engine.h"
@@ -17,7 +18,8 @@
 namespace mtp {
 
 struct HostObserverOptions {
-  std::string data_path;  // Its file system's free space is what is reported.
+  // Its file system's free space is what is reported, or the engine's where that has less.
+  std::string data_path;
   // Memory of the machine, MiB; 0 means as the kernel says. Set where several hosts share one
   // machine.
   int64_t memory_total_mib = 0;
@@ -50,6 +52,8 @@ class HostObserver {
   void ScheduleLook();
   void Look();
   void ReadEngine();
+  // Of the fullest file system that tenants need; none when nobody can say.
+  std::optional<int64_t> DiskFreeBytes();
 
   const HostObserverOptions options_;
   Engine* const engine_;
@@ -63,6 +67,7 @@ class HostObserver {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool engine_up_ ABSL_GUARDED_BY(mutex_) = false;
   std::string engine_version_ ABSL_GUARDED_BY(mutex_);
+  std::string engine_data_root_ ABSL_GUARDED_BY(mutex_);
   std::string engine_advice_ ABSL_GUARDED_BY(mutex_);
   v1::AdminStatus admin_ ABSL_GUARDED_BY(mutex_);
   v1::HostStatus published_ ABSL_GUARDED_BY(mutex_);

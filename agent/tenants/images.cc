@@ -61,8 +61,11 @@ PhaseResult BringImage(TenantTools& tools, const std::string& image, PhaseContex
                      "image by its id. Load it there with `docker load`, or name another image")));
   }
   context.progress(absl::StrCat("pulling image ", image));
-  // The engine keeps images where it likes; most hosts have one file system for all.
-  const RoomToken room(context.cancel, tools.floor);
+  // Most hosts have one file system for all. An engine that does not say where its own is has that
+  // of the tenants watched alone.
+  const auto engine = tools.engine->Info();
+  const DiskFloor engine_floor(engine.ok() ? engine->data_root : "");
+  const RoomToken room(context.cancel, {tools.floor, &engine_floor});
   const absl::Status pulled =
       tools.compose->PullOne({kPullService, RenderServiceStub(kPullService, image)}, &room);
   if (const absl::Status ended = room.Ended(); !pulled.ok() && !ended.ok()) {

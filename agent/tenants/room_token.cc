@@ -1,10 +1,13 @@
 #include "agent/tenants/room_token.h"
 
+#include <algorithm>
+
 namespace mtp {
 
 bool RoomToken::cancelled() const {
   if (outer_ != nullptr && outer_->cancelled()) return true;
-  if (floor_ != nullptr && !full_ && !floor_->Check().ok()) full_ = true;
+  const auto reached = [](const DiskFloor* floor) { return !floor->Check().ok(); };
+  if (!full_ && std::any_of(floors_.begin(), floors_.end(), reached)) full_ = true;
   return full_;
 }
 

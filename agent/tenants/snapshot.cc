@@ -207,8 +207,9 @@ class SnapshotScript final : public RepositoryScript {
     MTP_ASSIGN_OR_RETURN(const v1::RepositoryAccess access, Access());
     MTP_ASSIGN_OR_RETURN(const auto repository, tools_->open_repository(ToAccess(access)));
     // A repository elsewhere takes nothing from the tenants.
-    const bool here = tools_->floor->Has(access.url());
-    const RoomToken room(context.cancel, here ? tools_->floor : nullptr);
+    std::vector<const DiskFloor*> floors;
+    if (tools_->floor->Has(access.url())) floors.push_back(tools_->floor);
+    const RoomToken room(context.cancel, std::move(floors));
     BackupRequest backup;
     backup.folder = FolderOf(staging_->folder());
     backup.identity = {.fleet = request_.snapshot().fleet(),

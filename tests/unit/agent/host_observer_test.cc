@@ -67,5 +67,19 @@ TEST_F(HostObserverTest, AdviceIsGivenUntilItIsFollowed) {
   EXPECT_EQ(board_.Host().message(), "");
 }
 
+TEST_F(HostObserverTest, TheFullestDiskThatTenantsNeedIsTold) {
+  EXPECT_GT(board_.Host().disk_free_mib(), 0);
+  SetEngine(
+      {.engine_version = "26.1.5", .data_root = "/proc", .live_restore = true});  // never has room
+  EngineIs(true);
+  EXPECT_EQ(board_.Host().disk_free_mib(), 0);
+}
+
+TEST_F(HostObserverTest, AnEngineWhoseFolderIsNotThereTakesNothingFromIt) {
+  SetEngine({.engine_version = "26.1.5", .data_root = "/no/such/folder", .live_restore = true});
+  EngineIs(true);
+  EXPECT_GT(board_.Host().disk_free_mib(), 0);
+}
+
 }  // namespace
 }  // namespace mtp
