@@ -12,6 +12,9 @@
 namespace mtp::cli {
 namespace {
 
+// Backup.reason of what pruning takes along.
+constexpr char kCalledOff[] = "called-off";
+
 using Json = nlohmann::ordered_json;
 
 absl::Duration FromDuration(const google::protobuf::Duration& duration) {
@@ -125,6 +128,9 @@ std::string BackupsTable(const std::vector<v1::Backup>& backups, absl::Time now,
                 backup.has_prove_time() ? Tone::kGood : Tone::kDim}});
     if (damaged)
       absl::StrAppend(&remarks, Remark(id, DamageText(backup), Tone::kWarning, width, colour));
+    if (backup.reason() == kCalledOff)
+      absl::StrAppend(&remarks, Remark(id, "called off; this is what it may have left behind",
+                                       Tone::kDim, width, colour));
   }
   return absl::StrCat(table.Render(width, colour), remarks.empty() ? "" : "\n", remarks);
 }

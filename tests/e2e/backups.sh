@@ -82,14 +82,44 @@ backups() {
   check "nothing of interrupted work is left" nothing_is_left
 }
 
-by_hand() { # with restic and the recovery kit alone
+acme_restic() { # acme_restic WORD…: restic, with the recovery kit alone
   local url root
   "$cli" recovery-kit --out "$work/kit.yaml" && [ "$(stat -c %a "$work/kit.yaml")" = 600 ] || return 1
   url=$("$cli" recovery-kit -o json | jq -r '.repositories[] | select(.name == "local") | .url')
   root=$(sed -n 's/^ *root_key: *"\{0,1\}\([0-9a-f]\{64\}\)"\{0,1\}$/\1/p' "$work/kit.yaml" | head -n 1)
   RESTIC_PASSWORD=$(printf %s mtp-repository/acme | openssl mac -digest SHA256 -macopt "hexkey:$root" -in - HMAC | tr A-F a-f) \
-    restic --no-cache --repo "$url/acme" restore latest --target "$work/by-hand" &&
+    restic --no-cache --repo "$url/acme" "$@"
+}
+by_hand() { # by_hand MARK
+  acme_restic restore latest --target "$work/by-hand" &&
     [ "$(cat "$work/by-hand/data/workspace/mark")" = "$1" ] && jq -e '.tenant == "acme"' "$work/by-hand/tenant.json"
+}
+snapshots() { acme_restic snapshots --json | jq -r '.[].tags[]' | sed -n 's/^backup=//p' | sort; }
+only_backups_are_kept() { # the repository holds what the list says
+  diff <(snapshots) <("$cli" backup list acme -o json | jq -r '.backups[].id' | sort)
+}
+
+operation_is() { "$cli" op show "$1" -o json | jq -e --arg s "$2" '.state == $s'; } # operation_is ID STATE
+snapshot_is_left() { snapshots | grep -qx "$1" && ! only_backups_are_kept >/dev/null; } # snapshot_is_left ULID
+pruning_takes() { # pruning_takes ULID: that and nothing else
+  "$cli" backup prune acme --keep-last 1000 --yes -o json >"$work/pruned.json" &&
+    jq -e --arg id "$1" '[.removed[] | [.id, .reason]] == [[$id, "called-off"]]' "$work/pruned.json"
+}
+called_off_without_its_host() { # when its snapshot is complete, and the host stays away
+  local host id
+  host=$(field '.tenants[] | select(.name == "acme") | .host')
+  check "the agent of $host is stopped" exits 0 quickstart --stop "agent:$host"
+  MTP_FAILPOINT='before-persist:/snapshot:#end' check "and starts, to die at the end of a backup" exits 0 quickstart --start "agent:$host"
+  check "the host is ready" eventually 30 host_is "$host" ready
+  id=$("$cli" backup acme --no-wait -o json | jq -r '.operations[0].name | ltrimstr("operations/")')
+  check "it dies" eventually 60 host_is "$host" unreachable
+  check "the backup is called off" exits 0 "$cli" op cancel "$id"
+  check "and has ended without its host" eventually 60 operation_is "$id" cancelled
+  check "the agent starts again" exits 0 quickstart --start "agent:$host"
+  check "acme is ready" eventually "$restart_within" tenant_is acme health ready
+  check "the snapshot is there and in no list" eventually 30 snapshot_is_left "$id"
+  check "a pruning takes it, and nothing else" pruning_takes "$id"
+  check "the repository holds what the list says" only_backups_are_kept
 }
 
 backup_deaths() { # the agent and the controller die in the middle of backups and restores
@@ -112,6 +142,7 @@ backup_deaths() { # the agent and the controller die in the middle of backups an
     check "the restore goes on by itself to its end" exits 0 "$cli" backup restore acme --from "$id" --yes --request-id "again-$victim"
     check "and acme has the data of the backup" marked acme "before the death of $victim"
   done
+  called_off_without_its_host
   check "nothing is left of it" nothing_is_left
   number=$("$cli" backup list acme -o json | jq '.backups | length')
   check "a repository that cannot be written fails the backup with exit 1" unwritable_repository

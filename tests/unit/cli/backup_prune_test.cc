@@ -42,6 +42,15 @@ class BackupPruneCommand : public BackupCliTest {
   }
 };
 
+TEST_F(BackupPruneCommand, SaysWhichWereCalledOff) {
+  EXPECT_EQ(Run({"backup", "prune", "acme", "--dry-run"}), 0) << err();
+  EXPECT_THAT(out(), Not(HasSubstr("called off")));
+  for (v1::Backup& backup : controller_.backups) backup.set_reason("called-off");
+  EXPECT_EQ(Run({"backup", "prune", "acme", "--dry-run"}), 0) << err();
+  EXPECT_THAT(out(),
+              HasSubstr(std::string(kOlder) + ": called off; this is what it may have left"));
+}
+
 TEST_F(BackupPruneCommand, PrintsWhatItHasRemoved) {
   Prunes("acme", "3565158");
   EXPECT_EQ(Run({"backup", "prune", "acme", "--yes", "-o", "json"}), 0) << err();
