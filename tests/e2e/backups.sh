@@ -84,7 +84,7 @@ backups() {
 
 acme_restic() { # acme_restic WORD…: restic, with the recovery kit alone
   local url root
-  "$cli" recovery-kit --out "$work/kit.yaml" && [ "$(stat -c %a "$work/kit.yaml")" = 600 ] || return 1
+  "$cli" recovery-kit --out "$work/kit.yaml" >/dev/null && [ "$(stat -c %a "$work/kit.yaml")" = 600 ] || return 1
   url=$("$cli" recovery-kit -o json | jq -r '.repositories[] | select(.name == "local") | .url')
   root=$(sed -n 's/^ *root_key: *"\{0,1\}\([0-9a-f]\{64\}\)"\{0,1\}$/\1/p' "$work/kit.yaml" | head -n 1)
   RESTIC_PASSWORD=$(printf %s mtp-repository/acme | openssl mac -digest SHA256 -macopt "hexkey:$root" -in - HMAC | tr A-F a-f) \
