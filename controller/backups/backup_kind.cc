@@ -1,16 +1,22 @@
 // backup: snapshot → record. The tenant works on meanwhile.
+#include "controller/backups/catalogue.h"
 #include "controller/backups/kinds.h"
 #include "controller/backups/snapshot_steps.h"
 
 namespace mtp {
+namespace {
 
 using operations::StepContext;
+
+constexpr char kSnapshotStep[] = "snapshot";
+
+}  // namespace
 
 operations::Kind BackupKind(const BackupClients& clients) {
   operations::Kind kind;
   kind.name = "backup";
   kind.steps.push_back(
-      {"snapshot", [clients](StepContext& context) { return TakeSnapshot(clients, context); },
+      {kSnapshotStep, [clients](StepContext& context) { return TakeSnapshot(clients, context); },
        [clients](StepContext& context) { return CancelSnapshot(clients, context); }, true});
   kind.steps.push_back({"record",
                         [clients](StepContext& context) {
@@ -23,6 +29,7 @@ operations::Kind BackupKind(const BackupClients& clients) {
     if (ended.operation().state() == v1::OPERATION_STATE_FAILED) {
       NoteBackupFailure(clients, ended, txn);
     }
+    LeaveToPruning(clients, ended, kSnapshotStep, OperationIdOf(ended), txn);
   };
   return kind;
 }

@@ -53,9 +53,11 @@ void AddDamaged(const std::string& json, v1::Backup& backup) {
 
 }  // namespace
 
-std::string OperationIdOf(const StepContext& context) {
-  return std::string(absl::StripPrefix(context.record().operation().name(), "operations/"));
+std::string OperationIdOf(const state::v1::OperationRecord& record) {
+  return std::string(absl::StripPrefix(record.operation().name(), "operations/"));
 }
+
+std::string OperationIdOf(const StepContext& context) { return OperationIdOf(context.record()); }
 
 absl::StatusOr<std::string> ParseBackup(absl::string_view resource) {
   if (!absl::ConsumePrefix(&resource, kPrefix) || !IsUlid(resource)) {

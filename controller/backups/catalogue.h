@@ -14,6 +14,10 @@ namespace mtp {
 
 // ULID of the operation that the step belongs to.
 std::string OperationIdOf(const operations::StepContext& context);
+std::string OperationIdOf(const state::v1::OperationRecord& record);
+
+// Backup.reason of what a backup that was called off may have left.
+inline constexpr char kCalledOffReason[] = "called-off";
 
 // ULID in `backups/<ULID>`; INVALID_ARGUMENT for anything else.
 absl::StatusOr<std::string> ParseBackup(absl::string_view resource);

@@ -92,7 +92,8 @@ absl::StatusOr<bool> IsFolder(const Tables& tables, const std::string& repositor
 }
 
 // The host that removes the backup. A folder is looked for where the backup was written: if another
-// host does not share it, nothing would be found there and the backup be taken for gone.
+// host does not share it, nothing would be found there and the backup be taken for gone. So it is
+// with one that was called off: its host may still write it.
 absl::StatusOr<std::string> HostFor(const Tables& tables, const FleetObservation& fleet,
                                     const v1::Backup& backup, const std::string& tenants_host,
                                     const std::string& newest_host) {
@@ -101,7 +102,8 @@ absl::StatusOr<std::string> HostFor(const Tables& tables, const FleetObservation
     return seen != fleet.end() && seen->second.connected && tables.hosts.Get(host).ok();
   };
   MTP_ASSIGN_OR_RETURN(const bool folder, IsFolder(tables, backup.repository()));
-  if (folder && tables.hosts.Get(backup.host()).ok()) {
+  const bool there = folder || backup.reason() == kCalledOffReason;
+  if (there && tables.hosts.Get(backup.host()).ok()) {
     if (connected(backup.host())) return backup.host();
     return absl::FailedPreconditionError(
         absl::StrCat("host ", backup.host(), ", which wrote ", backup.name(),
@@ -152,13 +154,14 @@ absl::StatusOr<Backups::Decision> Backups::DecidePrune(const TenantName& name,
   operation.facts[kEpochFact] = absl::StrCat(tenant.epoch);
   operation.locks.push_back(TenantLock(name.value()));
   const FleetObservation fleet = observations_->Get();
-  for (const v1::Backup& backup : plan) {
-    operation.locks.push_back(BackupLock(IdOf(backup)));
-    std::string& host = operation.facts[PrunerFact(backup)];
+  // What called off ones may have left is last, and leaves the least choice.
+  for (auto backup = plan.rbegin(); backup != plan.rend(); ++backup) {
+    operation.locks.push_back(BackupLock(IdOf(*backup)));
+    std::string& host = operation.facts[PrunerFact(*backup)];
     if (!host.empty()) continue;
-    MTP_ASSIGN_OR_RETURN(host, HostFor(tables_, fleet, backup, tenant.host, newest_host));
-    if (operation.host.empty()) operation.host = host;
+    MTP_ASSIGN_OR_RETURN(host, HostFor(tables_, fleet, *backup, tenant.host, newest_host));
   }
+  operation.host = operation.facts[PrunerFact(plan.front())];
   return decision;
 }
 

@@ -137,6 +137,8 @@ operations::Kind RemoveKind(const BackupClients& clients) {
        nullptr, false});
   kind.on_end = [clients](const state::v1::OperationRecord& ended, kv::Txn& txn) {
     if (FailedInBackup(ended.operation())) NoteBackupFailure(clients, ended, txn);
+    if (ended.facts().count(kAbsentFact) > 0) return;
+    LeaveToPruning(clients, ended, kBackupStep, OperationIdOf(ended), txn);
   };
   return kind;
 }

@@ -143,7 +143,7 @@ StepResult UndoRestoreData(const BackupClients& clients, StepContext& context) {
   if (end.wait) return *end.wait;
   const bool in_place = end.begun && end.action.state() == v1::ACTION_STATE_DONE;
   // Then start-container's compensation has dealt with what is in place.
-  if (in_place && HasBegun(context, "start-container")) return StepResult::Done();
+  if (in_place && HasBegun(context.record(), "start-container")) return StepResult::Done();
   if (IsFresh(context)) {
     return in_place ? StepResult::Fail(DataIsLeft(context, host)) : StepResult::Done();
   }

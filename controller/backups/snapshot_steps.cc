@@ -24,7 +24,6 @@ constexpr absl::Duration kEndRecheck = absl::Seconds(2);
 constexpr absl::Duration kHostPatience = absl::Seconds(15);
 constexpr char kAwaySinceFact[] = "away_since";
 constexpr char kEnding[] = "ending the backup";
-constexpr char kCalledOff[] = "called-off";
 // `true` when the repository may have a snapshot of the operation that is in no catalogue.
 constexpr char kLeftSnapshotFact[] = "left_snapshot";
 
@@ -53,19 +52,21 @@ bool MayLeaveSnapshot(const Tables& tables, const StepContext& context, const st
                      : !absl::IsNotFound(action.status());
 }
 
-// For the tenant's next pruning.
-StepResult LeaveToPruning(const BackupClients& clients, StepContext& context,
-                          const std::string& host, const std::string& id) {
-  const Tables tables(clients.tenants.store);
+void PutLeftSnapshot(const BackupClients& clients, const state::v1::OperationRecord& record,
+                     const std::string& id, kv::Txn& txn) {
   state::v1::BackupRecord left;
   v1::Backup& backup = *left.mutable_backup();
   backup.set_name("backups/" + id);
-  backup.set_tenant(TenantOf(context));
-  backup.set_host(host);
-  backup.set_repository(context.Fact(kRepositoryFact));
+  backup.set_tenant(std::string(TenantOf(record)));
+  backup.set_host(record.operation().host());
+  backup.set_repository(FactOf(record, kRepositoryFact));
   *backup.mutable_start_time() = ToTimestamp(clients.clock->Now());
-  backup.set_reason(kCalledOff);
-  tables.left_snapshots.Put(context.txn(), id, left);
+  backup.set_reason(kCalledOffReason);
+  Tables(clients.tenants.store).left_snapshots.Put(txn, id, left);
+}
+
+StepResult Leave(const BackupClients& clients, StepContext& context, const std::string& id) {
+  PutLeftSnapshot(clients, context.record(), id, context.txn());
   return StepResult::Done();
 }
 
@@ -74,7 +75,7 @@ StepResult Forget(const BackupClients& clients, StepContext& context,
   const std::string id = OperationIdOf(context);
   auto access = AccessFor(Tables(clients.tenants.store), *clients.tenants.box,
                           context.Fact(kRepositoryFact), row.id);
-  if (!access.ok()) return LeaveToPruning(clients, context, row.value.host(), id);
+  if (!access.ok()) return Leave(clients, context, id);
   v1::EnsureActionRequest request;
   request.set_tenant(row.id);
   v1::ForgetBackupsAction& forget = *request.mutable_forget();
@@ -85,9 +86,7 @@ StepResult Forget(const BackupClients& clients, StepContext& context,
   StepContext here(context.record(), absl::StrCat(context.key(), "/forget"));
   StepResult result = RunThere(here, *clients.tenants.agents, {row.value.host(), row.value.epoch()},
                                std::move(request), OnFailure::kFail);
-  return result.kind == StepResult::Kind::kFail
-             ? LeaveToPruning(clients, context, row.value.host(), id)
-             : result;
+  return result.kind == StepResult::Kind::kFail ? Leave(clients, context, id) : result;
 }
 
 }  // namespace
@@ -120,18 +119,15 @@ StepResult CancelSnapshot(const BackupClients& clients, StepContext& context) {
   }
   const std::string id = OperationIdOf(context);
   if (!MayLeaveSnapshot(tables, context, id, action)) return StepResult::Done();
-  return action.ok() ? Forget(clients, context, *row)
-                     : LeaveToPruning(clients, context, row->value.host(), id);
+  return action.ok() ? Forget(clients, context, *row) : Leave(clients, context, id);
 }
 
 StepResult LeaveSnapshot(const BackupClients& clients, StepContext& context,
                          const std::string& id) {
-  const Tables tables(clients.tenants.store);
-  const auto row = tables.tenants.Get(TenantOf(context));
-  if (!row.ok()) return StepResult::Done();
-  const auto action = CancelThere(context, *clients.tenants.agents, row->value.host());
-  return MayLeaveSnapshot(tables, context, id, action)
-             ? LeaveToPruning(clients, context, row->value.host(), id)
+  const auto action =
+      CancelThere(context, *clients.tenants.agents, context.record().operation().host());
+  return MayLeaveSnapshot(Tables(clients.tenants.store), context, id, action)
+             ? Leave(clients, context, id)
              : StepResult::Done();
 }
 
@@ -184,6 +180,16 @@ StepResult RecordBackup(const BackupClients& clients, StepContext& context,
   return StepResult::Done();
 }
 
+void LeaveToPruning(const BackupClients& clients, const state::v1::OperationRecord& ended,
+                    absl::string_view step, const std::string& id, kv::Txn& txn) {
+  const Tables tables(clients.tenants.store);
+  const auto tenant = tables.tenants.Get(TenantOf(ended));
+  const bool there = tenant.ok() && tenant->value.host() == ended.operation().host();
+  const bool may_be_left = !id.empty() && !FactOf(ended, kRepositoryFact).empty() &&
+                           HasBegun(ended, step) && !tables.backups.Get(id).ok();
+  if (!there && may_be_left) PutLeftSnapshot(clients, ended, id, txn);
+}
+
 void PutBackupFailure(const Tables& tables, absl::string_view tenant, absl::string_view why,
                       kv::Txn& txn) {
   auto row = tables.tenants.Get(tenant);
@@ -199,13 +205,12 @@ void NoteBackupFailure(const BackupClients& clients, const state::v1::OperationR
   const v1::Operation& operation = ended.operation();
   const Tables tables(clients.tenants.store);
   const std::string& why = operation.error().message();
-  const absl::string_view tenant = absl::StripPrefix(operation.target(), "tenants/");
+  const absl::string_view tenant = TenantOf(ended);
   // One that is gone says nothing of the repository.
   if (absl::IsNotFound(tables.tenants.Get(tenant).status())) return;
   PutBackupFailure(tables, tenant, why, txn);
-  const auto repository = ended.facts().find(kRepositoryFact);
-  if (repository == ended.facts().end()) return;
-  NoteFailure(tables, repository->second, FromTimestamp(operation.end_time()), why, txn);
+  const std::string repository = FactOf(ended, kRepositoryFact);
+  NoteFailure(tables, repository, FromTimestamp(operation.end_time()), why, txn);
 }
 
 }  // namespace mtp

@@ -38,6 +38,12 @@ operations::StepResult ForgetLeftSnapshot(const BackupClients& clients,
 operations::StepResult RecordBackup(const BackupClients& clients, operations::StepContext& context,
                                     const std::string& reason, const std::string& id = "");
 
+// Adds to `txn`, for Kind::on_end: compensations have nothing to undo of a tenant that was placed
+// elsewhere, or left the fleet with its host, meanwhile, so what its backup in the step `step` may
+// have left is left to its next pruning here.
+void LeaveToPruning(const BackupClients& clients, const state::v1::OperationRecord& ended,
+                    absl::string_view step, const std::string& id, kv::Txn& txn);
+
 // Adds to `txn` why the tenant's newest backup failed, for `status`; nothing when that is what its
 // record says already, or there is no such tenant.
 void PutBackupFailure(const Tables& tables, absl::string_view tenant, absl::string_view why,

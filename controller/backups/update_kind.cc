@@ -270,7 +270,7 @@ StepResult BringImageBack(const BackupClients& clients, StepContext& context) {
   const bool stopped =
       end.action.state() == v1::ACTION_STATE_DONE || end.action.result().count(kStoppingResult) > 0;
   if (!end.begun || !stopped) return StepResult::Done("it was not stopped");
-  if (HasBegun(context, kStartStep) && context.Fact(kStateIsOldFact) != "true") {
+  if (HasBegun(context.record(), kStartStep) && context.Fact(kStateIsOldFact) != "true") {
     return StepResult::Fail(absl::FailedPreconditionError(absl::StrCat(
         "the old image is not started, since it cannot live with what the new one may have made of "
         "the state; `mtp-cli backup restore ",
@@ -304,8 +304,8 @@ StepResult BringImageBack(const BackupClients& clients, StepContext& context) {
 }
 
 void NoteEnd(const BackupClients& clients, const state::v1::OperationRecord& ended, kv::Txn& txn) {
-  ReleaseDrillRoom(Tables(clients.tenants.store), ended.operation().host(),
-                   std::string(absl::StripPrefix(ended.operation().name(), "operations/")), txn);
+  ReleaseDrillRoom(Tables(clients.tenants.store), ended.operation().host(), OperationIdOf(ended),
+                   txn);
   const auto& steps = ended.operation().steps();
   if (std::any_of(steps.begin(), steps.end(), [](const auto& step) {
         return (step.name() == kBackupStep || step.name() == kFinalBackupStep) &&
@@ -313,6 +313,10 @@ void NoteEnd(const BackupClients& clients, const state::v1::OperationRecord& end
       })) {
     NoteBackupFailure(clients, ended, txn);
   }
+  if (FactOf(ended, kRehearseFact) == "true") {
+    LeaveToPruning(clients, ended, kBackupStep, FactOf(ended, kOnlineBackupFact), txn);
+  }
+  LeaveToPruning(clients, ended, kFinalBackupStep, FactOf(ended, kFinalBackupFact), txn);
 }
 
 }  // namespace

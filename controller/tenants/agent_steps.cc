@@ -60,9 +60,16 @@ std::string RoundFact(const StepContext& context) { return "round " + context.ke
 
 }  // namespace
 
-std::string TenantOf(const StepContext& context) {
-  return std::string(absl::StripPrefix(context.record().operation().target(), "tenants/"));
+absl::string_view TenantOf(const state::v1::OperationRecord& record) {
+  return absl::StripPrefix(record.operation().target(), "tenants/");
 }
+
+std::string FactOf(const state::v1::OperationRecord& record, const std::string& name) {
+  const auto fact = record.facts().find(name);
+  return fact == record.facts().end() ? "" : fact->second;
+}
+
+std::string TenantOf(const StepContext& context) { return std::string(TenantOf(context.record())); }
 
 int RoundsFailed(const StepContext& context) {
   int round = 0;
@@ -131,8 +138,8 @@ absl::StatusOr<v1::Action> CancelThere(const StepContext& context, AgentDirector
   return agents.CancelAction(host, std::string(absl::StripSuffix(context.key(), "/undo")));
 }
 
-bool HasBegun(const StepContext& context, absl::string_view step) {
-  const auto& steps = context.record().operation().steps();
+bool HasBegun(const state::v1::OperationRecord& record, absl::string_view step) {
+  const auto& steps = record.operation().steps();
   return std::any_of(steps.begin(), steps.end(), [&](const v1::OperationStep& one) {
     return one.name() == step && one.attempts() > 0;
   });

@@ -14,6 +14,10 @@ namespace mtp {
 
 // Name of the tenant that the operation is about; the target is `tenants/<name>`.
 std::string TenantOf(const operations::StepContext& context);
+absl::string_view TenantOf(const state::v1::OperationRecord& record);
+
+// Empty when the record does not have it.
+std::string FactOf(const state::v1::OperationRecord& record, const std::string& name);
 
 // What becomes of an action that failed for good.
 enum class OnFailure {
@@ -65,7 +69,7 @@ absl::StatusOr<v1::Action> CancelThere(const operations::StepContext& context,
                                        AgentDirectory& agents, const std::string& host);
 
 // Whether that step of the operation was ever begun.
-bool HasBegun(const operations::StepContext& context, absl::string_view step);
+bool HasBegun(const state::v1::OperationRecord& record, absl::string_view step);
 
 // How the step's own action ended, for a compensation whose work depends on it.
 struct ActionEnd {

@@ -220,7 +220,7 @@ StepResult Settle(const TenantClients& clients, StepContext& context) {
 // Whatever the end: what was to be and is not, and a bot that is not the tenant's.
 void Tidy(const TenantClients& clients, const state::v1::OperationRecord& ended, kv::Txn& txn) {
   const Tables tables(clients.store);
-  const std::string tenant(absl::StripPrefix(ended.operation().target(), "tenants/"));
+  const std::string tenant(TenantOf(ended));
   if (tables.next_secrets.Get(tenant).ok()) {
     txn.Delete(tables.next_secrets.Key(tenant)).LeaveNoTrace();
   }

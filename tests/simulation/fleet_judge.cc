@@ -172,7 +172,7 @@ void FleetJudge::Conclude() {
   ConcludeTenants();
   ConcludeClaims();
   ConcludeRunning();
-  ConcludeRepository();
+  ConcludeRepositories(tables_, *engines_, judge_);
 }
 
 void FleetJudge::ConcludeTenants() {
@@ -263,16 +263,6 @@ void FleetJudge::ConcludeClaims() {
   }
 }
 
-// Nobody else would ever take it away.
-void FleetJudge::ConcludeRepository() {
-  for (const auto& [id, snapshot] : engines_->repository()) {
-    if (!tables_.backups.Get(id).ok() && !tables_.left_snapshots.Get(id).ok()) {
-      judge_->Violation(
-          absl::StrCat("snapshot ", id, " of ", snapshot.tenant, " is in no catalogue"));
-    }
-  }
-}
-
 void FleetJudge::ConcludeRunning() {
   static const auto* const kinds = new std::set<std::string>{
       "provision", "remove", "start", "stop", "restart", "restore", "update"};
@@ -298,6 +288,15 @@ void FleetJudge::ConcludeRunning() {
     if (runs != (operation.kind() != "stop")) {
       judge_->Violation(absl::StrCat(tenant, runs ? " runs" : " does not run", " after a ",
                                      operation.kind(), " that succeeded"));
+    }
+  }
+}
+
+void ConcludeRepositories(const Tables& tables, const SimEngines& engines, Judge* judge) {
+  for (const auto& [id, snapshot] : engines.repository()) {
+    if (!tables.backups.Get(id).ok() && !tables.left_snapshots.Get(id).ok()) {
+      judge->Violation(
+          absl::StrCat("snapshot ", id, " of ", snapshot.tenant, " is in no catalogue"));
     }
   }
 }

@@ -44,7 +44,6 @@ class FleetJudge {
   void ConcludeSecrets(const std::string& tenant, const Container& container);
   void ConcludeClaims();
   void ConcludeRunning();
-  void ConcludeRepository();
 
   const Tables tables_;
   Judge* const judge_;
@@ -57,5 +56,9 @@ class FleetJudge {
   std::map<std::string, state::v1::TenantRecord> tenants_;  // as last seen
   std::unique_ptr<kv::Watch> watch_;
 };
+
+// Every snapshot in the repositories is a backup of the catalogue, or left to a pruning: nobody
+// else would ever take it away.
+void ConcludeRepositories(const Tables& tables, const SimEngines& engines, Judge* judge);
 
 }  // namespace mtp::simulation

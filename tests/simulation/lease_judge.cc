@@ -8,6 +8,7 @@
 #include "controller/backups/kinds.h"
 #include "controller/failover/failovers.h"
 #include "controller/operations/progress.h"
+#include "tests/simulation/fleet_judge.h"
 
 namespace mtp::simulation {
 namespace {
@@ -165,6 +166,7 @@ void LeaseJudge::Conclude() {
   }
   excused_.clear();
   for (const auto& [tenant, host] : hosts) CheckCopies(tenant);
+  ConcludeRepositories(tables_, *engines_, judge_);
 }
 
 }  // namespace mtp::simulation

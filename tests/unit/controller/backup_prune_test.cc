@@ -371,16 +371,31 @@ TEST_F(PruneHosts, AFolderIsPrunedWhereItWasWrittenUnlessThatHostIsGone) {
 
 TEST_F(PruneHosts, WhatNoHostCanTakeAwayNowHoldsNothingUp) {
   const std::string near = CalledOff("main"), far = CalledOff("cloud");
-  BackUpInto("cloud");
-  const std::string newest = BackUpInto("cloud");
+  const std::string older = BackUpInto("cloud"), newest = BackUpInto("cloud");
   Remove("acme");
   Disconnect("h1");
-  EXPECT_THAT(Names(Prune("acme")), ::testing::Contains("backups/" + far));
+  EXPECT_THAT(Names(Prune("acme")), ElementsAre(older));
   Run();
   EXPECT_THAT(Catalogue(), ElementsAre(newest));
   EXPECT_THAT(Names(Prune("acme")), IsEmpty());
   TakeOut("h1");
-  EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + near));
+  EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + far, "backups/" + near));
+}
+
+// Another host would find nothing while that one still writes it.
+TEST_F(PruneHosts, WhatACalledOffOneMayHaveLeftIsTakenAwayByItsOwnHost) {
+  CalledOff("cloud");
+  BackUpInto("cloud");
+  BackUpInto("cloud");
+  Remove("acme");
+  AddHost("h0");
+  Provision("acme");
+  ASSERT_EQ(Tenant("acme").host(), "h0");
+  const auto response = Prune("acme");
+  EXPECT_THAT(Names(response), SizeIs(2));
+  EXPECT_EQ(Ended(response->operation()).state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_EQ(agents_.Last(Act::kForget).host, "h1");
+  EXPECT_THAT(agents_.Last(Act::kForget).request.forget().backup_ids(), SizeIs(2));
 }
 
 TEST_F(PruneHosts, WithoutAnyHostNothingIsBegun) {

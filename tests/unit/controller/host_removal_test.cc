@@ -242,6 +242,12 @@ class WhatWaits : public HostRemoval, public ::testing::WithParamInterface<Waiti
     EXPECT_THAT(KeysOf("beta"), IsEmpty());
     EXPECT_EQ(Reserved("h1"), 0);
   }
+  // Nobody can tell whether the snapshot was complete.
+  size_t LeftToPruning() {
+    const auto left = tables_.left_snapshots.List();
+    EXPECT_TRUE(left.ok()) << left.status();
+    return left.ok() ? left->size() : 0;
+  }
 
   static constexpr char kImageAfter[] = "openclaw@sha256:22";
 };
@@ -250,6 +256,7 @@ TEST_P(WhatWaits, EndsByItself) {
   const v1::Operation operation = Wait();
   LoseForGood("h1");
   ExpectNothingLeft(operation, GetParam().ends);
+  EXPECT_EQ(LeftToPruning(), GetParam().action == Act::kSnapshot ? 1 : 0);
 }
 
 TEST_P(WhatWaits, EndsByItselfWhenTheHostWasNeverAsked) {
