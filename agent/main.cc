@@ -244,7 +244,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
-  if (check->parsed()) return mtp::DatabaseChildMain(uid, gid);
+  if (check->parsed()) mtp::DatabaseChildMain(uid, gid);
   if (manual->parsed()) return Manual(app, manual_folder);
   if (join->parsed()) {
     const absl::Status joined = Join(std::move(arguments));

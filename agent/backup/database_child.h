@@ -19,7 +19,7 @@ SubprocessOptions DatabaseChildCommand(const std::string& folder,
 
 // The subcommand's main, for a process with one thread: takes all privileges from it, then checks
 // the databases beneath the working folder. Tells of them on standard output as database_line.h
-// says, and on standard error in one sentence why it failed. The exit code.
-int DatabaseChildMain(int uid, int gid);
+// says, and on standard error in one sentence why it failed. Ends the process.
+[[noreturn]] void DatabaseChildMain(int uid, int gid);
 
 }  // namespace mtp
