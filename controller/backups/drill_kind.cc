@@ -54,10 +54,10 @@ StepResult Record(const BackupClients& clients, StepContext& context) {
 }
 
 void Release(const BackupClients& clients, const state::v1::OperationRecord& ended, kv::Txn& txn) {
-  const auto host = ended.facts().find(kHostFact);
-  const auto backup = ended.facts().find(kBackupFact);
-  if (host == ended.facts().end() || backup == ended.facts().end()) return;
-  ReleaseDrillRoom(Tables(clients.tenants.store), host->second, backup->second, txn);
+  const std::string host = FactOf(ended, kHostFact);
+  const std::string backup = FactOf(ended, kBackupFact);
+  if (host.empty() || backup.empty()) return;
+  ReleaseDrillRoom(Tables(clients.tenants.store), host, backup, txn);
 }
 
 }  // namespace

@@ -43,10 +43,9 @@ operations::Kind EvictKind(TenantClients clients) {
   // Whatever its end: a host that refuses has acted for a later placement of the tenant.
   kind.on_end = [clients](const state::v1::OperationRecord& record, kv::Txn& txn) {
     const Tables tables(clients.store);
-    const auto from = record.facts().find(kEvictedFromFact);
-    if (from == record.facts().end()) return;
-    const std::string tenant = record.operation().target().substr(std::string("tenants/").size());
-    txn.Delete(tables.evictions.Key(EvictionId(from->second, tenant)));
+    const std::string from = FactOf(record, kEvictedFromFact);
+    if (from.empty()) return;
+    txn.Delete(tables.evictions.Key(EvictionId(from, std::string(TenantOf(record)))));
   };
   return kind;
 }

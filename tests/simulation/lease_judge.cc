@@ -1,13 +1,13 @@
 #include "tests/simulation/lease_judge.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/strip.h>
 
 #include <algorithm>
 
 #include "controller/backups/kinds.h"
 #include "controller/failover/failovers.h"
 #include "controller/operations/progress.h"
+#include "controller/tenants/agent_steps.h"
 #include "tests/simulation/fleet_judge.h"
 
 namespace mtp::simulation {
@@ -15,15 +15,6 @@ namespace {
 
 // Closer than what the decision calls together: an event may have been late.
 constexpr absl::Duration kTogether = absl::Minutes(2);
-
-std::string FactOf(const state::v1::OperationRecord& record, const char* name) {
-  const auto fact = record.facts().find(name);
-  return fact == record.facts().end() ? "" : fact->second;
-}
-
-std::string TenantOf(const state::v1::OperationRecord& record) {
-  return std::string(absl::StripPrefix(record.operation().target(), "tenants/"));
-}
 
 }  // namespace
 
@@ -98,7 +89,7 @@ void LeaseJudge::OnTenants(const std::vector<kv::Event>& events) {
 }
 
 void LeaseJudge::CheckMove(const state::v1::OperationRecord& record, const std::string& from) {
-  const std::string tenant = TenantOf(record);
+  const std::string tenant(TenantOf(record));
   const std::string what = absl::StrCat(tenant, " is moved away from ", from);
   const bool excused = excused_.count({tenant, from}) > 0;
   if (engines_->View(from, tenant).Runs() && !excused) {
@@ -121,20 +112,21 @@ void LeaseJudge::CheckMove(const state::v1::OperationRecord& record, const std::
 void LeaseJudge::OnOperation(const std::string&, const state::v1::OperationRecord* before,
                              const state::v1::OperationRecord& after) {
   const v1::Operation& operation = after.operation();
+  const std::string tenant(TenantOf(after));
   const std::string from = FactOf(after, kFailedOverFromFact);
   if (before == nullptr && operation.kind() == "restore" && !from.empty()) CheckMove(after, from);
   if (operation.state() != v1::OPERATION_STATE_SUCCEEDED) return;
   if (before != nullptr && operations::HasEnded(before->operation())) return;
   if (operation.kind() == "evict") {
     ++taken_off_;
-    excused_.erase({TenantOf(after), operation.host()});
-    CheckCopies(TenantOf(after));
+    excused_.erase({tenant, operation.host()});
+    CheckCopies(tenant);
   }
   if (operation.kind() != "restore" || from.empty()) return;
   ++(operation.created_by() == failover::kByItself ? by_itself_ : by_word_);
-  if (!engines_->View(operation.host(), TenantOf(after)).Runs() &&
-      !leases_->IsLeased(operation.host(), TenantOf(after))) {
-    judge_->Violation(absl::StrCat(TenantOf(after), " was moved and does not run"));
+  if (!engines_->View(operation.host(), tenant).Runs() &&
+      !leases_->IsLeased(operation.host(), tenant)) {
+    judge_->Violation(absl::StrCat(tenant, " was moved and does not run"));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "controller/backups/kinds.h"
 #include "controller/operations/progress.h"
+#include "controller/tenants/agent_steps.h"
 
 namespace mtp::simulation {
 namespace {
@@ -20,11 +21,6 @@ std::string RolloutOf(const v1::Operation& operation) {
 
 std::string TenantOf(const v1::Operation& operation) {
   return std::string(absl::StripPrefix(operation.target(), "tenants/"));
-}
-
-std::string FactOf(const state::v1::OperationRecord& record, const char* name) {
-  const auto fact = record.facts().find(name);
-  return fact == record.facts().end() ? "" : fact->second;
 }
 
 // Operations that may change a tenant where it is.

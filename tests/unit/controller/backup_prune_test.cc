@@ -1,7 +1,7 @@
 // Pruning: what is asked of agents, and that the catalogue says what is in the repositories.
 #include <gmock/gmock.h>
 
-#include "tests/unit/controller/backups_fixture.h"
+#include "tests/unit/controller/prune_fixture.h"
 
 namespace mtp {
 namespace {
@@ -12,80 +12,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-class BackupPrune : public BackupsFixture {
- protected:
-  BackupPrune() {
-    Provision("acme");
-    AddRepository();
-    Forgets("2", "1000");
-    MadeDaysAgo(100);
-  }
-  // The backups that are made from now on.
-  void MadeDaysAgo(int days) {
-    agents_.outcomes[Act::kSnapshot].result["start_time"] = absl::FormatTime(
-        absl::RFC3339_full, clock_.Now() - absl::Hours(24) * days, absl::UTCTimeZone());
-  }
-  void Forgets(const std::string& removed, const std::string& freed) {
-    agents_.outcomes[Act::kForget] = {
-        v1::ACTION_STATE_DONE, absl::OkStatus(), {{"removed", removed}, {"freed_bytes", freed}}};
-  }
-  void AddRemote(const std::string& name) {
-    v1::AddRepositoryRequest request;
-    request.set_repository_id(name);
-    request.set_url("s3:https://s3.example/" + name);
-    request.mutable_secrets()->set_root_key(kRootKey);
-    request.mutable_secrets()->set_s3_access_key("access");
-    request.mutable_secrets()->set_s3_secret_key("secret");
-    const auto added = repositories_.Add(request);
-    ASSERT_TRUE(added.ok()) << added.status();
-  }
-  std::string BackUpInto(const std::string& repository) {
-    v1::CreateBackupRequest request;
-    request.set_tenant("tenants/acme");
-    request.set_repository("repositories/" + repository);
-    return Ended(backups_.Create(kCaller, request)).result().at("backup");
-  }
-  // All in the catalogue.
-  std::vector<std::string> Catalogue() {
-    std::vector<std::string> names;
-    const auto all = backups_.List("");
-    EXPECT_TRUE(all.ok()) << all.status();
-    if (!all.ok()) return names;
-    for (const v1::Backup& backup : *all) names.push_back(backup.name());
-    return names;
-  }
-  static std::vector<std::string> Names(const absl::StatusOr<v1::PruneBackupsResponse>& response) {
-    std::vector<std::string> names;
-    EXPECT_TRUE(response.ok()) << response.status();
-    if (!response.ok()) return names;
-    for (const v1::Backup& backup : response->backups()) names.push_back(backup.name());
-    return names;
-  }
-  // ULID of a backup that is called off while its host is away.
-  std::string CalledOff(const std::string& repository = "main") {
-    const auto outcome = agents_.outcomes[Act::kSnapshot];
-    agents_.outcomes[Act::kSnapshot] = FakeAgents::Running();
-    v1::CreateBackupRequest request;
-    request.set_tenant("tenants/acme");
-    request.set_repository("repositories/" + repository);
-    const auto created = backups_.Create(kCaller, request);
-    EXPECT_TRUE(created.ok()) << created.status();
-    Run();
-    agents_.away = {"h1"};
-    EXPECT_TRUE(engine_.Cancel(IdOf(*created)).ok());
-    EXPECT_EQ(Ended(created).state(), v1::OPERATION_STATE_CANCELLED);
-    agents_.away.clear();
-    agents_.End(Act::kSnapshot, outcome);
-    agents_.outcomes[Act::kSnapshot] = outcome;
-    return IdOf(*created);
-  }
-  v1::Operation Pruned(const std::string& tenant = "acme") {
-    const auto response = Prune(tenant);
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.ok() ? Ended(response->operation()) : v1::Operation();
-  }
-};
 
 TEST_F(BackupPrune, RemovesTheOldOnesAndSaysWhat) {
   const std::string first = BackUp("acme"), second = BackUp("acme"), newest = BackUp("acme");
@@ -328,83 +254,6 @@ TEST_F(BackupPrune, WhatCouldNotBeTakenAwayIsTriedAgain) {
   EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_FAILED);
   Forgets("1", "1");
   EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + left));
-}
-
-class PruneHosts : public BackupPrune {
- protected:
-  PruneHosts() {
-    AddHost("h2", 64);  // too small for tenants
-    AddRemote("cloud");
-  }
-  void Disconnect(const std::string& host) {
-    observations_.Update(host, [](HostObservation& seen) { seen.connected = false; });
-  }
-  void TakeOut(const std::string& host) {
-    kv::Txn txn;
-    txn.Delete(tables_.hosts.Key(host));
-    ASSERT_TRUE(store_->Commit(txn).ok());
-    observations_.Remove(host);
-  }
-};
-
-TEST_F(PruneHosts, AnyConnectedHostWillDoForAServer) {
-  BackUpInto("cloud");
-  BackUpInto("cloud");
-  Remove("acme");
-  Disconnect("h1");
-  EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_SUCCEEDED);
-  EXPECT_EQ(agents_.Last(Act::kForget).host, "h2");
-}
-
-TEST_F(PruneHosts, AFolderIsPrunedWhereItWasWrittenUnlessThatHostIsGone) {
-  BackUpInto("main");
-  BackUpInto("main");
-  Remove("acme");
-  Disconnect("h1");
-  const absl::Status refused = Prune("acme").status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("`mtp-cli host remove h1`"));
-  TakeOut("h1");
-  EXPECT_EQ(Pruned().state(), v1::OPERATION_STATE_SUCCEEDED);
-  EXPECT_EQ(agents_.Last(Act::kForget).host, "h2");
-}
-
-TEST_F(PruneHosts, WhatNoHostCanTakeAwayNowHoldsNothingUp) {
-  const std::string near = CalledOff("main"), far = CalledOff("cloud");
-  const std::string older = BackUpInto("cloud"), newest = BackUpInto("cloud");
-  Remove("acme");
-  Disconnect("h1");
-  EXPECT_THAT(Names(Prune("acme")), ElementsAre(older));
-  Run();
-  EXPECT_THAT(Catalogue(), ElementsAre(newest));
-  EXPECT_THAT(Names(Prune("acme")), IsEmpty());
-  TakeOut("h1");
-  EXPECT_THAT(Names(Prune("acme")), ElementsAre("backups/" + far, "backups/" + near));
-}
-
-// Another host would find nothing while that one still writes it.
-TEST_F(PruneHosts, WhatACalledOffOneMayHaveLeftIsTakenAwayByItsOwnHost) {
-  CalledOff("cloud");
-  BackUpInto("cloud");
-  BackUpInto("cloud");
-  Remove("acme");
-  AddHost("h0");
-  Provision("acme");
-  ASSERT_EQ(Tenant("acme").host(), "h0");
-  const auto response = Prune("acme");
-  EXPECT_THAT(Names(response), SizeIs(2));
-  EXPECT_EQ(Ended(response->operation()).state(), v1::OPERATION_STATE_SUCCEEDED);
-  EXPECT_EQ(agents_.Last(Act::kForget).host, "h1");
-  EXPECT_THAT(agents_.Last(Act::kForget).request.forget().backup_ids(), SizeIs(2));
-}
-
-TEST_F(PruneHosts, WithoutAnyHostNothingIsBegun) {
-  BackUpInto("cloud");
-  BackUpInto("cloud");
-  Disconnect("h1");
-  Disconnect("h2");
-  EXPECT_TRUE(absl::IsFailedPrecondition(Prune("acme").status()));
-  EXPECT_EQ(agents_.Count(Act::kForget), 0);
 }
 
 }  // namespace
