@@ -124,15 +124,4 @@ std::string RenderServiceStub(absl::string_view service, absl::string_view image
                       "\", networks: [\"", service, "\"]}\nnetworks:\n  \"", service, "\": {}\n");
 }
 
-absl::Status CheckImageReference(absl::string_view image) {
-  const bool valid = !image.empty() && image.size() <= 512 && image.front() != '-' &&
-                     std::all_of(image.begin(), image.end(), [](char c) {
-                       return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-                              absl::string_view("._/:@-").find(c) != absl::string_view::npos;
-                     });
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "the image is not an image reference such as ghcr.io/openclaw/openclaw:2026.9.6");
-}
-
 }  // namespace mtp

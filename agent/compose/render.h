@@ -75,10 +75,6 @@ absl::StatusOr<std::string> RenderAdminService(const Project& project);
 // it. Never for starting.
 std::string RenderServiceStub(absl::string_view service, absl::string_view image = "none");
 
-// INVALID_ARGUMENT unless it is a plausible image reference: at most 512 letters, digits and
-// `._/:@-`, not beginning with a hyphen.
-absl::Status CheckImageReference(absl::string_view image);
-
 // Folder of the admin instance's filtered Docker socket, relative to the project folder. The folder
 // is what is mounted, so a socket that is made anew is seen inside at once.
 inline constexpr char kAdminSocketFolder[] = "run/admin";

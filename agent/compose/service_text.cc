@@ -5,6 +5,7 @@
 #include <map>
 
 #include "agent/compose/yaml_text.h"
+#include "common/base/image_reference.h"
 #include "common/base/status.h"
 
 namespace mtp {

@@ -5,9 +5,9 @@
 #include <absl/strings/strip.h>
 #include <yaml-cpp/yaml.h>
 
-#include "agent/compose/render.h"
 #include "agent/compose/subnet_pool.h"
 #include "common/base/atomic_file.h"
+#include "common/base/image_reference.h"
 #include "common/base/log.h"
 #include "common/base/names.h"
 #include "common/base/status.h"

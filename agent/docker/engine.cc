@@ -13,6 +13,7 @@
 #include "agent/docker/json_fields.h"
 #include "agent/docker/output_frames.h"
 #include "common/base/file_descriptor.h"
+#include "common/base/image_reference.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -113,7 +114,7 @@ class SocketEngine final : public Engine {
   }
 
   absl::StatusOr<ImageDetails> InspectImage(const std::string& image) override {
-    if (!IsImageReference(image)) return absl::InvalidArgumentError("not an image's name or id");
+    MTP_RETURN_IF_ERROR(CheckImageReference(image));
     MTP_ASSIGN_OR_RETURN(const std::string body, Get(absl::StrCat("inspect image ", image),
                                                      absl::StrCat("/images/", image, "/json")));
     return ParseImageDetails(body);
@@ -121,7 +122,7 @@ class SocketEngine final : public Engine {
 
   absl::StatusOr<std::string> RegistryDigest(const std::string& image,
                                              std::stop_token stop) override {
-    if (!IsImageReference(image)) return absl::InvalidArgumentError("not an image's name");
+    MTP_RETURN_IF_ERROR(CheckImageReference(image));
     EngineRequest request;
     request.call = absl::StrCat("ask the registry for ", image);
     request.method = "GET";

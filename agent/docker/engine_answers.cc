@@ -280,20 +280,4 @@ bool IsContainerReference(std::string_view text) {
   });
 }
 
-bool IsImageReference(std::string_view text) {
-  if (text.empty() || text.size() > 400) return false;
-  for (const std::string& part : std::vector<std::string>(absl::StrSplit(std::string(text), '/'))) {
-    if (part.empty() || !absl::ascii_isalnum(static_cast<unsigned char>(part.front()))) {
-      return false;
-    }
-    for (char c : part) {
-      if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.' && c != '-' &&
-          c != ':' && c != '@') {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
 }  // namespace mtp

@@ -41,7 +41,5 @@ ContainerState ParseContainerState(std::string_view word);
 // Whether the text can be a container's name or id: letters, digits, `_.-`, at most 128, not
 // beginning with a sign.
 bool IsContainerReference(std::string_view text);
-// Whether the text can be an image's reference or id, without path tricks.
-bool IsImageReference(std::string_view text);
 
 }  // namespace mtp

@@ -12,6 +12,7 @@
 #include "agent/docker/engine_answers.h"
 #include "agent/docker/engine_http.h"
 #include "agent/docker/json_fields.h"
+#include "common/base/image_reference.h"
 #include "common/base/status.h"
 
 namespace mtp {
@@ -282,7 +283,7 @@ std::optional<Route> FindRoute(std::string_view path) {
     if (name.has_value() && IsContainerReference(*name)) return Route{call, *name};
   }
   const std::optional<std::string> image = Between(path, "/images/", "/json");
-  if (image.has_value() && IsImageReference(*image)) {
+  if (image.has_value() && CheckImageReference(*image).ok()) {
     return Route{ReadOnlyCall::kInspectImage, *image};
   }
   const std::optional<std::string> network = Between(path, "/networks/", "");

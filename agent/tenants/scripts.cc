@@ -6,13 +6,13 @@
 
 #include <algorithm>
 
-#include "agent/compose/render.h"
 #include "agent/openclaw/probe.h"
 #include "agent/tenants/actions.h"
 #include "agent/tenants/fetch.h"
 #include "agent/tenants/repository_script.h"
 #include "common/base/durations.h"
 #include "common/base/environment.h"
+#include "common/base/image_reference.h"
 #include "common/base/status.h"
 #include "common/restic/restic_command.h"
 

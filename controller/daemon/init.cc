@@ -62,7 +62,7 @@ std::string StartController(const std::string& data_dir) {
 
 absl::Status InitFleet(const std::string& data_dir, const ControllerSettings& settings,
                        const std::string& operator_name, const std::string& operator_folder) {
-  MTP_RETURN_IF_ERROR(HostName::Parse(settings.fleet).status());
+  MTP_RETURN_IF_ERROR(CheckSettings(settings));
   MTP_ASSIGN_OR_RETURN(const OperatorName name, OperatorName::Parse(operator_name));
   const SystemClock clock;
   MTP_RETURN_IF_ERROR(MakeFolders(data_dir, 0700));

@@ -5,6 +5,7 @@
 
 #include "common/base/atomic_file.h"
 #include "common/base/environment.h"
+#include "common/base/image_reference.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 #include "common/base/utf8.h"
@@ -20,6 +21,25 @@ void Read(const YAML::Node& root, const char* name, T* value) {
 }
 
 }  // namespace
+
+absl::Status CheckSettings(const ControllerSettings& settings) {
+  for (const std::string* value : {&settings.listen, &settings.enroll_listen,
+                                   &settings.enroll_advertise, &settings.default_image}) {
+    if (!IsLine(*value)) return absl::InvalidArgumentError("every value is one line of text");
+  }
+  MTP_RETURN_IF_ERROR(Annotate(HostName::Parse(settings.fleet).status(), "fleet"));
+  MTP_RETURN_IF_ERROR(Annotate(CheckImageReference(settings.default_image), "default_image"));
+  if (settings.policy != "binpack" && settings.policy != "spread") {
+    return absl::InvalidArgumentError("policy must be binpack or spread");
+  }
+  google::protobuf::Map<std::string, std::string> variables;
+  for (const std::string& name : settings.tenant_environment) variables[name] = "";
+  MTP_RETURN_IF_ERROR(Annotate(CheckEnvironment(variables), "tenant_environment"));
+  if (settings.lease_s < 10 || settings.lease_s > 3600) {
+    return absl::InvalidArgumentError("lease_s must be from 10 to 3600");
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
   const std::string path = PathIn(data_dir);
@@ -46,29 +66,13 @@ absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir) {
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
   }
-  for (const std::string* value : {&settings.listen, &settings.enroll_listen,
-                                   &settings.enroll_advertise, &settings.default_image}) {
-    if (!IsLine(*value)) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": every value is one line of text"));
-    }
-  }
-  MTP_RETURN_IF_ERROR(
-      Annotate(HostName::Parse(settings.fleet).status(), absl::StrCat(path, ": fleet")));
-  if (settings.policy != "binpack" && settings.policy != "spread") {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": policy must be binpack or spread"));
-  }
-  google::protobuf::Map<std::string, std::string> variables;
-  for (const std::string& name : settings.tenant_environment) variables[name] = "";
-  MTP_RETURN_IF_ERROR(
-      Annotate(CheckEnvironment(variables), absl::StrCat(path, ": tenant_environment")));
-  if (settings.lease_s < 10 || settings.lease_s > 3600) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": lease_s must be from 10 to 3600"));
-  }
+  MTP_RETURN_IF_ERROR(Annotate(CheckSettings(settings), path));
   if (settings.enroll_advertise.empty()) settings.enroll_advertise = settings.enroll_listen;
   return settings;
 }
 
 absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings& settings) {
+  MTP_RETURN_IF_ERROR(CheckSettings(settings));
   YAML::Emitter out;
   out << YAML::BeginMap;
   out << YAML::Key << "fleet" << YAML::Value << settings.fleet;

@@ -20,7 +20,7 @@ struct ControllerSettings {
   std::string enroll_listen = "127.0.0.1:7444";
   // The enrolment address as hosts see it, written into join tokens. Default: enroll_listen.
   std::string enroll_advertise;
-  // Image of tenants that name none.
+  // Image of tenants that name none (common/base/image_reference.h).
   std::string default_image = "ghcr.io/openclaw/openclaw:main";
   // Reservation of tenants that name none, MiB. Default 1024.
   int64_t default_reservation_mib = 1024;
@@ -37,8 +37,13 @@ struct ControllerSettings {
   std::string policy = "binpack";
 };
 
-// NOT_FOUND when the folder has none; INVALID_ARGUMENT for a file that cannot be read.
+// INVALID_ARGUMENT, with a sentence that names the setting, for values that a fleet cannot have.
+absl::Status CheckSettings(const ControllerSettings& settings);
+
+// NOT_FOUND when the folder has none; INVALID_ARGUMENT for a file that cannot be read or whose
+// settings do not pass.
 absl::StatusOr<ControllerSettings> ReadSettings(const std::string& data_dir);
+// INVALID_ARGUMENT for settings that do not pass; then the file stays as it was.
 absl::Status WriteSettings(const std::string& data_dir, const ControllerSettings& settings);
 
 }  // namespace mtp

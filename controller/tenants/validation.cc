@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "common/base/environment.h"
+#include "common/base/image_reference.h"
 #include "common/base/names.h"
 #include "common/base/status.h"
 
@@ -23,6 +24,17 @@ constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
 constexpr size_t kMaxSecretBytes = 4096;
 constexpr size_t kMaxUrlBytes = 512;
+// Leaves room for the digest that an update adds.
+constexpr size_t kMaxImageBytes = 255;
+
+absl::Status CheckImage(const std::string& image) {
+  if (image.empty()) return absl::OkStatus();
+  if (image.size() > kMaxImageBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image: at most ", kMaxImageBytes, " characters"));
+  }
+  return CheckImageReference(image);
+}
 
 bool IsPrintable(absl::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
@@ -96,13 +108,7 @@ absl::Status CheckSpec(const v1::TenantSpec& spec) {
         absl::StrCat("anti-affinity: the tenant has no label ",
                      spec.anti_affinity_label().substr(0, kMaxLabelKey)));
   }
-  // Agents refuse one that begins like a flag.
-  const bool valid_image = spec.image().size() <= 255 && !absl::StartsWith(spec.image(), "-") &&
-                           std::all_of(spec.image().begin(), spec.image().end(), [](char c) {
-                             return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-                                    absl::StrContains("-_./:@", absl::string_view(&c, 1));
-                           });
-  if (!valid_image) return absl::InvalidArgumentError("image: is not an image reference");
+  MTP_RETURN_IF_ERROR(CheckImage(spec.image()));
   MTP_RETURN_IF_ERROR(CheckUrl("Telegram API", spec.telegram_api_root()));
   return CheckUrl("Anthropic API", spec.anthropic_api_root());
 }

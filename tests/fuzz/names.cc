@@ -10,11 +10,11 @@
 #include <set>
 
 #include "agent/backup/beneath.h"
-#include "agent/compose/render.h"
 #include "agent/docker/engine_answers.h"
 #include "cli/commands/arguments.h"
 #include "cli/output/text.h"
 #include "common/base/durations.h"
+#include "common/base/image_reference.h"
 #include "common/base/timestamps.h"
 #include "common/base/ulid.h"
 #include "common/restic/restic_command.h"
@@ -109,10 +109,6 @@ void Names(absl::string_view input) {
 // References to images and containers, and what becomes an argument of restic's.
 void References(absl::string_view input) {
   const std::string text(input);
-  if (CheckImageReference(text).ok()) {
-    MTP_HOLDS(!text.empty() && text.size() <= 512 && text.front() != '-');
-    MTP_HOLDS(OnlyOf(text, absl::StrCat(kLower, kUpper, kDigits, "._/:@-")));
-  }
   const auto is_safe = [](absl::string_view part) {
     return !part.empty() && part != "." && part != ".." && part.front() != '-';
   };
@@ -120,7 +116,8 @@ void References(absl::string_view input) {
     MTP_HOLDS(is_safe(text) && text.size() <= 128);
     MTP_HOLDS(OnlyOf(text, absl::StrCat(kLower, kUpper, kDigits, "_.-")));
   }
-  if (IsImageReference(text)) {
+  if (CheckImageReference(text).ok()) {
+    MTP_HOLDS(text.size() <= 400);
     for (const absl::string_view part : absl::StrSplit(text, '/')) MTP_HOLDS(is_safe(part));
     MTP_HOLDS(OnlyOf(text, absl::StrCat(kLower, kUpper, kDigits, "_.-:@/")));
   }

@@ -129,10 +129,6 @@ TEST(EngineAnswers, ReferencesCannotLeaveTheirPath) {
   for (const std::string name : {"", ".", "..", "-a", "a/b", "a?b", "a#b", "a b", "a%2f", "a\n"}) {
     EXPECT_FALSE(IsContainerReference(name)) << name;
   }
-  EXPECT_TRUE(IsImageReference("ghcr.io:443/openclaw/openclaw:v1@sha256:00"));
-  for (const std::string name : {"", "/a", "a/", "a//b", "a/../b", "a?b", "a b", "a%2f"}) {
-    EXPECT_FALSE(IsImageReference(name)) << name;
-  }
 }
 
 std::string Frame(char stream, const std::string& bytes) {

@@ -56,5 +56,29 @@ TEST(ControllerSettings, ValuesAreLinesOfText) {
   EXPECT_TRUE(absl::IsInvalidArgument(Read("fleet: a\ndefault_image: \"m x\r\r\"\n").status()));
 }
 
+TEST(ControllerSettings, TheDefaultImageIsAnImageReference) {
+  for (const char* text : {"fleet: a\ndefault_image: \"\"\n", "fleet: a\ndefault_image: --rm\n",
+                           "fleet: a\ndefault_image: open claw\n"}) {
+    const absl::Status refused = Read(text).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << text;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("default_image: the image is not"))
+        << text;
+  }
+}
+
+TEST(ControllerSettings, WhatWouldNotBeReadIsNotWritten) {
+  const testing::TempFolder folder;
+  ASSERT_TRUE(WriteSettings(folder.path(), {}).ok());
+  ControllerSettings settings;
+  settings.default_image = "--rm";
+  EXPECT_TRUE(absl::IsInvalidArgument(WriteSettings(folder.path(), settings)));
+  settings = {};
+  settings.lease_s = 5;
+  EXPECT_TRUE(absl::IsInvalidArgument(WriteSettings(folder.path(), settings)));
+  const auto kept = ReadSettings(folder.path());
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->default_image, ControllerSettings().default_image);
+}
+
 }  // namespace
 }  // namespace mtp

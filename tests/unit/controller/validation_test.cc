@@ -14,8 +14,11 @@ v1::TenantSpec WithImage(const std::string& image) {
 TEST(CheckSpec, TakesImagesThatAgentsTake) {
   EXPECT_TRUE(CheckSpec(WithImage("ghcr.io/openclaw/openclaw:2026.9.6")).ok());
   EXPECT_TRUE(CheckSpec(WithImage("")).ok());
-  EXPECT_EQ(CheckSpec(WithImage("-v")).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CheckSpec(WithImage("a b")).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(CheckSpec(WithImage(std::string(255, 'a'))).ok());
+  for (const std::string& image : {std::string("-v"), std::string("a b"), std::string("a//b"),
+                                   std::string("a/../b"), std::string(256, 'a')}) {
+    EXPECT_EQ(CheckSpec(WithImage(image)).code(), absl::StatusCode::kInvalidArgument) << image;
+  }
 }
 
 }  // namespace
