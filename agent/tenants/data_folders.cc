@@ -113,7 +113,8 @@ absl::StatusOr<std::string> DataFolders::SetAside(const std::string& name, absl:
 }
 
 absl::Status DataFolders::Remove(const std::string& name) const {
-  return RemoveTreeBeneath(data_path_, name);
+  MTP_RETURN_IF_ERROR(RemoveTreeBeneath(data_path_, name));
+  return SyncFolder(data_path_);
 }
 
 std::vector<std::string> DataFolders::List() const {

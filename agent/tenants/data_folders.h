@@ -28,7 +28,7 @@ class DataFolders {
   // Renames `data/<name>` to `data/.set-aside/<name>-<time>` and returns the new path relative to
   // the data folder. NOT_FOUND when there is none.
   absl::StatusOr<std::string> SetAside(const std::string& name, absl::Time now) const;
-  // Deletes the tree. Absent is OK.
+  // Deletes the tree, for good once it returns. Absent is OK.
   absl::Status Remove(const std::string& name) const;
   // Folders that are valid tenant names, sorted.
   std::vector<std::string> List() const;

@@ -47,7 +47,9 @@ class RestoreScript final : public RepositoryScript {
     MTP_ASSIGN_OR_RETURN(const auto repository, OpenRepository());
     MTP_RETURN_IF_ERROR(
         FetchBackup(*tools_, *repository, name_, request_.restore().backup(), context));
-    return tools_->restores->TakeOwnership(name_.value());
+    MTP_RETURN_IF_ERROR(tools_->restores->TakeOwnership(name_.value()));
+    context.progress("writing the backup to this host's disk");
+    return tools_->restores->Sync(name_.value());
   }
 
   // Also a container that the journal does not know: nothing may write into the folder that leaves.

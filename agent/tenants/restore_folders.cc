@@ -88,6 +88,13 @@ absl::Status RestoreFolders::TakeOwnership(const std::string& name) const {
                          static_cast<uid_t>(uid_), static_cast<gid_t>(gid_));
 }
 
+absl::Status RestoreFolders::Sync(const std::string& name) const {
+  const std::string path = Path(name);
+  MTP_ASSIGN_OR_RETURN(const FileDescriptor folder, OpenFolder(path));
+  if (syncfs(folder.get()) != 0) return ErrnoStatus(errno, absl::StrCat("sync ", path));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> RestoreFolders::Unpacked(const std::string& name) const {
   const std::string path = absl::StrCat(data_path_, "/", kRestores, "/", name, "/", kBackupData);
   struct stat info;

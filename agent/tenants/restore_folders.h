@@ -34,6 +34,10 @@ class RestoreFolders {
 
   // Gives the unpacked `data` in `.restores/<name>` to the container's user.
   absl::Status TakeOwnership(const std::string& name) const;
+  // Returns once all of it is on the disk, together with whatever else its file system has to
+  // write: neither restic nor a rename sees to that, and after a power cut files would be there by
+  // name alone.
+  absl::Status Sync(const std::string& name) const;
   // Names the folder that was unpacked, to tell it from the one it replaces: device and inode.
   absl::StatusOr<std::string> Unpacked(const std::string& name) const;
   // Whether `data/<name>` is the folder that Unpacked named.

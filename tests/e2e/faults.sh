@@ -14,9 +14,10 @@ fault_now=''  # that holds at the moment
 
 # --- File systems of the test's own
 small_disks=()
-mount_small() { # mount_small FOLDER MIB: an empty file system of that size there, until release_disks
-  local file=$work/disk-${#small_disks[@]}
-  truncate -s "$2M" "$file" && mkfs.ext4 -q -m 0 "$file" && mount -o loop "$file" "$1" || return 1
+small_file='' # that holds the last one
+mount_small() { # mount_small FOLDER MIB [OPTIONS]: an empty file system of that size there, until release_disks
+  small_file=$work/disk-${#small_disks[@]}
+  truncate -s "$2M" "$small_file" && mkfs.ext4 -q -m 0 "$small_file" && mount -o "loop${3:+,$3}" "$small_file" "$1" || return 1
   small_disks+=("$1")
   rmdir "$1/lost+found"
 }
@@ -33,13 +34,13 @@ fill() { # fill FOLDER [KIB]: its file system, but for so much
   [ -n "${2:-}" ] || dd if=/dev/zero bs=4k status=none >>"$1/.filler" 2>/dev/null || true
 }
 empty() { mountpoint -q "$1" && rm -f "$1/.filler"; }
-move_data_to() { # move_data_to MIB: h1's tenants, onto a file system of that size
+move_data_to() { # move_data_to MIB [OPTIONS]: h1's tenants, onto a file system of that size
   local tenant names
   fault_data=$(of_host h1 project_dir)/data
   names=$(field '.tenants[] | select(.host == "h1") | .name')
   for tenant in $names; do "$cli" stop "$tenant" || return 1; done
   quickstart --stop agent:h1
-  cp -a "$fault_data" "$work/data-aside" && mount_small "$fault_data" "$1" && cp -a "$work/data-aside/." "$fault_data" || return 1
+  cp -a "$fault_data" "$work/data-aside" && mount_small "$fault_data" "$@" && cp -a "$work/data-aside/." "$fault_data" || return 1
   quickstart --start agent:h1
   for tenant in $names; do eventually 30 "$cli" start "$tenant" || return 1; done
 }

@@ -5,7 +5,8 @@
 # A state folder is on a file system of its own in a file. For a cut its programs are stopped, the file is copied, they are
 # killed, and go on with the copy: what was written but not synced is not in it, since the kernel writes it back
 # only when it must (commit=600, and without what ext4 does for those who forget fsync). Containers, their data, engines and
-# repositories stay on the real disk and live on: the cut takes from our programs all that they had not made durable.
+# repositories stay on the real disk and live on: the cut takes from our programs all that they had not made durable. What
+# they did to a tenant's data is looked for in a copy of the file system that holds it, right after they said that it is done.
 
 declare -A state_image=() # WHAT to the file that is mounted
 power_dir=$work/power
@@ -32,7 +33,8 @@ start_programs() { quickstart --start "$1"; } # start_programs WHAT: an agent br
 
 # --- File systems in files
 make_image() { truncate -s "${power_mib}M" "$1" && mkfs.ext4 -q -m 0 "$1"; }
-mount_image() { mount -t ext4 -o loop,commit=600,noauto_da_alloc "$1" "$2"; } # mount_image FILE FOLDER
+late_writes=commit=600,noauto_da_alloc
+mount_image() { mount -t ext4 -o "loop,$late_writes" "$1" "$2"; } # mount_image FILE FOLDER
 unmount() { # unmount FOLDER: what was just killed may hold it for a moment
   eventually 10 umount "$1" && ! mountpoint -q "$1"
 }
@@ -208,10 +210,43 @@ power_cut() { # power_cut WHAT NUMBER
   check "$word no bot has two pollers" none_polls_twice
 }
 
+# --- Tenants' data
+make_watt() {
+  local many number
+  printf '666000222:%s\n' "$(openssl rand -hex 16)" >"$work/watt-token"
+  provision watt --telegram-token-file "$work/watt-token" --host h1 || return 1
+  many=$(data_of watt)/workspace/many
+  mkdir "$many"
+  for number in {1..500}; do printf 'note %d\n' "$number" >"$many/$number"; done
+  head -c 20M /dev/urandom >"$many/large"
+  chown -R 1000:1000 "$many" && cp -a "$many" "$work/watt-many"
+}
+on_data_disk() { # on_data_disk COMMAND…: with what a cut right now leaves of h1's data at $power_dir/side
+  cp --sparse=always "$small_file" "$power_dir/data-cut" && on_the_side "$power_dir/data-cut" "$@"
+}
+is_as_backed_up() { diff -rq "$work/watt-many" "$1" >"$work/watt-difference" || { head -n 3 "$work/watt-difference"; return 1; }; }
+data_after_cuts() {
+  local many
+  check "h1's data is on a file system that writes late" move_data_to 600 "$late_writes"
+  check "the tenant watt is provisioned on it" make_watt
+  many=$(data_of watt)/workspace/many
+  check "it is backed up" exits 0 back_up watt
+  rm -rf "$many"
+  cp -a "$work/watt-many" "$many-planted"
+  check "planted: files that were only written are not there after a cut" \
+    denies on_data_disk is_as_backed_up "$power_dir/side/watt/workspace/many-planted"
+  check "it is restored" exits 0 "$cli" backup restore watt --from "$(backup_field watt id)" --yes
+  check "after a cut right then it is as it was backed up" on_data_disk is_as_backed_up "$power_dir/side/watt/workspace/many"
+  check "it is removed" exits 0 "$cli" remove watt --yes
+  check "after a cut right then it is not there" on_data_disk test ! -e "$power_dir/side/watt"
+  check "h1's data is where it was" move_data_back
+}
+
 power() {
   local parties=(controller agent:h1 agent:h2) number slowest=0 what host
   rm -rf "$power_dir"
   mkdir -p "$power_dir/side"
+  data_after_cuts
   begin_ledger power
   try_method
   for what in "${parties[@]}"; do check "the state of $what is on a file system of its own" move_to_image "$what"; done
