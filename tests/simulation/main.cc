@@ -75,6 +75,7 @@ class ManySeeds {
                    failed_.size());
     }
     events_ += result.events;
+    tasks_ += result.tasks;
     operations_ += result.operations;
     deaths_ += result.deaths;
     for (const auto& [what, times] : result.seen) seen_[what] += times;
@@ -87,9 +88,9 @@ class ManySeeds {
     }
     std::sort(failed_.begin(), failed_.end());
     for (size_t i = 0; i < std::min(failed_.size(), kMostShrunk); ++i) ShowSmaller(failed_[i]);
-    std::printf("%lld events, %lld operations ended, %lld deaths of the controller\n",
-                static_cast<long long>(events_), static_cast<long long>(operations_),
-                static_cast<long long>(deaths_));
+    std::printf("%lld events, %lld tasks, %lld operations ended, %lld deaths of the controller\n",
+                static_cast<long long>(events_), static_cast<long long>(tasks_),
+                static_cast<long long>(operations_), static_cast<long long>(deaths_));
     std::printf("%llu seeds, %zu violations, %.0f per second\n",
                 static_cast<unsigned long long>(seeds_), failed_.size(),
                 static_cast<double>(seeds_) / seconds);
@@ -123,6 +124,7 @@ class ManySeeds {
   uint64_t done_ = 0;
   std::vector<uint64_t> failed_;
   int64_t events_ = 0;
+  int64_t tasks_ = 0;
   int64_t operations_ = 0;
   int64_t deaths_ = 0;
   std::map<std::string, int64_t> seen_;

@@ -56,6 +56,7 @@ SeedResult Scenario::Run() {
   result.violations = judge_.violations();
   result.trace_hash = trace_.hash();
   result.events = trace_.events();
+  result.tasks = tasks_;
   result.operations = judge_.Ended();
   result.deaths = deaths_;
   result.plans = plans_;

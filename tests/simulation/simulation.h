@@ -31,7 +31,9 @@ struct SeedOptions {
 struct SeedResult {
   std::vector<std::string> violations;
   uint64_t trace_hash = 0;
+  // What the trace has, and what ran on virtual time: messages, timers, commits' callbacks, judges.
   int64_t events = 0;
+  int64_t tasks = 0;
   int operations = 0;
   int deaths = 0;
   // What there was to leave out.
