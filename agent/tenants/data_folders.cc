@@ -28,9 +28,11 @@ FileDescriptor OpenFolder(int parent, const char* name) {
   return FileDescriptor(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// Makes `name` in `parent` and opens it; a link or file of that name is an error.
+// Makes `name` in `parent`, durably, and opens it; a link or file of that name is an error.
 absl::StatusOr<FileDescriptor> MakeFolder(int parent, const char* name, mode_t mode) {
-  if (mkdirat(parent, name, mode) != 0 && errno != EEXIST) return ErrnoStatus(errno, name);
+  const bool is_new = mkdirat(parent, name, mode) == 0;
+  if (!is_new && errno != EEXIST) return ErrnoStatus(errno, name);
+  if (is_new && fsync(parent) != 0) return ErrnoStatus(errno, name);
   FileDescriptor folder = OpenFolder(parent, name);
   if (!folder.valid()) {
     return ErrnoStatus(errno, absl::StrCat(name, " in the tenant's data is not a folder"));

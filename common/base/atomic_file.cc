@@ -124,6 +124,7 @@ absl::Status MakeFolders(const std::string& path, mode_t mode) {
       // The umask narrows mkdir's mode.
       if (chmod(folder.c_str(), mode) != 0)
         return ErrnoStatus(errno, absl::StrCat("chmod ", folder));
+      MTP_RETURN_IF_ERROR(SyncFolder(FolderOf(folder)));
     } else if (errno != EEXIST) {
       return ErrnoStatus(errno, absl::StrCat("make folder ", folder));
     }

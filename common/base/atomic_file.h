@@ -21,7 +21,7 @@ absl::Status RemoveUnfinishedFiles(const std::string& folder);
 // The whole file, at most `max_bytes` (RESOURCE_EXHAUSTED beyond). NOT_FOUND when absent.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes);
 
-// Makes the folder and its parents with `mode`; an existing folder is left as it is.
+// Makes the folder and its parents with `mode`, durably; an existing folder is left as it is.
 absl::Status MakeFolders(const std::string& path, mode_t mode);
 
 // `a/b` for `a/b/c`, `.` for `c`.
