@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests. Root is needed for all but `lint`, `unit`, `simulation`, `fuzz`, `crash --list` and the placement part of `bench`.
 #
-#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `load`, clang-tidy and the contract of the real OpenClaw; each parser is
+#   tests/run.sh                 all but `bench`, `crash`, `e2e`, `load`, `mutants`, clang-tidy and the contract of the real OpenClaw; each parser is
 #                                fuzzed 30,000 times, and a part of the unit tests and of the fleets runs under the sanitizers
 #   tests/run.sh lint            clang-format, shellcheck and clang-tidy (long when it runs for the first time)
 #   tests/run.sh unit            the fast ones, without Docker
@@ -31,6 +31,8 @@
 #                                of the unit tests only those named, for example unit_agent
 #   tests/run.sh tsan [UNIT]…    the same under ThreadSanitizer, in build-tsan/ (each builds all of it anew: half an hour)
 #   tests/run.sh coverage        the lines that unit tests and simulation run, by folder, in build-coverage/ (builds all of it anew)
+#   tests/run.sh mutants [--count N] [--seed S] [--only FOLDER]   small faults put into what decides, one at a time: do tests notice
+#                                (200; about two hours)
 #   tests/run.sh bench [--only fleet|backup|rollout|load|placement]…   every benchmark with its baseline and ratio
 #
 # Builds what it needs into build/ first.
@@ -255,6 +257,7 @@ case ${1:-all} in
   bench) shift; run_bench "$@" ;;
   asan | tsan) run_sanitized "$@" ;;
   coverage) run_coverage ;;
+  mutants) shift; python3 -B tests/mutants.py "$@" ;;
   all)
     [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
     tests/lint.sh --quick
