@@ -9,6 +9,7 @@ exit 1 below nine of ten. The same seed takes the same places as long as the cod
 """
 import argparse
 import dataclasses
+import fcntl
 import os
 import pathlib
 import random
@@ -116,13 +117,20 @@ def builds(tests):
 
 
 def make_copy():
+    """Returns what holds the copy for as long as it is open."""
     COPY.mkdir(exist_ok=True)
+    held = os.open(COPY, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run works in {COPY}; wait for its end")
     for entry in COPY.iterdir():
         if entry != BUILD:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x", "-m", "-C", COPY], input=archive, check=True)
     subprocess.run(["cmake", "--preset", "debug"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
+    return held
 
 
 def killer_of(mutant, tests):
@@ -148,7 +156,7 @@ def main():
                         help="of these folders alone: " + ", ".join(TESTS))
     arguments = parser.parse_args()
     folders = arguments.only or list(TESTS)
-    make_copy()
+    held = make_copy()
     needed = {test[0]: test for folder in folders for test in TESTS[folder]}
     if not builds(needed.values()):
         sys.exit(f"the code does not build as it is; run: ninja -C {BUILD}")
@@ -169,6 +177,7 @@ def main():
         tried += 1
         killed += killer != ""
         print(f"{'killed by ' + killer if killer else 'SURVIVES':26} {mutant.path}:{mutant.line}: {mutant.what}", flush=True)
+    os.close(held)
     print(f"{tried} mutants, {killed} killed")
     sys.exit(0 if killed >= LEAST_KILLED * tried else 1)
 

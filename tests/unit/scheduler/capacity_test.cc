@@ -102,6 +102,14 @@ TEST(LosingTheLargestHost, NamesTheTenantsThatWouldBeStranded) {
   EXPECT_THAT(report.stranded_tenants, ElementsAre("zeta"));
 }
 
+TEST(LosingTheLargestHost, NamesThoseThatWouldBeStrandedInTheOrderOfTheirNames) {
+  HostView large = Host("h1", 8192);
+  large.Take({"zeta", 3000, ""}, kFirstPort);
+  large.Take({"beta", 2000, ""}, kFirstPort + 1);
+  EXPECT_THAT(Capacity({large}, 512, Policy::kBinpack).stranded_tenants,
+              ElementsAre("beta", "zeta"));
+}
+
 TEST(LosingTheLargestHost, KeepsTenantsOfOneGroupApartOnTheOthersToo) {
   HostView large = Host("h1", 8192);
   large.Take({"acme-1", 2000, "client=acme"}, kFirstPort);

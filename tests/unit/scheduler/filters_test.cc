@@ -106,6 +106,13 @@ TEST(Filters, RefuseAHostWhoseTenantsOutgrewTheirReservations) {
   EXPECT_EQ(Words(host, Tenant(300)), "");
 }
 
+TEST(Filters, HoldAHostThatHasNotMeasuredYetToItsReservations) {
+  HostView host = Host("h1", 1024);
+  host.memory_total_mib = 0;
+  EXPECT_EQ(Words(host, Tenant(1024)), "");
+  EXPECT_NE(Words(host, Tenant(1025)), "");
+}
+
 TEST(Filters, RefuseAHostUnderMemoryPressureAboveTwentyPercent) {
   HostView host = Host("h1", 8192);
   host.memory_pressure_percent = 20;
