@@ -112,8 +112,10 @@ def passes(test, seconds):
         try:
             return process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
             return False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def builds(tests):
@@ -161,6 +163,7 @@ def main():
                         help="of these folders alone: " + ", ".join(TESTS))
     arguments = parser.parse_args()
     folders = arguments.only or list(TESTS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     held = make_copy()
     needed = {test[0]: test for folder in folders for test in TESTS[folder]}
     if not builds(needed.values()):
