@@ -31,7 +31,7 @@ class TornDisk {
   TornDisk(const TornDisk&) = delete;
   TornDisk& operator=(const TornDisk&) = delete;
 
-  // Called after each write and truncation, before and after each sync.
+  // Called after each write, truncation and removal, before and after each sync.
   std::function<void()> on_event;
   // A planted defect: syncs do nothing.
   bool lies = false;
