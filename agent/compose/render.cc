@@ -1,6 +1,5 @@
 #include "agent/compose/render.h"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>

@@ -66,6 +66,16 @@ struct TornDisk::Handle {
   }
 };
 
+// A call that goes on to the real file as it is.
+template <typename Result, typename... Arguments,
+          Result (*sqlite3_io_methods::*kMethod)(sqlite3_file*, Arguments...)>
+struct TornDisk::Forward<kMethod> {
+  static Result Call(sqlite3_file* file, Arguments... arguments) {
+    sqlite3_file* const real = Handle::Real(file);
+    return (real->pMethods->*kMethod)(real, arguments...);
+  }
+};
+
 TornDisk::TornDisk(std::string folder)
     : folder_(std::move(folder)), real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
   vfs_.zName = kName;
@@ -133,16 +143,8 @@ int TornDisk::Delete(sqlite3_vfs* vfs, const char* name, int sync_folder) {
 const sqlite3_io_methods& TornDisk::Methods() {
   static const sqlite3_io_methods methods = {
       .iVersion = 2,
-      .xClose =
-          [](sqlite3_file* file) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xClose(real);
-          },
-      .xRead =
-          [](sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xRead(real, to, size, offset);
-          },
+      .xClose = Forward<&sqlite3_io_methods::xClose>::Call,
+      .xRead = Forward<&sqlite3_io_methods::xRead>::Call,
       .xWrite =
           [](sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
             sqlite3_file* const real = Handle::Real(file);
@@ -184,61 +186,17 @@ const sqlite3_io_methods& TornDisk::Methods() {
             handle.disk->Happened();
             return SQLITE_OK;
           },
-      .xFileSize =
-          [](sqlite3_file* file, sqlite3_int64* size) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xFileSize(real, size);
-          },
-      .xLock =
-          [](sqlite3_file* file, int level) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xLock(real, level);
-          },
-      .xUnlock =
-          [](sqlite3_file* file, int level) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xUnlock(real, level);
-          },
-      .xCheckReservedLock =
-          [](sqlite3_file* file, int* held) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xCheckReservedLock(real, held);
-          },
-      .xFileControl =
-          [](sqlite3_file* file, int what, void* argument) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xFileControl(real, what, argument);
-          },
-      .xSectorSize =
-          [](sqlite3_file* file) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xSectorSize(real);
-          },
-      .xDeviceCharacteristics =
-          [](sqlite3_file* file) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xDeviceCharacteristics(real);
-          },
-      .xShmMap =
-          [](sqlite3_file* file, int page, int size, int extend, void volatile** memory) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xShmMap(real, page, size, extend, memory);
-          },
-      .xShmLock =
-          [](sqlite3_file* file, int offset, int count, int flags) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xShmLock(real, offset, count, flags);
-          },
-      .xShmBarrier =
-          [](sqlite3_file* file) {
-            sqlite3_file* const real = Handle::Real(file);
-            real->pMethods->xShmBarrier(real);
-          },
-      .xShmUnmap =
-          [](sqlite3_file* file, int removes) {
-            sqlite3_file* const real = Handle::Real(file);
-            return real->pMethods->xShmUnmap(real, removes);
-          },
+      .xFileSize = Forward<&sqlite3_io_methods::xFileSize>::Call,
+      .xLock = Forward<&sqlite3_io_methods::xLock>::Call,
+      .xUnlock = Forward<&sqlite3_io_methods::xUnlock>::Call,
+      .xCheckReservedLock = Forward<&sqlite3_io_methods::xCheckReservedLock>::Call,
+      .xFileControl = Forward<&sqlite3_io_methods::xFileControl>::Call,
+      .xSectorSize = Forward<&sqlite3_io_methods::xSectorSize>::Call,
+      .xDeviceCharacteristics = Forward<&sqlite3_io_methods::xDeviceCharacteristics>::Call,
+      .xShmMap = Forward<&sqlite3_io_methods::xShmMap>::Call,
+      .xShmLock = Forward<&sqlite3_io_methods::xShmLock>::Call,
+      .xShmBarrier = Forward<&sqlite3_io_methods::xShmBarrier>::Call,
+      .xShmUnmap = Forward<&sqlite3_io_methods::xShmUnmap>::Call,
       .xFetch = nullptr,
       .xUnfetch = nullptr,
   };

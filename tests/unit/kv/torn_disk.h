@@ -57,6 +57,8 @@ class TornDisk {
     std::optional<std::string> before;
   };
   struct Handle;
+  template <auto kMethod>
+  struct Forward;
 
   static int Open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out);
   static int Delete(sqlite3_vfs* vfs, const char* name, int sync_folder);
