@@ -13,11 +13,12 @@ fault_data='' # of the host h1, where the tenant is
 fault_now=''  # that holds at the moment
 
 # --- File systems of the test's own
+make_image() { truncate -s "$2M" "$1" && mkfs.ext4 -q -m 0 "$1"; } # make_image FILE MIB
 small_disks=()
 small_file='' # that holds the last one
 mount_small() { # mount_small FOLDER MIB [OPTIONS]: an empty file system of that size there, until release_disks
   small_file=$work/disk-${#small_disks[@]}
-  truncate -s "$2M" "$small_file" && mkfs.ext4 -q -m 0 "$small_file" && mount -o "loop${3:+,$3}" "$small_file" "$1" || return 1
+  make_image "$small_file" "$2" && mount -o "loop${3:+,$3}" "$small_file" "$1" || return 1
   small_disks+=("$1")
   rmdir "$1/lost+found"
 }

@@ -32,7 +32,6 @@ each_program() { # each_program VERB WHAT: stop, kill
 start_programs() { quickstart --start "$1"; } # start_programs WHAT: an agent brings its guard
 
 # --- File systems in files
-make_image() { truncate -s "${power_mib}M" "$1" && mkfs.ext4 -q -m 0 "$1"; }
 late_writes=commit=600,noauto_da_alloc
 mount_image() { mount -t ext4 -o "loop,$late_writes" "$1" "$2"; } # mount_image FILE FOLDER
 unmount() { # unmount FOLDER: what was just killed may hold it for a moment
@@ -45,7 +44,7 @@ fill_folder() { # fill_folder FROM TO: all of it, with modes, and on the disk
 move_to_image() { # move_to_image WHAT
   local folder image
   folder=$(state_folder "$1") image=$power_dir/${1/:/-}.0
-  each_program stop "$1" && make_image "$image" || return 1
+  each_program stop "$1" && make_image "$image" "$power_mib" || return 1
   rm -rf "$power_dir/aside" && cp -a "$folder" "$power_dir/aside" && mount_image "$image" "$folder" || return 1
   state_image[$1]=$image
   fill_folder "$power_dir/aside" "$folder" && start_programs "$1"
@@ -146,7 +145,7 @@ kept_of() { # kept_of MODE: how many of its five copies hold the commit that cam
   echo "$kept"
 }
 try_method() {
-  check "a file system in a file is there" make_image "$power_dir/method"
+  check "a file system in a file is there" make_image "$power_dir/method" "$power_mib"
   check "it is mounted" mount_image "$power_dir/method" "$power_dir/side"
   check "commits that are synced are written to it" write_acknowledged FULL
   check "and commits that are not" write_acknowledged OFF
