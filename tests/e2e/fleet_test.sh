@@ -15,20 +15,22 @@
 #   … --sanitizer asan|tsan              programs of build-asan or build-tsan; whatever they find fails a check at the end
 #   … --old FOLDER                       programs of an older build, from which the part upgrade upgrades; it is left out without
 #   … --upgrade-tenants N                how many tenants it does that with (25)
-# The parts are conversation, refusals, secrets, deaths, trust, project, life, backups, servers, recovery, rotation, drills, updates,
-# limits, crash_loops, faults, flips, hostile, partitions, power, pauses, all_killed, many, canaries, upgrade, lost_host and clocks; life
-# goes on with the tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses, upgrade and clocks takes long by itself;
-# clocks wants a fleet that is made for it, and runs only when it is named.
+# The part life goes on with the tenant of deaths. Each of faults, flips, hostile, partitions, power, pauses, upgrade and clocks takes
+# long by itself; clocks wants a fleet that is made for it, and runs only when it is named.
 # shellcheck disable=SC2317,SC2034 # parts are called by name, and read what is set here
 set -uo pipefail
 real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 lease_s=40 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
 sanitizer=''
+parts=' conversation refusals secrets deaths trust project life backups servers recovery rotation drills updates limits crash_loops
+ faults flips hostile partitions power pauses all_killed many canaries upgrade lost_host clocks '
+parts=${parts//$'\n'/}
+is_part() { [[ $parts = *" $1 "* ]] || { echo "there is no part $1; the parts are$parts" >&2; exit 2; }; } # is_part NAME
 while [ $# -gt 0 ]; do
   case $1 in
     --real) real=yes ;;
     --no-servers) servers='' ;;
-    --without) without+="${2:?} " && shift ;;
-    --only) only+="${2:?} " && shift ;;
+    --without) is_part "${2:?}" && without+="$2 " && shift ;;
+    --only) is_part "${2:?}" && only+="$2 " && shift ;;
     --flips) flips=${2:?} && shift ;;
     --rounds) partition_rounds=${2:?} && shift ;;
     --lease) lease_s=${2:?} && shift ;;
@@ -37,7 +39,7 @@ while [ $# -gt 0 ]; do
     --sanitizer) [[ ${2:?} =~ ^(asan|tsan)$ ]] && sanitizer=$2 && shift || exit 2 ;;
     --old) old_programs=$(realpath -e "${2:?}") && shift || exit 2 ;;
     --upgrade-tenants) upgrade_tenants=${2:?} && shift ;;
-    *) sed -n '2,21s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; echo "The parts are$parts" >&2; exit 2 ;;
   esac
   shift
 done
@@ -319,10 +321,6 @@ project() {
     check "the admin's socket refuses ${call}" bash -c "[ \"\$(curl -s -o /dev/null -w '%{http_code}' --unix-socket $admin_socket -X ${call% *} http://d/${call#* })\" = 403 ]"
   done
 }
-
-# Rules of OpenClaw's own tables call functions that Debian's SQLite does not have.
-is_whole() { sqlite3 "$1" 'PRAGMA ignore_check_constraints=ON; PRAGMA integrity_check'; }
-export -f is_whole
 
 for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
   all_killed many life canaries secret_rotation lost_host upgrade; do
