@@ -24,7 +24,7 @@
 #include "common/base/status.h"
 #include "common/base/version.h"
 #include "common/manual/manual.h"
-#include "common/process/private_memory.h"
+#include "common/private_memory/private_memory.h"
 #include "common/tls/credentials.h"
 #include "common/tls/doorman.h"
 #include "common/tls/join_token.h"

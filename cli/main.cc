@@ -5,7 +5,7 @@
 #include "cli/commands/run.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
-#include "common/process/private_memory.h"
+#include "common/private_memory/private_memory.h"
 #include "common/tls/credentials.h"
 
 int main(int argc, char** argv) {

@@ -14,7 +14,7 @@
 #include "common/base/status.h"
 #include "common/base/version.h"
 #include "common/manual/manual.h"
-#include "common/process/private_memory.h"
+#include "common/private_memory/private_memory.h"
 #include "common/tls/credentials.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/init.h"

@@ -1,13 +1,12 @@
 // The journal's part about actions.
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "agent/tenants/journal.h"
+#include "common/base/canonical_bytes.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 
@@ -158,14 +157,7 @@ v1::EnsureActionRequest WithoutSecrets(const v1::EnsureActionRequest& request) {
 }
 
 std::string RequestHash(const v1::EnsureActionRequest& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    // Maps have no order of their own.
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
+  std::string bytes = CanonicalBytes(request);
   std::string hash(SHA256_DIGEST_LENGTH, '\0');
   SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
          reinterpret_cast<unsigned char*>(hash.data()));

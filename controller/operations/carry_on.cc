@@ -1,10 +1,10 @@
 // How one operation is carried on: which step runs when, and what of it is made durable.
 #include <absl/strings/str_cat.h>
-#include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "common/base/canonical_bytes.h"
 #include "common/base/status.h"
 #include "common/base/timestamps.h"
 #include "controller/operations/backoff.h"
@@ -13,8 +13,6 @@
 
 namespace mtp::operations {
 namespace {
-
-using google::protobuf::util::MessageDifferencer;
 
 constexpr absl::Duration kMinWait = absl::Milliseconds(10);
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
@@ -83,9 +81,9 @@ void Core::Settle(Live& live, const Pace& pace) {
 Core::Pace Core::Advance(Live& live) {
   if (absl::IsNotFound(store_->Get(OperationKey(live.id)).status())) return Drop(live);
   if (live.unsaved.has_value()) return SaveOutcome(live);
-  const OperationRecord record = RecordOf(live);
-  if (HasEnded(record.operation())) return {Pace::Kind::kEnded, {}};
-  switch (NextOf(record, *live.kind)) {
+  const auto record = RecordOf(live);
+  if (HasEnded(record->operation())) return {Pace::Kind::kEnded, {}};
+  switch (NextOf(*record, *live.kind)) {
     case Next::kBeginStep:
       if (!live.begun) {
         const Pace pace = PersistSimply(
@@ -93,7 +91,7 @@ Core::Pace Core::Advance(Live& live) {
         if (pace.kind != Pace::Kind::kAgain) return pace;
         live.begun = true;
         // A reload or a cancel request may have changed what comes next.
-        if (NextOf(RecordOf(live), *live.kind) != Next::kBeginStep) return pace;
+        if (NextOf(*RecordOf(live), *live.kind) != Next::kBeginStep) return pace;
       }
       return RunStep(live, /*undo=*/false);
     case Next::kTurnBack:
@@ -111,9 +109,9 @@ Core::Pace Core::Advance(Live& live) {
 }
 
 Core::Pace Core::RunStep(Live& live, bool undo) {
-  const OperationRecord record = RecordOf(live);
-  const Step& step = live.kind->steps[record.step()];
-  StepContext context(record, StepKey(live, record, undo));
+  const auto record = RecordOf(live);
+  const Step& step = live.kind->steps[record->step()];
+  StepContext context(*record, StepKey(live, *record, undo));
   Failpoint("before-step", live, context.key());
   StepResult result = undo ? step.compensate(context) : step.run(context);
   Failpoint("after-step", live, context.key());
@@ -146,15 +144,16 @@ Core::Pace Core::SaveOutcome(Live& live) {
         NoteWait(next, result.message);
       };
       // Looking again and finding nothing new costs no write.
-      const OperationRecord before = RecordOf(live);
-      OperationRecord after = before;
+      const auto before = RecordOf(live);
+      OperationRecord after = *before;
       change(after);
-      if (!MessageDifferencer::Equals(before, after)) saved = Persist(live, "wait", {}, change);
+      if (CanonicalBytes(*before) != CanonicalBytes(after))
+        saved = Persist(live, "wait", {}, change);
       break;
     }
     case StepResult::Kind::kRetry: {
       const absl::Duration delay =
-          Backoff(RecordOf(live).retries(), options_.min_backoff, options_.max_backoff, *random_);
+          Backoff(RecordOf(live)->retries(), options_.min_backoff, options_.max_backoff, *random_);
       live.unsaved->result.delay = delay;
       saved = Persist(live, "retry", {}, [&](OperationRecord& next) {
         NoteRetry(next, result.status, delay, clock_->Now());
@@ -198,9 +197,9 @@ Core::Pace Core::AfterOutcome(Live& live) {
   live.conflicts = 0;
   switch (outcome.result.kind) {
     case StepResult::Kind::kDone: {
-      const OperationRecord record = RecordOf(live);
-      live.begun = !IsUndoing(record) && record.step() < record.operation().steps_size() &&
-                   record.operation().steps(record.step()).state() == v1::STEP_STATE_RUNNING;
+      const auto record = RecordOf(live);
+      live.begun = !IsUndoing(*record) && record->step() < record->operation().steps_size() &&
+                   record->operation().steps(record->step()).state() == v1::STEP_STATE_RUNNING;
       return {Pace::Kind::kAgain, {}};
     }
     case StepResult::Kind::kWait:
@@ -229,7 +228,7 @@ Core::Pace Core::OnConflict(Live& live) {
 }
 
 Core::Pace Core::EndOperation(Live& live) {
-  OperationRecord ended = RecordOf(live);
+  OperationRecord ended = *RecordOf(live);
   End(ended, clock_->Now());
   kv::Txn txn;
   ReleaseLocks(ended, txn);
@@ -237,7 +236,7 @@ Core::Pace Core::EndOperation(Live& live) {
   switch (Persist(live, "end", std::move(txn),
                   [this](OperationRecord& next) { End(next, clock_->Now()); })) {
     case Saved::kYes:
-      retention_.Add(live.id, FromTimestamp(RecordOf(live).operation().end_time()));
+      retention_.Add(live.id, FromTimestamp(RecordOf(live)->operation().end_time()));
       if (!ended.lender().empty()) Wake(ended.lender());
       return {Pace::Kind::kEnded, {}};
     case Saved::kConflict:
@@ -255,7 +254,7 @@ Core::Pace Core::EndOperation(Live& live) {
 
 Core::Pace Core::Drop(Live& live) {
   kv::Txn txn;
-  ReleaseLocks(RecordOf(live), txn);
+  ReleaseLocks(*RecordOf(live), txn);
   // Nobody else would ever release them.
   if (!(txn.puts.empty() && txn.deletes.empty()) && !store_->Commit(txn).ok()) {
     return PersistBackoff(live);
@@ -281,19 +280,19 @@ Core::Pace Core::PersistSimply(Live& live, const char* stage, Change change) {
 template <typename Change>
 Core::Saved Core::Persist(Live& live, const char* stage, kv::Txn txn, Change change) {
   const std::string key =
-      absl::StrCat(StepKey(live, RecordOf(live), live.unsaved && live.unsaved->undo), "#", stage);
+      absl::StrCat(StepKey(live, *RecordOf(live), live.unsaved && live.unsaved->undo), "#", stage);
   Failpoint("before-persist", live, key);
   absl::Status status;
   {
     absl::MutexLock lock(&live.record_mutex);
-    OperationRecord next = live.record;
+    OperationRecord next = *live.record;
     change(next);
     *next.mutable_operation()->mutable_update_time() = ToTimestamp(clock_->Now());
     txn.RequireRevision(OperationKey(live.id), live.revision);
     txn.Put(OperationKey(live.id), next.SerializeAsString());
     const auto revision = store_->Commit(txn);
     if (revision.ok()) {
-      live.record = std::move(next);
+      live.record = std::make_shared<const OperationRecord>(std::move(next));
       live.revision = *revision;
       live.persist_failures = 0;
     } else if (absl::IsAborted(revision.status())) {
@@ -313,12 +312,12 @@ bool Core::Reload(Live& live) {
   OperationRecord record;
   if (!record.ParseFromString(entry->value)) return false;
   // An earlier commit took effect although it reported a fault.
-  live.record = std::move(record);
+  live.record = std::make_shared<const OperationRecord>(std::move(record));
   live.revision = entry->mod_revision;
   return true;
 }
 
-OperationRecord Core::RecordOf(Live& live) const {
+std::shared_ptr<const OperationRecord> Core::RecordOf(Live& live) const {
   absl::MutexLock lock(&live.record_mutex);
   return live.record;
 }

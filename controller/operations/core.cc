@@ -80,8 +80,8 @@ absl::Status Core::Start() {
   for (const auto& live : taken) {
     absl::MutexLock lock(&live->record_mutex);
     // The wall clock may have jumped while nothing ran: never more than one whole backoff.
-    pauses.push_back(live->record.has_not_before()
-                         ? std::clamp(FromTimestamp(live->record.not_before()) - clock_->Now(),
+    pauses.push_back(live->record->has_not_before()
+                         ? std::clamp(FromTimestamp(live->record->not_before()) - clock_->Now(),
                                       absl::ZeroDuration(), options_.max_backoff)
                          : absl::ZeroDuration());
   }
@@ -124,7 +124,7 @@ absl::Status Core::TakeUp(const kv::Entry& entry, std::vector<std::shared_ptr<Li
   live->kind = &kind->second;
   {
     absl::MutexLock lock(&live->record_mutex);
-    live->record = std::move(record);
+    live->record = std::make_shared<const OperationRecord>(std::move(record));
     live->revision = entry.mod_revision;
   }
   taken->push_back(std::move(live));
@@ -169,10 +169,11 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
   auto live = std::make_shared<Live>();
   live->id = request.id.empty() ? NewUlid(*clock_, *random_) : request.id;
   live->kind = &kind->second;
-  OperationRecord record = MakeRecord(live->id, kind->second, request, clock_->Now());
+  const auto record = std::make_shared<const OperationRecord>(
+      MakeRecord(live->id, kind->second, request, clock_->Now()));
   txn.RequireAbsent(OperationKey(live->id));
-  txn.Put(OperationKey(live->id), record.SerializeAsString());
-  for (const std::string& lock : request.locks) TakeLock(lock, record, txn);
+  txn.Put(OperationKey(live->id), record->SerializeAsString());
+  for (const std::string& lock : request.locks) TakeLock(lock, *record, txn);
   if (!request.request_id.empty()) {
     state::v1::RequestRecord remembered;
     remembered.set_operation(live->id);
@@ -211,7 +212,7 @@ absl::StatusOr<v1::Operation> Core::Create(const NewOperation& request, kv::Txn 
     }
   }
   if (!revision.ok()) return ExplainConflict(request, revision.status());
-  return Shown(record, *revision);
+  return Shown(*record, *revision);
 }
 
 // One that is lent is taken as it is now: its release meanwhile is a conflict.
@@ -289,20 +290,20 @@ absl::StatusOr<v1::Operation> Core::Cancel(const std::string& id) {
     absl::MutexLock lock(&live->record_mutex);
     if (live->revision == 0) return absl::NotFoundError(absl::StrCat("no operation ", id));
     MTP_RETURN_IF_ERROR(Get(id).status());
-    const v1::Operation& operation = live->record.operation();
-    if (HasEnded(operation) || IsUndoing(live->record) || operation.cancel_requested()) {
-      return Shown(live->record, live->revision);
+    const v1::Operation& operation = live->record->operation();
+    if (HasEnded(operation) || IsUndoing(*live->record) || operation.cancel_requested()) {
+      return Shown(*live->record, live->revision);
     }
-    if (live->kind->check_cancel) MTP_RETURN_IF_ERROR(live->kind->check_cancel(live->record));
-    OperationRecord next = live->record;
+    if (live->kind->check_cancel) MTP_RETURN_IF_ERROR(live->kind->check_cancel(*live->record));
+    OperationRecord next = *live->record;
     next.mutable_operation()->set_cancel_requested(true);
     *next.mutable_operation()->mutable_update_time() = ToTimestamp(clock_->Now());
     kv::Txn txn;
     txn.RequireRevision(OperationKey(id), live->revision)
         .Put(OperationKey(id), next.SerializeAsString());
     MTP_ASSIGN_OR_RETURN(live->revision, store_->Commit(txn));
-    live->record = std::move(next);
-    shown = Shown(live->record, live->revision);
+    shown = Shown(next, live->revision);
+    live->record = std::make_shared<const OperationRecord>(std::move(next));
   }
   absl::MutexLock lock(&mutex_);
   live->cancelled = true;

@@ -61,7 +61,8 @@ class Core : public std::enable_shared_from_this<Core> {
     const Kind* kind = nullptr;
 
     absl::Mutex record_mutex;
-    OperationRecord record ABSL_GUARDED_BY(record_mutex);
+    // Replaced as a whole, never changed; null until it is in the store.
+    std::shared_ptr<const OperationRecord> record ABSL_GUARDED_BY(record_mutex);
     int64_t revision ABSL_GUARDED_BY(record_mutex) = 0;
 
     // Guarded by Core::mutex_ (annotations cannot name it from here).
@@ -119,7 +120,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Saved Persist(Live& live, const char* stage, kv::Txn txn, Change change);
   bool Reload(Live& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.record_mutex);
 
-  OperationRecord RecordOf(Live& live) const;
+  std::shared_ptr<const OperationRecord> RecordOf(Live& live) const;
   std::string StepKey(const Live& live, const OperationRecord& record, bool undo) const;
   void Failpoint(const char* point, const Live& live, const std::string& key) const;
   void SchedulePrune(absl::Duration delay);

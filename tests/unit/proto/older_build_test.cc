@@ -3,13 +3,12 @@
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/dynamic_message.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "agent/tenants/journal.h"
+#include "common/base/canonical_bytes.h"
 #include "tests/support/recorded_builds.h"
 #include "tests/unit/proto/breaks.h"
 #include "tests/unit/proto/descriptors.h"
@@ -26,18 +25,6 @@ using google::protobuf::Message;
 // Numbers that no build knows.
 constexpr int kUnknownValue = 77;
 constexpr int kUnknownField = 9999;
-
-// The same bytes for the same content, as a request's hash needs them.
-std::string Bytes(const Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return bytes;
-}
 
 // Sets every field, also those of the messages within. Of a oneof it sets the member whose place is
 // `round`, modulo their number.
@@ -158,8 +145,9 @@ TEST_F(OlderBuilds, GiveBackWhatTheyDoNotKnow) {
         const std::unique_ptr<Message> sent(messages.GetPrototype(today)->New());
         Filling(round).Fill(*sent);
         const std::unique_ptr<Message> kept(messages.GetPrototype(older)->New());
-        ASSERT_TRUE(kept->ParseFromString(Bytes(*sent))) << today->full_name();
-        EXPECT_EQ(Bytes(*kept), Bytes(*sent)) << build->name << ": " << today->full_name();
+        ASSERT_TRUE(kept->ParseFromString(CanonicalBytes(*sent))) << today->full_name();
+        EXPECT_EQ(CanonicalBytes(*kept), CanonicalBytes(*sent))
+            << build->name << ": " << today->full_name();
       }
     }
   }

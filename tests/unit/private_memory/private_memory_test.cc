@@ -1,4 +1,4 @@
-#include "common/process/private_memory.h"
+#include "common/private_memory/private_memory.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
