@@ -159,8 +159,9 @@ run_fleet() { # run_fleet [OPTION]…: of tests/e2e/fleet_test.sh
   local programs=(mtp-controller mtp-agent mtp-guard mtp-cli)
   if [[ " $* " =~ " --sanitizer "(asan|tsan)" " ]]; then
     build_sanitized "${BASH_REMATCH[1]}" "${programs[@]}"
+    build load_caller
   else
-    build "${programs[@]}"
+    build "${programs[@]}" load_caller
   fi
   tests/e2e/fleet_test.sh "$@"
 }
@@ -170,7 +171,7 @@ run_fleet() { # run_fleet [OPTION]…: of tests/e2e/fleet_test.sh
 # the double.
 run_fleets() {
   need_root
-  build mtp-controller mtp-agent mtp-guard mtp-cli
+  build mtp-controller mtp-agent mtp-guard mtp-cli load_caller
   # Both lanes use the images; one makes them.
   tests/doubles/openclaw/build-image.sh >/dev/null
   deploy/openclaw-image/build.sh >/dev/null

@@ -1,6 +1,7 @@
 // One caller of the controller for the load test; prints one line of JSON, and ends with 1 when a
 // call or an operation failed.
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -10,6 +11,7 @@
 #include "common/base/descriptor_limit.h"
 #include "common/tls/credentials.h"
 #include "tests/load/attacks.h"
+#include "tests/load/steady.h"
 #include "tests/load/week.h"
 
 namespace {
@@ -22,9 +24,12 @@ struct Arguments {
   int parallel = 64;
   double share = 1;
   double seconds = 300;
+  double rate = 100;
   std::string enrollment;
   std::string authority;
 };
+
+std::atomic<bool> terminated = false;
 
 int Print(const Figures& figures) {
   std::printf("%s\n", figures.Json().c_str());
@@ -57,6 +62,8 @@ int main(int argc, char** argv) {
   const auto* at_once = app.add_subcommand("at-once", "--parallel operations at the same moment");
   const auto* week = app.add_subcommand("week", "What a week has of operations");
   const auto* update = app.add_subcommand("update", "Update --tenants tenants");
+  app.add_option("--rate", given.rate, "Calls a second")->capture_default_str();
+  const auto* steady = app.add_subcommand("steady", "Calls at --rate until SIGTERM");
   const auto* slow = app.add_subcommand("slow-readers", "--parallel streams that nobody reads");
   const auto* oversized = app.add_subcommand("oversized", "Messages beyond the limit");
   const auto* joins = app.add_subcommand("joins", "A flood of joins with a made up token");
@@ -81,6 +88,11 @@ int main(int argc, char** argv) {
   }
   if (update->parsed()) {
     Update(given.target, given.tenants, given.parallel, figures);
+    return Print(figures);
+  }
+  if (steady->parsed()) {
+    std::signal(SIGTERM, [](int) { terminated = true; });
+    CallSteadily(given.target, {given.rate, given.parallel, during}, terminated, figures);
     return Print(figures);
   }
   if (slow->parsed()) return Say(SlowReaders(given.target, given.parallel, during));
