@@ -27,15 +27,15 @@ namespace {
 constexpr char kCanary[] = "c4n4ry";
 
 auto Fields(const mtp::AgentSettings& s) {
-  return std::tie(s.host, s.fleet, s.data_dir, s.project_dir, s.listen, s.docker_host, s.image,
-                  s.memory_total_mib, s.memory_reserve_mib, s.subnet_pool, s.admin, s.max_starts,
-                  s.start_patience_s, s.log_level);
+  return std::tie(s.host, s.fleet, s.data_dir, s.project_dir, s.listen, s.advertise, s.docker_host,
+                  s.image, s.memory_total_mib, s.memory_reserve_mib, s.subnet_pool, s.admin,
+                  s.max_starts, s.start_patience_s, s.log_level);
 }
 
 auto Fields(const mtp::ControllerSettings& s) {
   return std::tie(s.fleet, s.listen, s.enroll_listen, s.enroll_advertise, s.default_image,
                   s.default_reservation_mib, s.min_memory_limit_mib, s.tenant_environment,
-                  s.policy);
+                  s.lease_s, s.policy);
 }
 
 template <typename Settings>
@@ -118,6 +118,7 @@ void ControllerSettings(absl::string_view input) {
       folder + "/controller.yaml", input, [&] { return ReadSettings(folder); },
       [&](const mtp::ControllerSettings& read) { return WriteSettings(folder, read); });
   if (!settings.ok()) return;
+  MTP_HOLDS(CheckSettings(*settings).ok());
   MTP_HOLDS(HostName::Parse(settings->fleet).ok());
   MTP_HOLDS(!settings->enroll_advertise.empty() || settings->enroll_listen.empty());
 }
