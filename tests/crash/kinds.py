@@ -235,6 +235,12 @@ class Update(Kind):
     seconds, patience_s = 32, 180
     traced = ("update", "rollout")
 
+    def prepare(self, fleet):
+        # An update pins its tenant for good, also one that is taken back (docs/decisions/0010-updates.md), so it begins pinned.
+        subject = next(tenant for tenant in fleet.ask("status")["tenants"] if tenant["name"] == SUBJECT)
+        if subject["pinned_image"] is None:
+            fleet.cli(*self.words(fleet))
+
     def call_off(self, fleet, operations):
         return fleet.try_cli("rollout", "abort", operation_id(operations[0]))[0]
 
