@@ -147,8 +147,8 @@ Core::Pace Core::SaveOutcome(Live& live) {
       const auto before = RecordOf(live);
       OperationRecord after = *before;
       change(after);
-      if (CanonicalBytes(*before) != CanonicalBytes(after))
-        saved = Persist(live, "wait", {}, change);
+      const bool news = CanonicalBytes(*before) != CanonicalBytes(after);
+      if (news) saved = Persist(live, "wait", {}, change);
       break;
     }
     case StepResult::Kind::kRetry: {
