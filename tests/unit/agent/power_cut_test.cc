@@ -2,6 +2,7 @@
 // program is linked so that these calls of the C library come here first; tests/e2e/power.sh cuts
 // the power.
 #include <absl/strings/str_cat.h>
+#include <errno.h>
 #include <gmock/gmock.h>
 #include <limits.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ namespace {
 
 // Called before the named call with the path of the file that it is about.
 std::function<void(const char* call, const std::string& path)> before_call;
+// What syncfs fails with, unless it is 0.
+int fault_of_syncfs = 0;
 
 std::string PathOf(int fd) {
   std::string path(PATH_MAX, '\0');
@@ -38,6 +41,10 @@ int __real_renameat2(int from, const char* old_name, int to, const char* name, u
 
 int __wrap_syncfs(int fd) {
   Tell("syncfs", fd);
+  if (fault_of_syncfs != 0) {
+    errno = fault_of_syncfs;
+    return -1;
+  }
   return __real_syncfs(fd);
 }
 int __wrap_fsync(int fd) {
@@ -66,7 +73,10 @@ class PowerCutTest : public BackupFixture {
     backup_ = Snapshot("acme", "b1");
     Write("acme/workspace/notes", "newer");
   }
-  ~PowerCutTest() override { before_call = nullptr; }
+  ~PowerCutTest() override {
+    before_call = nullptr;
+    fault_of_syncfs = 0;
+  }
 
   v1::BackupReference backup_;
 };
@@ -87,6 +97,19 @@ TEST_F(PowerCutTest, ABackupIsOnTheDiskBeforeItTakesAPlace) {
   EXPECT_THAT(calls, ElementsAre("syncfs", "renameat2"));
   EXPECT_EQ(synced, "of the backup");
   EXPECT_TRUE(is_running) << "a slow disk is waited for before the tenant is stopped";
+}
+
+TEST_F(PowerCutTest, ABackupThatTheDiskDoesNotTakeChangesNothing) {
+  for (const int fault : {ENOSPC, EIO}) {
+    fault_of_syncfs = fault;
+    const v1::Action action =
+        agent_->Finish(RestoreRequest(absl::StrCat("o/restore", fault), "acme", backup_));
+    EXPECT_EQ(action.state(), v1::ACTION_STATE_FAILED) << action.ShortDebugString();
+    EXPECT_THAT(action.error().message(), HasSubstr("sync "));
+    EXPECT_EQ(Read("acme/workspace/notes"), "newer");
+    EXPECT_TRUE(IsRunning("mtp-acme"));
+    EXPECT_FALSE(std::filesystem::exists(DataPath(".restores/acme")));
+  }
 }
 
 TEST_F(PowerCutTest, ThePlaceItTookIsOnTheDiskBeforeTheRestoreEnds) {
