@@ -11,6 +11,7 @@ mark() { # mark TENANT TEXT: a file in its workspace, as the container's user wo
 marked() { [ "$(cat "$(data_of "$1")/workspace/mark")" = "$2" ]; }
 # Rules of OpenClaw's own tables call functions that Debian's SQLite does not have.
 is_whole() { sqlite3 "$1" 'PRAGMA ignore_check_constraints=ON; PRAGMA integrity_check'; }
+export -f is_whole
 databases_are_whole() { # databases_are_whole FOLDER: at least one, and each passes its check
   local file count=0
   while IFS= read -r file; do
