@@ -1,22 +1,19 @@
 #include "tests/load/steady.h"
 
 #include <absl/time/clock.h>
-#include <grpcpp/grpcpp.h>
 
-#include "common/base/status.h"
 #include "mtp/v1/fleet.grpc.pb.h"
+#include "tests/load/call.h"
 
 namespace mtp::load {
 namespace {
 
-constexpr absl::Duration kCall = absl::Seconds(30);
 constexpr int kNewEvery = 10;
 
 absl::Status ReadStatus(const std::shared_ptr<grpc::Channel>& channel) {
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kCall));
   v1::FleetStatus status;
-  return FromGrpc(v1::FleetService::NewStub(channel)->GetFleetStatus(&context, {}, &status));
+  return Call(channel, &v1::FleetService::Stub::GetFleetStatus, v1::GetFleetStatusRequest(),
+              &status);
 }
 
 }  // namespace

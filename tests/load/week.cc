@@ -11,11 +11,11 @@
 #include "mtp/v1/backup.grpc.pb.h"
 #include "mtp/v1/rollout.grpc.pb.h"
 #include "mtp/v1/tenant.grpc.pb.h"
+#include "tests/load/call.h"
 
 namespace mtp::load {
 namespace {
 
-constexpr absl::Duration kCall = absl::Seconds(30);
 constexpr absl::Duration kRollout = absl::Minutes(10);
 constexpr int kDays = 7;
 constexpr int kDrillEvery = 4;
@@ -24,16 +24,6 @@ constexpr int64_t kReservationMib = 900;
 using Channel = std::shared_ptr<grpc::Channel>;
 
 using Begin = std::function<absl::Status(const Channel&, v1::Operation*)>;
-
-template <class Stub, class Request, class Response>
-absl::Status Call(const Channel& channel,
-                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                  const Request& request, Response* response) {
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kCall));
-  Stub stub(channel);
-  return FromGrpc((stub.*method)(&context, request, response));
-}
 
 template <class Stub, class Request>
 Begin BeginBy(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, v1::Operation*),
