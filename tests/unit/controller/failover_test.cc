@@ -10,6 +10,7 @@ namespace {
 using mtp::testing::FakeAgents;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST_F(FailoverTest, ALostHostsTenantIsRestoredElsewhereOnceItsLeaseIsOver) {
   Lease("acme");
@@ -130,7 +131,18 @@ TEST_F(FailoverTest, NothingIsLookedAtWhileNothingHappens) {
   EXPECT_EQ(looks_.asked, before + 1);
 }
 
-TEST_F(FailoverTest, NorWhileAHostIsAwayAndNothingOfItCanBeMoved) {
+TEST_F(FailoverTest, WhatGoesOnHappeningDoesNotPutTheLookOff) {
+  Run(absl::Minutes(2));
+  Lose("h1");
+  EXPECT_THAT(Message(), Not(HasSubstr("lease")));
+  for (int i = 0; i < 3; ++i) {
+    Run(absl::Seconds(3));
+    Lease("acme");
+  }
+  EXPECT_THAT(Message(), HasSubstr("lease"));
+}
+
+TEST_F(FailoverTest, NothingIsLookedAtWhileAHostIsAwayAndNothingOfItCanBeMoved) {
   Run(absl::Minutes(2));
   Lose("h1");
   Run(absl::Minutes(5));

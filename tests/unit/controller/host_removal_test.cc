@@ -88,6 +88,20 @@ TEST_F(HostRemoval, OneWithTenantsStaysAndSaysWhatToDo) {
   EXPECT_TRUE(Exists("acme"));
 }
 
+TEST_F(HostRemoval, OneWithADrillStaysAndSaysSo) {
+  state::v1::AllocationsRecord held;
+  auto& sandbox = *held.add_allocations();
+  sandbox.set_tenant(absl::StrCat(kSandboxPrefix, "acme"));
+  sandbox.set_memory_mib(500);
+  kv::Txn txn;
+  tables_.allocations.Put(txn, "h2", held);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  const auto refused = TakeOut("h2");
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(refused.status().message(), HasSubstr("a drill goes on on host h2"));
+  EXPECT_TRUE(IsThere("h2"));
+}
+
 TEST_F(HostRemoval, OneThatIsConnectedIsNotLost) {
   const auto refused = TakeOut("h1", kLost);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));

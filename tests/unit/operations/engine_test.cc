@@ -145,6 +145,27 @@ TEST_F(EngineTest, RetriesWithAGrowingPauseAndCountsAttempts) {
   EXPECT_EQ(Get(id).state(), v1::OPERATION_STATE_SUCCEEDED);
 }
 
+TEST_F(EngineTest, TheNextStepsPausesBeginShortAgain) {
+  const auto failing = [this](const std::string& name, int failures,
+                              std::vector<absl::Duration>* times) {
+    return Ending(name, [this, failures, times](StepContext&) {
+      times->push_back(clock_.Monotonic());
+      return static_cast<int>(times->size()) <= failures
+                 ? StepResult::Retry(absl::UnavailableError("h1 is away"))
+                 : StepResult::Done();
+    });
+  };
+  std::vector<absl::Duration> first;
+  std::vector<absl::Duration> second;
+  AddKind({"work", {failing("a", 6, &first), failing("b", 1, &second)}, nullptr});
+  MustBoot();
+  const std::string id = MustCreate(Request("work"));
+  Run(absl::Minutes(5));
+  ASSERT_EQ(Get(id).state(), v1::OPERATION_STATE_SUCCEEDED);
+  EXPECT_GE(first[6] - first[5], absl::Seconds(8));
+  EXPECT_LE(second[1] - second[0], absl::Milliseconds(500));
+}
+
 TEST_F(EngineTest, AWaitingStepLooksAgainWhenWokenOrWhenItsTimeHasCome) {
   AddKind({"work",
            {Ending("a",
@@ -218,6 +239,8 @@ TEST_F(EngineTest, AFailureUndoesEveryBegunStepInReverse) {
   EXPECT_EQ(ended.steps(0).state(), v1::STEP_STATE_UNDONE);
   EXPECT_EQ(ended.steps(1).state(), v1::STEP_STATE_DONE);
   EXPECT_EQ(ended.steps(2).state(), v1::STEP_STATE_FAILED);
+  EXPECT_EQ(ended.steps(2).message(), "no such image");
+  EXPECT_TRUE(ended.steps(2).has_end_time());
   EXPECT_EQ(ended.steps(3).state(), v1::STEP_STATE_PENDING);
 }
 
