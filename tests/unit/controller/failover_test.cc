@@ -67,6 +67,21 @@ TEST_F(FailoverTest, AFailureLeavesItPlacedWhereItWasUnderAHigherEpochAndIsTried
   EXPECT_GE(Tenant("acme").epoch(), 4);
 }
 
+TEST_F(FailoverTest, ASecondLossIsNotHeldBackByTheFirst) {
+  Lease("acme");
+  AddHost("h3");
+  Guard("h3");
+  Run(absl::Minutes(2));
+  Lose("h1");
+  Run(absl::Hours(1));
+  ASSERT_EQ(Tenant("acme").host(), "h2");
+  Lose("h2");
+  Run(absl::Seconds(69));
+  EXPECT_EQ(Tenant("acme").host(), "h2");
+  Run(absl::Seconds(20));
+  EXPECT_EQ(Tenant("acme").host(), "h3");
+}
+
 TEST_F(FailoverTest, TheOldCopyIsTakenOffOnceItsHostIsBackAndItsDataIsKept) {
   Lease("acme");
   Run(absl::Minutes(2));

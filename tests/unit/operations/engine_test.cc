@@ -145,25 +145,30 @@ TEST_F(EngineTest, RetriesWithAGrowingPauseAndCountsAttempts) {
   EXPECT_EQ(Get(id).state(), v1::OPERATION_STATE_SUCCEEDED);
 }
 
-TEST_F(EngineTest, TheNextStepsPausesBeginShortAgain) {
-  const auto failing = [this](const std::string& name, int failures,
-                              std::vector<absl::Duration>* times) {
-    return Ending(name, [this, failures, times](StepContext&) {
-      times->push_back(clock_.Monotonic());
-      return static_cast<int>(times->size()) <= failures
-                 ? StepResult::Retry(absl::UnavailableError("h1 is away"))
-                 : StepResult::Done();
+TEST_F(EngineTest, PausesBeginShortAgainOnceAStepHasComeFurther) {
+  std::vector<absl::Duration> times;
+  const auto looks = [this, &times](const std::string& name,
+                                    const std::vector<StepResult>& results) {
+    auto next = std::make_shared<size_t>(0);
+    return Ending(name, [this, &times, results, next](StepContext&) {
+      times.push_back(clock_.Monotonic());
+      return results.at((*next)++);
     });
   };
-  std::vector<absl::Duration> first;
-  std::vector<absl::Duration> second;
-  AddKind({"work", {failing("a", 6, &first), failing("b", 1, &second)}, nullptr});
+  const StepResult away = StepResult::Retry(absl::UnavailableError("h1 is away"));
+  AddKind({"work",
+           {looks("a", {away, away, away, away, away, away, StepResult::Wait(absl::Seconds(1)),
+                        away, StepResult::Done()}),
+            looks("b", {away, StepResult::Done()})},
+           nullptr});
   MustBoot();
   const std::string id = MustCreate(Request("work"));
   Run(absl::Minutes(5));
   ASSERT_EQ(Get(id).state(), v1::OPERATION_STATE_SUCCEEDED);
-  EXPECT_GE(first[6] - first[5], absl::Seconds(8));
-  EXPECT_LE(second[1] - second[0], absl::Milliseconds(500));
+  ASSERT_EQ(times.size(), 11U);
+  EXPECT_GE(times[6] - times[5], absl::Seconds(8));
+  EXPECT_LE(times[8] - times[7], absl::Milliseconds(500));
+  EXPECT_LE(times[10] - times[9], absl::Milliseconds(500));
 }
 
 TEST_F(EngineTest, AWaitingStepLooksAgainWhenWokenOrWhenItsTimeHasCome) {
