@@ -95,6 +95,16 @@ class FailoverTest : public BackupRestore {
     for (const auto& tenant : grants_[host].tenants()) names.push_back(tenant.tenant());
     return names;
   }
+  // The one operation of that kind.
+  v1::Operation OneOf(const std::string& kind) {
+    std::vector<v1::Operation> found;
+    const auto rows = tables_.operations.List();
+    for (const auto& row : *rows) {
+      if (row.value.operation().kind() == kind) found.push_back(row.value.operation());
+    }
+    EXPECT_EQ(found.size(), 1U);
+    return found.empty() ? v1::Operation() : found.front();
+  }
   static v1::FailOverTenantRequest Word(bool accept = false, bool preview = false) {
     v1::FailOverTenantRequest request;
     request.set_name("tenants/acme");

@@ -96,6 +96,7 @@ TEST_F(FailoverTest, TheOldCopyIsTakenOffOnceItsHostIsBackAndItsDataIsKept) {
   EXPECT_EQ(agents_.Last(Act::kRemove).host, "h1");
   EXPECT_TRUE(agents_.Last(Act::kRemove).request.remove().keep_data());
   EXPECT_THAT(*tables_.evictions.List(), IsEmpty());
+  EXPECT_EQ(OneOf("evict").result().at("kept_data"), "h1:data/acme");
   Run(absl::Minutes(5));
   EXPECT_EQ(agents_.Count(Act::kRemove), 1);
 }
@@ -130,6 +131,27 @@ TEST_F(FailoverTest, ABackupThatWaitsForTheLostHostIsCalledOff) {
   Run(absl::Minutes(5));
   EXPECT_EQ(engine_.Get(IdOf(*backup))->state(), v1::OPERATION_STATE_CANCELLED);
   EXPECT_EQ(Tenant("acme").host(), "h2");
+}
+
+TEST_F(FailoverTest, AnotherOperationIsWaitedForWithoutLookingAgain) {
+  Lease("acme");
+  state::v1::OperationRecord removal;
+  removal.mutable_operation()->set_name("operations/01J");
+  removal.mutable_operation()->set_kind("remove");
+  removal.mutable_operation()->set_host("h1");
+  state::v1::LockRecord lock;
+  lock.set_operation("01J");
+  kv::Txn txn;
+  tables_.operations.Put(txn, "01J", removal);
+  tables_.locks.Put(txn, "tenants/acme", lock);
+  ASSERT_TRUE(store_->Commit(txn).ok());
+  Lose("h1");
+  Run(absl::Minutes(5));
+  EXPECT_THAT(Message(), HasSubstr("the operation remove on it goes on"));
+  const int before = looks_.asked;
+  Run(absl::Hours(1));
+  EXPECT_EQ(looks_.asked, before);
+  EXPECT_FALSE(tables_.operations.Get("01J")->value.operation().cancel_requested());
 }
 
 TEST_F(FailoverTest, NothingIsLookedAtWhileNothingHappens) {

@@ -39,6 +39,26 @@ TEST_F(EngineCancelTest, ACancelRequestCutsABackoffShort) {
   EXPECT_EQ(Get(id).state(), v1::OPERATION_STATE_CANCELLED);
 }
 
+TEST_F(EngineCancelTest, ThePausesOnTheWayBackBeginShortAgain) {
+  Step away =
+      Ending("a", [](StepContext&) { return StepResult::Retry(absl::UnavailableError("away")); });
+  std::vector<absl::Duration> times;
+  away.compensate = [this, &times](StepContext&) {
+    times.push_back(clock_.Monotonic());
+    return times.size() < 2 ? StepResult::Retry(absl::UnavailableError("away"))
+                            : StepResult::Done();
+  };
+  AddKind({"work", {away}, nullptr});
+  MustBoot();
+  const std::string id = MustCreate(Request("work"));
+  Run(absl::Minutes(5));
+  ASSERT_TRUE(engine_->Cancel(id).ok());
+  Run(absl::Minutes(1));
+  ASSERT_EQ(times.size(), 2U);
+  EXPECT_LE(times[1] - times[0], absl::Milliseconds(500));
+  EXPECT_EQ(Get(id).state(), v1::OPERATION_STATE_CANCELLED);
+}
+
 TEST_F(EngineCancelTest, ACancelRequestBeforeTheFirstStepUndoesNothing) {
   AddKind({"work", {Noting("a")}, nullptr});
   MustBoot();
