@@ -26,6 +26,21 @@ TEST_F(EngineCancelTest, ACancelRequestIsHonouredWhileAStepWaits) {
   EXPECT_EQ(engine_->Cancel(id)->state(), v1::OPERATION_STATE_CANCELLED) << "twice changes nothing";
 }
 
+TEST_F(EngineCancelTest, ACancelRequestThatComesWhileTheStepRunsIsNotLost) {
+  AddKind({"work",
+           {Ending("a",
+                   [this](StepContext& context) {
+                     const std::string& name = context.record().operation().name();
+                     EXPECT_TRUE(engine_->Cancel(name.substr(name.find('/') + 1)).ok());
+                     return StepResult::Wait(absl::Minutes(5));
+                   })},
+           nullptr});
+  MustBoot();
+  const std::string id = MustCreate(Request("work"));
+  Run(absl::Seconds(1));
+  EXPECT_EQ(Get(id).state(), v1::OPERATION_STATE_CANCELLED);
+}
+
 TEST_F(EngineCancelTest, ACancelRequestCutsABackoffShort) {
   AddKind({"work",
            {Ending("a",
