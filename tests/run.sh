@@ -237,6 +237,13 @@ run_bench() {
   tests/bench/bench.sh "$@"
 }
 
+# Carries out a part of the whole run and says how long it took.
+timed() {
+  local begun=$SECONDS
+  "$@"
+  printf '== %s: %s s\n' "$*" $((SECONDS - begun))
+}
+
 case ${1:-all} in
   lint) shift; run_lint "$@" ;;
   unit) run_unit ;;
@@ -260,20 +267,20 @@ case ${1:-all} in
   coverage) run_coverage ;;
   mutants) shift; python3 -B tests/mutants.py "$@" ;;
   all)
-    [ "$(id -u)" -ne 0 ] || deploy/install-dependencies.sh
-    tests/lint.sh --quick
-    run_unit
-    run_simulation
+    [ "$(id -u)" -ne 0 ] || timed deploy/install-dependencies.sh
+    timed tests/lint.sh --quick
+    timed run_unit
+    timed run_simulation
     # Its own test has the first 400.
-    run_simulation --from 401 --seeds 1600 --jobs 2
-    run_fuzz --runs 30000
-    run_sanitized asan unit_agent unit_controller unit_cli
-    run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
-    run_standins
-    tests/deploy_test.sh
-    run_systemd
-    run_contract --only double
-    run_fleets
+    timed run_simulation --from 401 --seeds 1600 --jobs 2
+    timed run_fuzz --runs 30000
+    timed run_sanitized asan unit_agent unit_controller unit_cli
+    timed run_sanitized tsan unit_base unit_kv unit_tls unit_operations unit_agent unit_controller
+    timed run_standins
+    timed tests/deploy_test.sh
+    timed run_systemd
+    timed run_contract --only double
+    timed run_fleets
     ;;
   -h | --help) usage ;;
   *) usage >&2; exit 2 ;;
