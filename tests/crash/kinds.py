@@ -32,7 +32,7 @@ class Kind:
     """One kind. Attributes and methods here are what most have."""
 
     needs, leaves = RUNNING, RUNNING
-    seconds = 10  # of a case, about, on two cores
+    seconds = 4  # of a case, about, on two cores
     patience_s = 90  # for its end after a restart
     uses_repository = True
     # Of the operations that the request has begun, the first is waited for; traced are all of these kinds.
@@ -72,7 +72,6 @@ class Provision(Kind):
 
 class Remove(Kind):
     leaves = ABSENT
-    seconds = 16
 
     def words(self, fleet):
         return ["remove", SUBJECT, "--yes"]
@@ -121,7 +120,7 @@ class Reconfigure(Kind):
     """Between two bots, so that each case changes something."""
 
     uses_repository = False
-    seconds, patience_s = 14, 120
+    seconds, patience_s = 6, 120
 
     def words(self, fleet):
         files = [
@@ -133,8 +132,6 @@ class Reconfigure(Kind):
 
 
 class Backup(Kind):
-    seconds = 16
-
     def words(self, fleet):
         return ["backup", SUBJECT]
 
@@ -155,8 +152,6 @@ class Backup(Kind):
 class OfNewestBackup(Kind):
     """verify and drill."""
 
-    seconds = 16
-
     def __init__(self, word, field):
         self.word, self.field = word, field
         self.backup = None
@@ -176,8 +171,6 @@ class OfNewestBackup(Kind):
 
 
 class Restore(Kind):
-    seconds = 16
-
     def __init__(self):
         self.backup = None
 
@@ -197,8 +190,6 @@ class Restore(Kind):
 
 class Prune(Kind):
     """Of the oldest backup alone. Only what is older than a day goes, so it is made to look so."""
-
-    seconds = 16
 
     def __init__(self):
         self.keep_last = 1
@@ -232,7 +223,7 @@ class CheckRepository(Kind):
 class Update(Kind):
     """To the other one of two images, as a rollout over one tenant."""
 
-    seconds, patience_s = 32, 180
+    seconds, patience_s = 8, 180
     traced = ("update", "rollout")
 
     def prepare(self, fleet):
