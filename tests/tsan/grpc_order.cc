@@ -4,6 +4,9 @@
 //
 // One hears of it by a completion queue, whose functions are replaced here, or by a callback: a
 // `grpc_completion_queue_functor` given as the tag. Its function is exchanged until it is called.
+//
+// Nobody asks for a server's callbacks one by one. What was done before a server was started, which
+// is when its services are made, has happened before whatever is heard of afterwards.
 #include <dlfcn.h>
 #include <grpc/grpc.h>
 #include <link.h>
@@ -104,14 +107,26 @@ void Functors::RunOrdered(grpc_completion_queue_functor* functor, int ok) {
   AllFunctors().GiveBack(functor)(functor, ok);
 }
 
+// Stands for all servers that were started.
+char all_started;
+
 grpc_event Heard(grpc_event event) {
-  if (event.type == GRPC_OP_COMPLETE) Acquire(event.tag);
+  if (event.type == GRPC_OP_COMPLETE) {
+    Acquire(event.tag);
+    Acquire(&all_started);
+  }
   return event;
 }
 
 }  // namespace
 
 extern "C" {
+
+void grpc_server_start(grpc_server* server) {
+  static const auto real = Real(&grpc_server_start, "grpc_server_start");
+  Release(&all_started);
+  real(server);
+}
 
 grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op* ops, size_t nops, void* tag,
                                       void* reserved) {
