@@ -31,7 +31,7 @@ TESTS = {
     "controller/scheduler": [["unit_scheduler"], SIMULATION, ["unit_controller"]],
     "controller/state": [["unit_controller"], SIMULATION],
     "controller/failover": [["unit_failover"], SIMULATION, ["unit_controller"]],
-    "common/kv": [["unit_kv"], ["unit_operations"], SIMULATION],
+    "common/kv": [["unit_kv"], ["unit_operations"], SIMULATION, ["unit_controller"]],
 }
 LEAST_KILLED = 0.9
 TEST_BYTES = 4 << 30

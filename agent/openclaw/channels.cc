@@ -11,8 +11,10 @@
 namespace mtp {
 namespace {
 
+using json_fields::Bool;
 using json_fields::Field;
 using json_fields::Json;
+using json_fields::String;
 
 constexpr size_t kMaxChannelBytes = 40;
 constexpr size_t kMaxErrorBytes = 200;
@@ -28,15 +30,24 @@ bool IsInUse(const Json& account) {
          !IsFalse(account, "linked");
 }
 
-bool IsLost(const Json& account) { return IsInUse(account) && IsFalse(account, "connected"); }
+bool IsLost(const Json& account) {
+  return IsInUse(account) && (IsFalse(account, "connected") || IsFalse(account, "running"));
+}
+
+bool IsHeldBack(const Json& account) {
+  return IsInUse(account) && IsFalse(account, "running") && !Bool(account, "restartPending") &&
+         Field(account, "lastStartAt").is_null() && Field(account, "lastStopAt").is_null() &&
+         !String(account, "lastError").empty();
+}
 
 std::string Shown(const std::string& text, size_t max_bytes) {
   return ValidUtf8(OneLine(text, max_bytes), max_bytes);
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<LostChannel>> LostChannels(absl::string_view channels_status) {
+// The channels with an account that `is` takes, and what is said of the first such account.
+absl::StatusOr<std::vector<LostChannel>> ChannelsThat(absl::string_view channels_status,
+                                                      bool (*is)(const Json& account),
+                                                      absl::string_view said) {
   const Json answer = json_fields::Parse({channels_status.data(), channels_status.size()});
   const Json& channels = Field(answer, "channelAccounts");
   if (!channels.is_object())
@@ -44,14 +55,24 @@ absl::StatusOr<std::vector<LostChannel>> LostChannels(absl::string_view channels
   std::vector<LostChannel> all;
   for (const auto& [channel, accounts] : channels.items()) {
     if (!accounts.is_array()) continue;
-    const auto lost = std::find_if(accounts.begin(), accounts.end(), IsLost);
-    if (lost == accounts.end()) continue;
+    const auto found = std::find_if(accounts.begin(), accounts.end(), is);
+    if (found == accounts.end()) continue;
     const std::string name = Shown(channel, kMaxChannelBytes);
-    const std::string error = json_fields::String(*lost, "lastError");
-    all.push_back({name, absl::StrCat(name, " is not connected", error.empty() ? "" : ": ",
+    const std::string error = String(*found, "lastError");
+    all.push_back({name, absl::StrCat(name, " ", said, error.empty() ? "" : ": ",
                                       Shown(error, kMaxErrorBytes))});
   }
   return all;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LostChannel>> LostChannels(absl::string_view channels_status) {
+  return ChannelsThat(channels_status, IsLost, "is not connected");
+}
+
+absl::StatusOr<std::vector<LostChannel>> HeldBackChannels(absl::string_view channels_status) {
+  return ChannelsThat(channels_status, IsHeldBack, "was not started");
 }
 
 }  // namespace mtp

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "agent/compose/render.h"
+#include "agent/tenants/held_channels.h"
 #include "common/base/timestamps.h"
 
 namespace mtp {
@@ -225,7 +226,10 @@ void Observer::Look(const std::string& name) {
     facts.record.set_run_policy(v1::RUN_POLICY_RUN);
   }
   facts = Gather(name, std::move(facts), touched);
-  if (name != kAdminService) SeeCrashes(*TenantName::Parse(name), oom_events, crashes, facts);
+  if (name != kAdminService) {
+    SeeChannels(*TenantName::Parse(name), facts);
+    SeeCrashes(*TenantName::Parse(name), oom_events, crashes, facts);
+  }
 
   absl::MutexLock lock(&mutex_);
   auto found = entries_.find(name);
@@ -260,6 +264,8 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
         facts.probe.reset();
         facts.memory.reset();
         facts.was_ready = false;
+        facts.channels_settled = false;
+        facts.held_back.clear();
       }
     }
     if (!facts.container || facts.container->state != ContainerState::kRunning) return facts;
@@ -277,6 +283,19 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
     touched = true;
   }
   return facts;
+}
+
+void Observer::SeeChannels(const TenantName& name, TenantFacts& facts) {
+  const bool runs =
+      facts.engine_up && facts.container && facts.container->state == ContainerState::kRunning;
+  if (!runs || facts.channels_settled || !facts.probe || !facts.probe->ready) return;
+  const auto secrets = deps_.journal->Secrets(name);
+  if (!secrets.ok()) return;
+  ChannelsLook look =
+      StartHeldBackChannels(*deps_.openclaw, {facts.container->id, facts.container->pid}, *secrets,
+                            name.value(), deps_.log);
+  facts.channels_settled = look.settled;
+  facts.held_back = std::move(look.held_back);
 }
 
 void Observer::SeeCrashes(const TenantName& name, const std::vector<absl::Time>& oom_events,

@@ -63,7 +63,8 @@ class Observer {
   // Begins to watch a tenant, or `admin`, or looks at it again soon.
   void Refresh(const std::string& name);
   // The same at once, on this thread, so that the board is true when it returns (at the latest
-  // after a probe's five seconds); when a look is going on already, as Refresh.
+  // after a probe's five seconds, and the same for each call about held back channels); when a look
+  // is going on already, as Refresh.
   void RefreshNow(const std::string& name);
   // Looks at everything that the journal has, and at `admin` when it is watched.
   void RefreshAll();
@@ -96,6 +97,8 @@ class Observer {
   // One look at one instance; runs on the executor.
   void Look(const std::string& name);
   TenantFacts Gather(const std::string& name, TenantFacts facts, bool touched);
+  // Has a tenant that has become ready start what it has held back.
+  void SeeChannels(const TenantName& name, TenantFacts& facts);
   // What the facts say of the container's ends goes into `crashes`, the journal and the facts.
   void SeeCrashes(const TenantName& name, const std::vector<absl::Time>& oom_events,
                   std::optional<CrashHistory>& crashes, TenantFacts& facts);

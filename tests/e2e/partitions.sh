@@ -81,7 +81,8 @@ partition_round() { # partition_round KIND
   from=$(host_of "$away") to=$(other_host "$from")
   pid=$(container_pid "$away" "$from") stays_pid=$(container_pid "$stays" "$from")
   forget_polls "$(token_of "$away")"
-  check "$kind: it polls before" eventually 30 polls "$away"
+  # The call under way, of up to 30 s, is forgotten: it polls again after that.
+  check "$kind: it polls before" eventually 45 polls "$away"
   check "$kind: $from is made so" fault_or_mend "$kind" fault "$from"
   check "$kind: it ends on $from by itself" eventually $((lease_s + 10)) is_gone "$pid"
   [ "$(host_of "$stays")" != "$from" ] || check "$kind: the one that stays runs on" bash -c "kill -0 ${stays_pid:-none}"

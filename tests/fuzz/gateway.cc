@@ -190,15 +190,16 @@ void GatewayConnection(absl::string_view input) {
 
 // An answer to `channels.status`.
 void Channels(absl::string_view input) {
-  const auto all = LostChannels(input);
-  if (!all.ok()) {
-    MTP_HOLDS(absl::IsInternal(all.status()));
-    return;
-  }
-  for (const LostChannel& lost : *all) {
-    MTP_HOLDS(lost.why.size() < 300 && IsPrintable(lost.why) &&
-              absl::StartsWith(lost.why, lost.channel));
-    MTP_HOLDS(ValidUtf8(lost.why, lost.why.size()) == lost.why);
+  for (const auto& all : {LostChannels(input), HeldBackChannels(input)}) {
+    if (!all.ok()) {
+      MTP_HOLDS(absl::IsInternal(all.status()));
+      continue;
+    }
+    for (const LostChannel& lost : *all) {
+      MTP_HOLDS(lost.why.size() < 300 && IsPrintable(lost.why) &&
+                absl::StartsWith(lost.why, lost.channel));
+      MTP_HOLDS(ValidUtf8(lost.why, lost.why.size()) == lost.why);
+    }
   }
 }
 

@@ -15,13 +15,17 @@ std::string Answer(const std::string& accounts) {
   return absl::StrCat(R"({"channels":{},"channelAccounts":{"telegram":[)", accounts, "]}}");
 }
 
-// What is lost, in words.
-std::vector<std::string> Lost(const std::string& answer) {
-  const auto lost = LostChannels(answer);
+std::vector<std::string> Words(const absl::StatusOr<std::vector<LostChannel>>& channels) {
   std::vector<std::string> words;
-  if (!lost.ok()) return {lost.status().ToString()};
-  for (const LostChannel& one : *lost) words.push_back(one.why);
+  if (!channels.ok()) return {channels.status().ToString()};
+  for (const LostChannel& one : *channels) words.push_back(one.why);
   return words;
+}
+
+// What is lost, and what is held back, in words.
+std::vector<std::string> Lost(const std::string& answer) { return Words(LostChannels(answer)); }
+std::vector<std::string> HeldBack(const std::string& answer) {
+  return Words(HeldBackChannels(answer));
 }
 
 TEST(LostChannels, AreThoseInUseAndNotConnected) {
@@ -62,6 +66,38 @@ TEST(LostChannels, WhatTheySayIsOneShortLineOfText) {
   ASSERT_THAT(lost, SizeIs(1));
   EXPECT_EQ(lost[0].find('\n'), std::string::npos);
   EXPECT_THAT(lost[0], SizeIs(::testing::Le(300)));
+}
+
+// As 2026.9.6 answers after its restart-loop breaker has tripped.
+constexpr char kTripped[] =
+    R"({"accountId":"default","enabled":true,"lastStartAt":null,"lastStopAt":null,)"
+    R"("restartPending":false,"lifecycle":"stopped","configured":true,"running":false,)"
+    R"("lastError":"gateway restart-loop breaker tripped","healthState":"not-running"})";
+
+TEST(HeldBackChannels, AreThoseThatWereNotEvenTried) {
+  EXPECT_THAT(HeldBack(Answer(kTripped)),
+              ElementsAre("telegram was not started: gateway restart-loop breaker tripped"));
+  EXPECT_THAT(Lost(Answer(kTripped)),
+              ElementsAre("telegram is not connected: gateway restart-loop breaker tripped"));
+}
+
+TEST(HeldBackChannels, AreNoneThatRunWereStoppedFailedOrAreStillToBeStarted) {
+  for (const char* account :
+       {R"({"running":true,"lastStartAt":null,"lastError":"x"})",
+        R"({"running":false,"lastStartAt":1795865529014,"lastError":"401: Unauthorized"})",
+        R"({"running":false,"lastStopAt":1795865529014,"lastError":"x"})",
+        R"({"running":false,"restartPending":true,"lastError":"x"})",
+        R"({"running":false,"lastStartAt":null,"lastError":null})", R"({"running":false})",
+        R"({"enabled":false,"running":false,"lastError":"x"})",
+        R"({"configured":false,"running":false,"lastError":"x"})", R"({"lastError":"x"})", "3"}) {
+    EXPECT_THAT(HeldBack(Answer(account)), ElementsAre()) << account;
+  }
+}
+
+TEST(HeldBackChannels, AreNotKnownOfAnyOtherAnswer) {
+  for (const char* other : {"", "null", "{}", R"({"channelAccounts":3})"}) {
+    EXPECT_TRUE(absl::IsInternal(HeldBackChannels(other).status())) << other;
+  }
 }
 
 TEST(LostChannels, AreNotKnownOfAnyOtherAnswer) {

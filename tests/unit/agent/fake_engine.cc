@@ -362,7 +362,19 @@ absl::StatusOr<std::string> FakeOpenClaw::Call(const ContainerProcess&, const Se
                                                const std::string& method, const std::string& params,
                                                absl::Duration, std::stop_token) {
   MTP_RETURN_IF_ERROR(call_error);
+  if (method == "channels.start") {
+    ++asked_to_start;
+    MTP_RETURN_IF_ERROR(start_error);
+    if (params == R"({"channel":"telegram"})") holds_back = false;
+    return std::string(R"({"started":true})");
+  }
   if (method == "channels.status") {
+    ++asked_for_channels;
+    if (holds_back) {
+      return std::string(
+          R"({"channelAccounts":{"telegram":[{"accountId":"default","enabled":true,)"
+          R"("running":false,"lastStartAt":null,"lastError":"breaker of bot planted-secret"}]}})");
+    }
     return absl::StrCat(
         R"({"channelAccounts":{"telegram":[{"accountId":"default","enabled":true,)",
         connected ? R"("connected":true}]}})"

@@ -158,6 +158,12 @@ class FakeOpenClaw final : public OpenClaw {
   std::vector<std::string> failing = {"startup-sidecars"};
   std::atomic<bool> turn_runs{false};
   std::atomic<bool> connected{true};  // its channel
+  // It has not started its channel: as after its restart-loop breaker has tripped.
+  std::atomic<bool> holds_back{false};
+  // Calls by their method; what it answers to `channels.start` when that is refused.
+  std::atomic<int> asked_for_channels{0};
+  std::atomic<int> asked_to_start{0};
+  absl::Status start_error;
   absl::Status call_error;
 };
 

@@ -68,6 +68,14 @@ class ObserverTest : public ::testing::Test {
     }
     return true;
   }
+  // As after an end that the engine has mended.
+  void StartAnew(const std::string& tenant) {
+    {
+      absl::MutexLock lock(&machine_.engine.mutex);
+      machine_.engine.containers["mtp-" + tenant].started += absl::Seconds(1);
+    }
+    machine_.engine.Emit(tenant, "start");
+  }
   int Inspections(const std::string& container) {
     absl::MutexLock lock(&machine_.engine.mutex);
     return machine_.engine.inspections[container];
@@ -88,6 +96,43 @@ class ObserverTest : public ::testing::Test {
 TEST_F(ObserverTest, SaysOfEachTenantWhatIsTrueOnceTheEngineAnswers) {
   EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
   EXPECT_TRUE(WillBe("beta", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+}
+
+TEST_F(ObserverTest, AChannelThatOpenClawHoldsBackAtItsStartIsStarted) {
+  ASSERT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  ASSERT_TRUE(WillBe("beta", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  EXPECT_EQ(machine_.openclaw.asked_to_start, 0);
+  machine_.openclaw.holds_back = true;
+  StartAnew("acme");
+  EXPECT_TRUE(WillHold([this] { return machine_.openclaw.asked_to_start == 1; }));
+  EXPECT_FALSE(machine_.openclaw.holds_back);
+  EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+}
+
+TEST_F(ObserverTest, OneThatCannotBeStartedIsToldOfWithoutSecrets) {
+  ASSERT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  ASSERT_TRUE(WillBe("beta", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  machine_.openclaw.holds_back = true;
+  machine_.openclaw.start_error = absl::InternalError("no such plugin");
+  StartAnew("acme");
+  EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DEGRADED));
+  const std::string message = agent_.board.Tenant("acme")->status().message();
+  EXPECT_THAT(message, ::testing::HasSubstr("telegram was not started: breaker of bot"));
+  EXPECT_THAT(message, ::testing::HasSubstr("it cannot be started: no such plugin"));
+  EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("planted-secret")));
+}
+
+TEST_F(ObserverTest, ChannelsAreAskedForOnceForEachStart) {
+  ASSERT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  ASSERT_TRUE(WillBe("beta", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
+  ASSERT_EQ(machine_.openclaw.asked_for_channels, 2);
+  const int before = Inspections("mtp-acme");
+  machine_.engine.Emit("acme", "update");
+  ASSERT_TRUE(WillHold([&] { return Inspections("mtp-acme") > before; }));
+  observer_->RefreshNow("beta");
+  EXPECT_EQ(machine_.openclaw.asked_for_channels, 2);
+  StartAnew("acme");
+  EXPECT_TRUE(WillHold([this] { return machine_.openclaw.asked_for_channels == 3; }));
 }
 
 TEST_F(ObserverTest, AnEventMakesItLookAtThatContainerOnly) {

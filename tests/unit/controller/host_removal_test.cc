@@ -182,6 +182,24 @@ TEST_F(HostRemoval, OneWithManyTenantsLeavesWholeWhenItIsRepeated) {
   EXPECT_THAT(*tables_.bots.List(), SizeIs(1));
 }
 
+TEST_F(HostRemoval, OneThatGetsATenantMeanwhileStays) {
+  FaultyStore store(store_.get());
+  store.choose_fault = [this](const kv::Txn&) {
+    state::v1::AllocationsRecord held;
+    held.add_allocations()->set_tenant("beta");
+    kv::Txn placed;
+    tables_.allocations.Put(placed, "h2", held);
+    EXPECT_TRUE(store_->Commit(placed).ok());
+    return CommitFault::kNone;
+  };
+  failover::HostRemovals removals(&store, &engine_, &observations_);
+  v1::RemoveHostRequest request;
+  request.set_name("hosts/h2");
+  EXPECT_FALSE(removals.Remove(request).ok());
+  EXPECT_TRUE(IsThere("h2"));
+  EXPECT_THAT(tables_.allocations.Get("h2")->value.allocations(), SizeIs(1));
+}
+
 // What waits for the host in each kind of operation.
 struct Waiting {
   std::string kind;

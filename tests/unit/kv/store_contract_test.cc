@@ -1,5 +1,7 @@
 // What every Store promises, held against each of them.
 #include <absl/strings/str_cat.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -214,6 +216,33 @@ TEST_P(StoreContract, AWatchMayReadTheStoreAndBeginAnotherWatch) {
   Put("/a", "2");
   EXPECT_EQ(read, "2");
   EXPECT_THAT(seen.lines, ElementsAre("put /a=2;"));
+}
+
+TEST_P(StoreContract, AWatchHearsOneThingAtATimeAndItsEndWaitsForThat) {
+  absl::Notification hears;
+  absl::Notification has_heard;
+  std::atomic<int> calls = 0;
+  auto watch = store_->WatchPrefix("/a", store_->Revision(), [&](const std::vector<Event>&) {
+    if (calls++ > 0) return;
+    hears.Notify();
+    has_heard.WaitForNotification();
+  });
+  ASSERT_TRUE(watch.ok());
+  std::thread committer([this] { Put("/a", "1"); });
+  hears.WaitForNotification();
+  Put("/a", "2");
+  EXPECT_EQ(calls, 1);
+  std::atomic<bool> ended = false;
+  std::thread ender([&] {
+    watch->reset();
+    ended = true;
+  });
+  // Were it not to wait, it would have ended by then nearly always.
+  absl::SleepFor(absl::Milliseconds(20));
+  EXPECT_FALSE(ended);
+  has_heard.Notify();
+  committer.join();
+  ender.join();
 }
 
 TEST_P(StoreContract, ManyCommittersLoseNothingAndWatchesSeeEachRevisionOnceInOrder) {
