@@ -22,7 +22,7 @@ set -uo pipefail
 real='' servers=yes without=' ' only=' ' flips=40 partition_rounds=0 lease_s=40 power_cuts=6 kill_rounds=3 old_programs='' upgrade_tenants=25
 sanitizer=''
 parts=' conversation refusals secrets deaths trust project life backups servers recovery rotation drills updates limits crash_loops
- faults flips hostile partitions power pauses all_killed many canaries upgrade lost_host clocks '
+ unclean_starts faults flips hostile partitions power pauses all_killed many canaries upgrade lost_host clocks '
 parts=${parts//$'\n'/}
 is_part() { [[ $parts = *" $1 "* ]] || { echo "there is no part $1; the parts are$parts" >&2; exit 2; }; } # is_part NAME
 while [ $# -gt 0 ]; do
@@ -323,7 +323,7 @@ project() {
 }
 
 for file in backups remote_repositories recovery rotation drills updates limits faults flips hostile partitions traffic power pauses \
-  all_killed many life canaries secret_rotation lost_host upgrade; do
+  all_killed many life canaries secret_rotation lost_host upgrade unclean_starts; do
   # shellcheck disable=SC1090
   source "$repository/tests/e2e/$file.sh"
 done
@@ -346,6 +346,7 @@ part drills
 part updates
 part limits
 [ -n "$real" ] || part crash_loops
+[ -z "$real" ] || part unclean_starts
 [ -n "$real" ] || part faults fault_matrix
 [ -n "$real" ] || part flips random_flips
 [ -n "$real" ] || part hostile hostile_data

@@ -112,8 +112,8 @@ TEST_F(ObserverTest, AChannelThatOpenClawHoldsBackAtItsStartIsStarted) {
 TEST_F(ObserverTest, OneThatCannotBeStartedIsToldOfWithoutSecrets) {
   ASSERT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
   ASSERT_TRUE(WillBe("beta", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_READY));
-  machine_.openclaw.holds_back = true;
   machine_.openclaw.start_error = absl::InternalError("no such plugin");
+  machine_.openclaw.holds_back = true;
   StartAnew("acme");
   EXPECT_TRUE(WillBe("acme", v1::TENANT_STATE_RUNNING, v1::TENANT_HEALTH_DEGRADED));
   const std::string message = agent_.board.Tenant("acme")->status().message();
