@@ -67,9 +67,9 @@ Verdict Running(const TenantFacts& facts, const ContainerDetails& container) {
   const absl::Duration age = facts.now - container.started_at.value_or(facts.now);
   const std::string words = facts.probe ? facts.probe->message : "not asked yet";
   if (facts.probe && facts.probe->ready) {
+    const std::string held_back = facts.held_back.value_or("");
     return {v1::TENANT_STATE_RUNNING,
-            facts.held_back.empty() ? v1::TENANT_HEALTH_READY : v1::TENANT_HEALTH_DEGRADED,
-            facts.held_back};
+            held_back.empty() ? v1::TENANT_HEALTH_READY : v1::TENANT_HEALTH_DEGRADED, held_back};
   }
   if (!facts.was_ready && age < kStartLimit) {
     return {v1::TENANT_STATE_STARTING, v1::TENANT_HEALTH_STARTING, words};

@@ -29,9 +29,8 @@ struct TenantFacts {
   std::optional<ProbeResult> probe;
   // Whether it was ready at some time since the container's start.
   bool was_ready = false;
-  // Whether it has started its channels since then, and the one that it has not (ChannelsLook).
-  bool channels_settled = false;
-  std::string held_back;
+  // What StartHeldBackChannels said since the container's start; unset until it has.
+  std::optional<std::string> held_back;
   std::optional<CgroupMemory> memory;
   // Processes of it that the kernel killed for lack of memory since its container was created, when
   // it killed the last one, and the container's limit then.

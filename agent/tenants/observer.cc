@@ -227,8 +227,9 @@ void Observer::Look(const std::string& name) {
   }
   facts = Gather(name, std::move(facts), touched);
   if (name != kAdminService) {
-    SeeChannels(*TenantName::Parse(name), facts);
-    SeeCrashes(*TenantName::Parse(name), oom_events, crashes, facts);
+    const TenantName tenant = *TenantName::Parse(name);
+    SeeChannels(tenant, facts);
+    SeeCrashes(tenant, oom_events, crashes, facts);
   }
 
   absl::MutexLock lock(&mutex_);
@@ -264,8 +265,7 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
         facts.probe.reset();
         facts.memory.reset();
         facts.was_ready = false;
-        facts.channels_settled = false;
-        facts.held_back.clear();
+        facts.held_back.reset();
       }
     }
     if (!facts.container || facts.container->state != ContainerState::kRunning) return facts;
@@ -288,14 +288,13 @@ TenantFacts Observer::Gather(const std::string& name, TenantFacts facts, bool to
 void Observer::SeeChannels(const TenantName& name, TenantFacts& facts) {
   const bool runs =
       facts.engine_up && facts.container && facts.container->state == ContainerState::kRunning;
-  if (!runs || facts.channels_settled || !facts.probe || !facts.probe->ready) return;
+  if (!runs || facts.held_back == "" || !facts.probe || !facts.probe->ready) return;
   const auto secrets = deps_.journal->Secrets(name);
   if (!secrets.ok()) return;
-  ChannelsLook look =
+  auto held_back =
       StartHeldBackChannels(*deps_.openclaw, {facts.container->id, facts.container->pid}, *secrets,
                             name.value(), deps_.log);
-  facts.channels_settled = look.settled;
-  facts.held_back = std::move(look.held_back);
+  if (held_back.ok()) facts.held_back = *std::move(held_back);
 }
 
 void Observer::SeeCrashes(const TenantName& name, const std::vector<absl::Time>& oom_events,

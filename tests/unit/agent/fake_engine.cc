@@ -362,6 +362,7 @@ absl::StatusOr<std::string> FakeOpenClaw::Call(const ContainerProcess&, const Se
                                                const std::string& method, const std::string& params,
                                                absl::Duration, std::stop_token) {
   MTP_RETURN_IF_ERROR(call_error);
+  if (!answers) return absl::UnavailableError("the gateway does not answer");
   if (method == "channels.start") {
     ++asked_to_start;
     MTP_RETURN_IF_ERROR(start_error);

@@ -160,6 +160,7 @@ class FakeOpenClaw final : public OpenClaw {
   std::atomic<bool> connected{true};  // its channel
   // It has not started its channel: as after its restart-loop breaker has tripped.
   std::atomic<bool> holds_back{false};
+  std::atomic<bool> answers{true};  // calls
   // Calls by their method; what it answers to `channels.start` when that is refused.
   std::atomic<int> asked_for_channels{0};
   std::atomic<int> asked_to_start{0};

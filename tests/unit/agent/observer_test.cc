@@ -120,6 +120,10 @@ TEST_F(ObserverTest, OneThatCannotBeStartedIsToldOfWithoutSecrets) {
   EXPECT_THAT(message, ::testing::HasSubstr("telegram was not started: breaker of bot"));
   EXPECT_THAT(message, ::testing::HasSubstr("it cannot be started: no such plugin"));
   EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("planted-secret")));
+  // One that does not answer has not mended it.
+  machine_.openclaw.answers = false;
+  observer_->RefreshNow("acme");
+  EXPECT_EQ(agent_.board.Tenant("acme")->status().message(), message);
 }
 
 TEST_F(ObserverTest, ChannelsAreAskedForOnceForEachStart) {
